@@ -1,0 +1,245 @@
+/*
+ * Slices and bounded writers: see content_str.h.  Everything in src/lib
+ * builds on these two; nothing here allocates.
+ */
+
+#include <string.h>
+
+#include "lib/content_str.h"
+
+
+static int
+lower(int c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+
+content_str_t
+content_cstr(const char *text)
+{
+    content_str_t  s;
+
+    s.data = (unsigned char *) text;
+    s.len = strlen(text);
+
+    return s;
+}
+
+
+int
+content_str_eq(content_str_t a, content_str_t b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+
+int
+content_str_eq_case(content_str_t a, content_str_t b)
+{
+    size_t  i;
+
+    if (a.len != b.len) {
+        return 0;
+    }
+
+    for (i = 0; i < a.len; i++) {
+        if (lower(a.data[i]) != lower(b.data[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+int
+content_str_starts(content_str_t s, content_str_t prefix)
+{
+    return s.len >= prefix.len
+           && (prefix.len == 0 || memcmp(s.data, prefix.data, prefix.len) == 0);
+}
+
+
+content_str_t
+content_str_trim(content_str_t s)
+{
+    while (s.len && (*s.data == ' ' || *s.data == '\t')) {
+        s.data++;
+        s.len--;
+    }
+
+    while (s.len && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t')) {
+        s.len--;
+    }
+
+    return s;
+}
+
+
+int
+content_str_next(content_str_t *rest, unsigned char delimiter,
+    content_str_t *member)
+{
+    unsigned char  *end;
+
+    while (rest->len) {
+        end = memchr(rest->data, delimiter, rest->len);
+
+        member->data = rest->data;
+        member->len = end ? (size_t) (end - rest->data) : rest->len;
+
+        rest->data += member->len + (end != NULL);
+        rest->len -= member->len + (end != NULL);
+
+        *member = content_str_trim(*member);
+
+        if (member->len) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+content_str_uint(content_str_t s, int64_t *value)
+{
+    size_t   i;
+    int64_t  n;
+
+    if (s.len == 0 || s.len > 18) {
+        return CONTENT_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9') {
+            return CONTENT_ERROR;
+        }
+
+        n = n * 10 + (s.data[i] - '0');
+    }
+
+    *value = n;
+
+    return CONTENT_OK;
+}
+
+
+void
+content_out_init(content_out_t *out, void *buf, size_t size)
+{
+    out->start = buf;
+    out->pos = buf;
+    out->end = out->start + size;
+    out->overflow = 0;
+}
+
+
+void
+content_out_mem(content_out_t *out, const void *data, size_t len)
+{
+    if (out->overflow || (size_t) (out->end - out->pos) < len) {
+        out->overflow = 1;
+        return;
+    }
+
+    if (len) {
+        memcpy(out->pos, data, len);
+        out->pos += len;
+    }
+}
+
+
+void
+content_out_char(content_out_t *out, unsigned char c)
+{
+    content_out_mem(out, &c, 1);
+}
+
+
+void
+content_out_str(content_out_t *out, content_str_t s)
+{
+    content_out_mem(out, s.data, s.len);
+}
+
+
+void
+content_out_text(content_out_t *out, const char *text)
+{
+    content_out_mem(out, text, strlen(text));
+}
+
+
+void
+content_out_uint(content_out_t *out, uint64_t value)
+{
+    char    digits[20];
+    size_t  n;
+
+    n = sizeof(digits);
+
+    do {
+        digits[--n] = (char) ('0' + value % 10);
+        value /= 10;
+    } while (value);
+
+    content_out_mem(out, digits + n, sizeof(digits) - n);
+}
+
+
+void
+content_out_hex(content_out_t *out, const void *data, size_t len)
+{
+    size_t                i;
+    const unsigned char  *p;
+
+    static const char  hex[] = "0123456789abcdef";
+
+    p = data;
+
+    for (i = 0; i < len; i++) {
+        content_out_char(out, hex[p[i] >> 4]);
+        content_out_char(out, hex[p[i] & 15]);
+    }
+}
+
+
+void
+content_out_json(content_out_t *out, content_str_t s)
+{
+    size_t         i;
+    unsigned char  c;
+
+    for (i = 0; i < s.len; i++) {
+        c = s.data[i];
+
+        if (c == '"' || c == '\\') {
+            content_out_char(out, '\\');
+            content_out_char(out, c);
+
+        } else if (c < 0x20) {
+            content_out_text(out, "\\u00");
+            content_out_hex(out, &c, 1);
+
+        } else {
+            content_out_char(out, c);
+        }
+    }
+}
+
+
+content_str_t
+content_out_done(const content_out_t *out)
+{
+    content_str_t  s;
+
+    s.data = out->start;
+    s.len = out->overflow ? 0 : (size_t) (out->pos - out->start);
+
+    return s;
+}
