@@ -17,6 +17,10 @@
 #define CONTENT_OBJECT_META_SIZE  2048    /* their names and values in all:
                                              S3's limit on user metadata */
 
+#define CONTENT_RECORD_PREFIX     12      /* bytes that tell a head's length */
+#define CONTENT_RECORD_HEAD_MAX   65536   /* a record's bytes before the body */
+
+
 typedef struct {
     content_str_t    name;               /* lower case, without the prefix */
     content_str_t    value;
@@ -43,17 +47,33 @@ typedef struct {
 } content_object_t;
 
 
-/* The most bytes that content_record_encode() writes before the body. */
+/*
+ * The bytes that content_record_encode() writes before the body: the head.
+ * An object can be encoded when this is at most CONTENT_RECORD_HEAD_MAX.
+ */
 size_t content_record_size(const content_object_t *object);
 
 /*
- * Writes a record: a magic with the format's version, the metadata, the
- * length of the body and, if body is not NULL, the body.  A record without a
- * body says so, which is not the same as an empty body.
- * Returns CONTENT_OK or CONTENT_OVERFLOW.
+ * Writes a record: its head (a magic with the format's version, the head's
+ * length, a checksum of the head, the metadata) and, if body is not NULL, the
+ * body, which is the whole object: body->len == object->size.  A record
+ * without a body says so, which is not the same as an empty body.  Names of
+ * meta fields are written in lower case.
+ * Returns CONTENT_OK, CONTENT_OVERFLOW, or CONTENT_ERROR (nothing written)
+ * for an object that no record can carry: more than CONTENT_OBJECT_META_MAX
+ * meta fields, a head over CONTENT_RECORD_HEAD_MAX, a negative size, or a
+ * body of another length than size.
  */
 int content_record_encode(content_out_t *out, const content_object_t *object,
     const content_str_t *body);
+
+/*
+ * The length of a record's head, from its first CONTENT_RECORD_PREFIX bytes:
+ * for a reader that has only read a part of a file.  Not yet proved by the
+ * checksum, but never over CONTENT_RECORD_HEAD_MAX.
+ * Returns CONTENT_OK, or CONTENT_ERROR when no record begins here.
+ */
+int content_record_head(content_str_t data, size_t *len);
 
 /*
  * Reads a record; the slices of *object and *body point into data.  When the
@@ -61,7 +81,9 @@ int content_record_encode(content_out_t *out, const content_object_t *object,
  * are an error unless rest is not NULL: then *rest takes them (the file
  * store's body follows its record).
  * Returns CONTENT_OK, or CONTENT_ERROR for anything that this version did not
- * write: another version, a length out of bounds, a cut record.
+ * write: another version, a length out of bounds, a cut record, a head that
+ * its checksum does not fit (the body has no checksum here).  After an error
+ * *object, *body and *rest hold nothing of use.
  */
 int content_record_decode(content_str_t data, content_object_t *object,
     content_str_t *body, content_str_t *rest);
