@@ -1,0 +1,57 @@
+/*
+ * Ranges and entity tags of requests (RFC 9110, 8.8.3, 13.1, 14).  GET asks
+ * these where nginx's own filters can't: before the bytes are fetched from a
+ * store that is asked for a range itself, and before a write.
+ */
+
+#ifndef CONTENT_RANGE_H
+#define CONTENT_RANGE_H
+
+#include "lib/content_str.h"
+
+
+#define CONTENT_RANGE_NONE           0     /* answer the whole object */
+#define CONTENT_RANGE_OK             1     /* 206 with *first .. *last */
+#define CONTENT_RANGE_UNSATISFIABLE  2     /* 416 */
+
+
+/*
+ * Reads a Range header for an object of size bytes (>= 0).  On
+ * CONTENT_RANGE_OK *first and *last are set, 0 <= *first <= *last < size; the
+ * range is cut at the end of the object.
+ *
+ * Only a single range of bytes is taken: no header (an empty one), another
+ * unit, several ranges and anything malformed are CONTENT_RANGE_NONE, as
+ * RFC 9110, 14.2 allows or wants.  So is a suffix of an empty object, which
+ * is satisfiable but has no bytes to put into a Content-Range.
+ */
+int content_range_parse(content_str_t header, int64_t size, int64_t *first,
+    int64_t *last);
+
+/*
+ * Whether If-Range lets the Range count (RFC 9110, 13.1.5): there is none
+ * (empty), or it is the object's strong entity tag, or a date that is the
+ * object's mtime exactly.  A weak tag never matches.
+ * date is what the text means in seconds since 1970, -1 when it is no date.
+ */
+int content_range_if(content_str_t if_range, content_str_t etag,
+    int64_t mtime, int64_t date);
+
+/* The value of Content-Range in a 206: "bytes 0-9/10". */
+void content_range_header(content_out_t *out, int64_t first, int64_t last,
+    int64_t size);
+
+/* The value of Content-Range in a 416: a star for the range, "/10". */
+void content_range_unsatisfied(content_out_t *out, int64_t size);
+
+/*
+ * Whether a list of entity tags, as in If-Match and If-None-Match, has the
+ * object's.  etag is empty when there is no object: nothing matches then.  A
+ * star matches any object.  With weak, W/ is ignored (If-None-Match of GET:
+ * RFC 9110, 13.1.2); else tags match only if neither is weak (If-Match,
+ * 13.1.1).  Malformed members match nothing.
+ */
+int content_etag_match(content_str_t header, content_str_t etag, int weak);
+
+
+#endif

@@ -1,0 +1,281 @@
+/*
+ * Range, If-Range, Content-Range, and lists of entity tags.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "lib/content_range.h"
+
+
+#define N(rows)    (sizeof(rows) / sizeof(rows[0]))
+
+#define NONE       CONTENT_RANGE_NONE
+#define OK         CONTENT_RANGE_OK
+#define UNSAT      CONTENT_RANGE_UNSATISFIABLE
+
+#define BIG        "99999999999999999999999999"
+
+
+static void
+parse(void **state)
+{
+    int            rc;
+    size_t         i;
+    int64_t        first, last;
+    content_str_t  s;
+
+    static const struct {
+        const char  *header;
+        int64_t      size;
+        int          rc;
+        int64_t      first, last;
+    } rows[] = {
+        { "bytes=0-9", 10, OK, 0, 9 },
+        { "bytes=0-0", 10, OK, 0, 0 },
+        { "bytes=9-9", 10, OK, 9, 9 },
+        { "bytes=3-", 10, OK, 3, 9 },
+        { "bytes=3-99", 10, OK, 3, 9 },
+        { "bytes=-3", 10, OK, 7, 9 },
+        { "bytes=-10", 10, OK, 0, 9 },
+        { "bytes=-11", 10, OK, 0, 9 },
+        { "bytes=007-08", 10, OK, 7, 8 },
+        { "BYTES=1-2", 10, OK, 1, 2 },
+        { " bytes=1-2\t", 10, OK, 1, 2 },
+        { "bytes= 1-2 ", 10, OK, 1, 2 },
+        { "bytes=,1-2 ,", 10, OK, 1, 2 },
+        { "bytes=0-", INT64_MAX, OK, 0, INT64_MAX - 1 },
+        { "bytes=0-9223372036854775807", 10, OK, 0, 9 },
+        { "bytes=0-" BIG, 10, OK, 0, 9 },
+        { "bytes=-" BIG, 10, OK, 0, 9 },
+        { "bytes=9223372036854775806-", INT64_MAX, OK,
+          INT64_MAX - 1, INT64_MAX - 1 },
+
+        { "bytes=10-", 10, UNSAT, 0, 0 },
+        { "bytes=10-20", 10, UNSAT, 0, 0 },
+        { "bytes=" BIG "-", 10, UNSAT, 0, 0 },
+        { "bytes=" BIG "-" BIG, 10, UNSAT, 0, 0 },
+        { "bytes=-0", 10, UNSAT, 0, 0 },
+        { "bytes=0-", 0, UNSAT, 0, 0 },
+        { "bytes=0-0", 0, UNSAT, 0, 0 },
+        { "bytes=-0", 0, UNSAT, 0, 0 },
+
+        { "", 10, NONE, 0, 0 },
+        { "bytes", 10, NONE, 0, 0 },
+        { "bytes=", 10, NONE, 0, 0 },
+        { "bytes=,", 10, NONE, 0, 0 },
+        { "bytes=-", 10, NONE, 0, 0 },
+        { "bytes=5", 10, NONE, 0, 0 },
+        { "bytes=a-b", 10, NONE, 0, 0 },
+        { "bytes=1-b", 10, NONE, 0, 0 },
+        { "bytes=1-2x", 10, NONE, 0, 0 },
+        { "bytes=-x", 10, NONE, 0, 0 },
+        { "bytes=--1", 10, NONE, 0, 0 },
+        { "bytes=1--2", 10, NONE, 0, 0 },
+        { "bytes=1 - 2", 10, NONE, 0, 0 },
+        { "bytes=+1-2", 10, NONE, 0, 0 },
+        { "bytes=2-1", 10, NONE, 0, 0 },
+        { "bytes=20-11", 10, NONE, 0, 0 },
+        { "bytes=-5", 0, NONE, 0, 0 },
+        { "bytes =1-2", 10, NONE, 0, 0 },
+        { "bytes 1-2", 10, NONE, 0, 0 },
+        { "items=1-2", 10, NONE, 0, 0 },
+        { "bytess=1-2", 10, NONE, 0, 0 },
+        { "bytes=0-1,3-4", 10, NONE, 0, 0 },
+        { "bytes=0-1,x", 10, NONE, 0, 0 },
+        { "bytes=0-0,-1", 10, NONE, 0, 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(rows); i++) {
+        s.len = strlen(rows[i].header);
+        s.data = malloc(s.len + 1);
+        assert_non_null(s.data);
+        memcpy(s.data, rows[i].header, s.len);
+        s.data = realloc(s.data, s.len ? s.len : 1);
+
+        rc = content_range_parse(s, rows[i].size, &first, &last);
+
+        if (rc != rows[i].rc) {
+            fail_msg("%s: %d", rows[i].header, rc);
+        }
+
+        if (rc == OK && (first != rows[i].first || last != rows[i].last)) {
+            fail_msg("%s: %jd-%jd", rows[i].header, (intmax_t) first,
+                     (intmax_t) last);
+        }
+
+        free(s.data);
+    }
+}
+
+
+static void
+if_range(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *name, *if_range, *etag;
+        int64_t      mtime, date;
+        int          want;
+    } rows[] = {
+        { "none", "", "\"a\"", 7, -1, 1 },
+        { "same tag", "\"a\"", "\"a\"", 7, -1, 1 },
+        { "same tag, spaces", " \"a\"\t", "\"a\"", 7, -1, 1 },
+        { "other tag", "\"b\"", "\"a\"", 7, -1, 0 },
+        { "a tag that reads as the date", "\"b\"", "\"a\"", 7, 7, 0 },
+        { "weak tag", "W/\"a\"", "\"a\"", 7, -1, 0 },
+        { "both weak", "W/\"a\"", "W/\"a\"", 7, -1, 0 },
+        { "object's is weak", "\"a\"", "W/\"a\"", 7, -1, 0 },
+        { "no object's tag", "\"\"", "", 7, -1, 0 },
+        { "a list is none", "\"a\", \"b\"", "\"a\"", 7, -1, 0 },
+        { "same date", "date", "\"a\"", 7, 7, 1 },
+        { "later date", "date", "\"a\"", 7, 8, 0 },
+        { "earlier date", "date", "\"a\"", 7, 6, 0 },
+        { "no date", "garbage", "\"a\"", 7, -1, 0 },
+        { "no date, odd mtime", "garbage", "\"a\"", -1, -1, 0 },
+        { "star", "*", "\"a\"", 7, -1, 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(rows); i++) {
+        if (content_range_if(content_cstr(rows[i].if_range),
+                             content_cstr(rows[i].etag), rows[i].mtime,
+                             rows[i].date)
+            != rows[i].want)
+        {
+            fail_msg("%s", rows[i].name);
+        }
+    }
+}
+
+
+static void
+header(void **state)
+{
+    content_out_t  out;
+    unsigned char  buf[128];
+
+    (void) state;
+
+    content_out_init(&out, buf, sizeof(buf));
+    content_range_header(&out, 0, 9, 10);
+    content_out_text(&out, "; ");
+    content_range_header(&out, INT64_MAX - 2, INT64_MAX - 1, INT64_MAX);
+    content_out_text(&out, "; ");
+    content_range_unsatisfied(&out, 10);
+
+    assert_true(content_str_eq(content_out_done(&out), content_cstr(
+        "bytes 0-9/10; "
+        "bytes 9223372036854775805-9223372036854775806/9223372036854775807; "
+        "bytes */10")));
+
+    content_out_init(&out, buf, 11);
+    content_range_header(&out, 0, 9, 10);
+    assert_true(out.overflow);
+}
+
+
+static void
+etag(void **state)
+{
+    size_t         i;
+    content_str_t  s;
+
+    static const struct {
+        const char  *header, *etag;
+        int          weak, strong;          /* expected of either comparison */
+    } rows[] = {
+        { "", "\"a\"", 0, 0 },
+        { "*", "\"a\"", 1, 1 },
+        { " * ", "\"a\"", 1, 1 },
+        { "*", "W/\"a\"", 1, 1 },
+        { "*", "", 0, 0 },
+        { "\"\"", "", 0, 0 },
+        { "*, \"b\"", "\"a\"", 0, 0 },
+        { "\"*\"", "\"a\"", 0, 0 },
+
+        { "\"a\"", "\"a\"", 1, 1 },
+        { "\"a\"", "\"A\"", 0, 0 },
+        { "\"a\"", "\"ab\"", 0, 0 },
+        { "\"ab\"", "\"a\"", 0, 0 },
+        { "\"\"", "\"\"", 1, 1 },
+
+        /* the table of RFC 9110, 8.8.3.2 */
+        { "W/\"1\"", "W/\"1\"", 1, 0 },
+        { "W/\"1\"", "W/\"2\"", 0, 0 },
+        { "W/\"1\"", "\"1\"", 1, 0 },
+        { "\"1\"", "W/\"1\"", 1, 0 },
+        { "\"1\"", "\"1\"", 1, 1 },
+
+        { "w/\"a\"", "\"a\"", 0, 0 },
+        { "W/ \"a\"", "\"a\"", 0, 0 },
+        { "W/", "\"a\"", 0, 0 },
+        { "W/\"a\", \"a\"", "\"a\"", 1, 1 },
+        { "\"x\",\"a\"", "\"a\"", 1, 1 },
+        { ",, \"x\" ,\t\"a\" ,", "\"a\"", 1, 1 },
+        { "\"x\", W/\"a\", \"y\"", "\"a\"", 1, 0 },
+
+        { "\"x,y\"", "\"x,y\"", 1, 1 },
+        { "\"x,\", \"a\"", "\"a\"", 1, 1 },
+        { "\"x, \"a\", y\"", "\"a\"", 0, 0 },
+        { "\"b,\"a\",c\"", "\"a\"", 0, 0 },
+        { "\"\\\", \"a\"", "\"a\"", 1, 1 },
+
+        { "a", "\"a\"", 0, 0 },
+        { "a, \"a\"", "\"a\"", 1, 1 },
+        { "\"a\"x", "\"a\"", 0, 0 },
+        { "\"a\" \"b\"", "\"a\"", 0, 0 },
+        { "x\"a\", \"b\"", "\"a\"", 0, 0 },
+        { "x\"a\", \"b\"", "\"b\"", 1, 1 },
+        { "\"a", "\"a\"", 0, 0 },
+        { "\"", "\"a\"", 0, 0 },
+        { "\"x, \"a\"", "\"a\"", 0, 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(rows); i++) {
+        s.len = strlen(rows[i].header);
+        s.data = malloc(s.len + 1);
+        assert_non_null(s.data);
+        memcpy(s.data, rows[i].header, s.len);
+        s.data = realloc(s.data, s.len ? s.len : 1);
+
+        if (content_etag_match(s, content_cstr(rows[i].etag), 1)
+            != rows[i].weak)
+        {
+            fail_msg("weak: %s", rows[i].header);
+        }
+
+        if (content_etag_match(s, content_cstr(rows[i].etag), 0)
+            != rows[i].strong)
+        {
+            fail_msg("strong: %s", rows[i].header);
+        }
+
+        free(s.data);
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(parse),
+        cmocka_unit_test(if_range),
+        cmocka_unit_test(header),
+        cmocka_unit_test(etag)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
