@@ -1,0 +1,42 @@
+/*
+ * The answer of GET /-/list, written in pieces:
+ *
+ *     {"prefix":"","objects":[{"key":"a","size":1,"etag":"\"x\"",
+ *      "last_modified":"2026-11-22T10:00:00Z"}, ...],"next":"key"}
+ *
+ * begin, then any number of entries, then end.  Pieces may go into different
+ * buffers.  All text is UTF-8, as every key is: a caller that has bytes of
+ * another kind (a prefix from a query) refuses them before.
+ */
+
+#ifndef CONTENT_LIST_H
+#define CONTENT_LIST_H
+
+#include "lib/content_str.h"
+
+
+void content_list_begin(content_out_t *out, content_str_t prefix);
+
+/*
+ * first: no entry was written before this one.  size is in bytes, >= 0; mtime
+ * in seconds since 1970.
+ */
+void content_list_entry(content_out_t *out, int first, content_str_t key,
+    int64_t size, content_str_t etag, int64_t mtime);
+
+/* next: the key that a next list begins after, or NULL when this was all. */
+void content_list_end(content_out_t *out, const content_str_t *next);
+
+/* Each piece is at most so long, whatever the text, size and mtime. */
+size_t content_list_begin_max(content_str_t prefix);
+size_t content_list_entry_max(content_str_t key, content_str_t etag);
+size_t content_list_end_max(const content_str_t *next);
+
+/*
+ * RFC 3339, UTC: "2026-11-22T10:00:00Z".  A time before year 1 or after year
+ * 9999, which has no such form, is written as the first or the last that has.
+ */
+void content_list_time(content_out_t *out, int64_t time);
+
+
+#endif

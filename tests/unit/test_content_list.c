@@ -1,0 +1,223 @@
+/*
+ * The JSON of a list of objects.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "lib/content_list.h"
+
+
+#define N(rows)  (sizeof(rows) / sizeof(rows[0]))
+#define ENTRY    "{\"key\":\"a\",\"size\":1,\"etag\":\"\\\"x\\\"\","         \
+                 "\"last_modified\":\"2026-11-22T10:00:00Z\"}"
+
+
+static unsigned char  buf[16384];
+
+
+static void
+answers(void **state)
+{
+    unsigned       i, n;
+    content_out_t  out;
+    content_str_t  next;
+
+    static const struct {
+        const char  *prefix;
+        unsigned     entries;
+        const char  *next, *want;
+    } rows[] = {
+        { "", 0, NULL, "{\"prefix\":\"\",\"objects\":[],\"next\":null}" },
+        { "p/\"", 1, NULL,
+          "{\"prefix\":\"p/\\\"\",\"objects\":[" ENTRY "],\"next\":null}" },
+        { "", 3, "a\\b",
+          "{\"prefix\":\"\",\"objects\":[" ENTRY "," ENTRY "," ENTRY
+          "],\"next\":\"a\\\\b\"}" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(rows); i++) {
+        content_out_init(&out, buf, sizeof(buf));
+        content_list_begin(&out, content_cstr(rows[i].prefix));
+
+        for (n = 0; n < rows[i].entries; n++) {
+            content_list_entry(&out, n == 0, content_cstr("a"), 1,
+                               content_cstr("\"x\""), 1795341600);
+        }
+
+        next = content_cstr(rows[i].next ? rows[i].next : "");
+        content_list_end(&out, rows[i].next ? &next : NULL);
+
+        if (!content_str_eq(content_out_done(&out),
+                            content_cstr(rows[i].want)))
+        {
+            fail_msg("%.*s", (int) content_out_done(&out).len, buf);
+        }
+    }
+}
+
+
+static void
+values(void **state)
+{
+    json_t        *json, *entry;
+    content_out_t  out;
+    content_str_t  key = content_string("caf\xc3\xa9/\t\"\\/\x7f.html");
+
+    (void) state;
+
+    content_out_init(&out, buf, sizeof(buf));
+    content_list_begin(&out, key);
+    content_list_entry(&out, 1, key, INT64_MAX, content_cstr(""), -1);
+    content_list_end(&out, &key);
+
+    json = json_loadb((char *) buf, content_out_done(&out).len, 0, NULL);
+    assert_non_null(json);
+    assert_string_equal(json_string_value(json_object_get(json, "prefix")),
+                        (char *) key.data);
+    assert_string_equal(json_string_value(json_object_get(json, "next")),
+                        (char *) key.data);
+
+    entry = json_array_get(json_object_get(json, "objects"), 0);
+    assert_string_equal(json_string_value(json_object_get(entry, "key")),
+                        (char *) key.data);
+    assert_true(json_integer_value(json_object_get(entry, "size"))
+                == INT64_MAX);
+    assert_string_equal(json_string_value(json_object_get(entry, "etag")), "");
+    assert_string_equal(
+        json_string_value(json_object_get(entry, "last_modified")),
+        "1969-12-31T23:59:59Z");
+    json_decref(json);
+}
+
+
+/* Text that grows most fills the bounds exactly; one byte less overflows. */
+
+static void
+bounds(void **state)
+{
+    size_t         less;
+    content_out_t  out;
+    content_str_t  key, etag = content_string("\x01\x02");
+    unsigned char  controls[1024];
+
+    (void) state;
+
+    memset(controls, 1, sizeof(controls));
+    key.data = controls;
+    key.len = sizeof(controls);
+
+    for (less = 0; less < 2; less++) {
+        content_out_init(&out, buf, content_list_begin_max(key) - less);
+        content_list_begin(&out, key);
+        assert_int_equal(out.overflow, less);
+
+        content_out_init(&out, buf, content_list_entry_max(key, etag) - less);
+        content_list_entry(&out, 0, key, INT64_MAX, etag, INT64_MAX);
+        assert_int_equal(out.overflow, less);
+
+        content_out_init(&out, buf, content_list_end_max(&key) - less);
+        content_list_end(&out, &key);
+        assert_int_equal(out.overflow, less);
+
+        content_out_init(&out, buf, content_list_end_max(NULL) - less);
+        content_list_end(&out, NULL);
+        assert_int_equal(out.overflow, less);
+    }
+}
+
+
+static void
+times(void **state)
+{
+    size_t         i;
+    content_out_t  out;
+
+    static const struct {
+        int64_t      time;
+        const char  *want;
+    } rows[] = {
+        { 0, "1970-01-01T00:00:00Z" },
+        { 1, "1970-01-01T00:00:01Z" },
+        { -1, "1969-12-31T23:59:59Z" },
+        { 1795341600, "2026-11-22T10:00:00Z" },
+        { 951782399, "2000-02-28T23:59:59Z" },
+        { 951782400, "2000-02-29T00:00:00Z" },
+        { 951868800, "2000-03-01T00:00:00Z" },
+        { 978307199, "2000-12-31T23:59:59Z" },
+        { 4107542400, "2100-03-01T00:00:00Z" },
+        { 4107542399, "2100-02-28T23:59:59Z" },
+        { -62135596800, "0001-01-01T00:00:00Z" },
+        { -62135596801, "0001-01-01T00:00:00Z" },
+        { INT64_MIN, "0001-01-01T00:00:00Z" },
+        { 253402300799, "9999-12-31T23:59:59Z" },
+        { 253402300800, "9999-12-31T23:59:59Z" },
+        { INT64_MAX, "9999-12-31T23:59:59Z" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(rows); i++) {
+        content_out_init(&out, buf, sizeof(buf));
+        content_list_time(&out, rows[i].time);
+
+        if (!content_str_eq(content_out_done(&out),
+                            content_cstr(rows[i].want)))
+        {
+            fail_msg("%s: %.20s", rows[i].want, buf);
+        }
+    }
+}
+
+
+/* The C library as the witness: each day of 800 years, at an odd time. */
+
+static void
+times_as_libc(void **state)
+{
+    char           want[64];
+    time_t         t;
+    int64_t        day;
+    struct tm      tm;
+    content_out_t  out;
+
+    (void) state;
+
+    for (day = -146097; day <= 146097; day++) {
+        t = day * 86400 + (day & 0xffff);
+        assert_non_null(gmtime_r(&t, &tm));
+        strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%SZ", &tm);
+
+        content_out_init(&out, buf, sizeof(buf));
+        content_list_time(&out, t);
+
+        if (!content_str_eq(content_out_done(&out), content_cstr(want))) {
+            fail_msg("%s: %.20s", want, buf);
+        }
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(answers),
+        cmocka_unit_test(values),
+        cmocka_unit_test(bounds),
+        cmocka_unit_test(times),
+        cmocka_unit_test(times_as_libc)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
