@@ -1,0 +1,620 @@
+"""The fake of Cloudflare's API answers as the API does.
+
+Three witnesses: tables of bodies with the answer each must get, Cloudflare's
+own OpenAPI examples and npm client, and a real Varnish whose content must go.
+"""
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+
+import pytest
+import requests
+
+import edge
+
+SDK_VERSION = json.loads((edge.FAKES / "package.json").read_text())[
+    "dependencies"]["cloudflare"]
+OPENAPI = json.loads((edge.FAKES / "cloudflare-openapi.json").read_text())
+URLS = [f"https://www.example.com/{i}" for i in range(501)]
+NAMES = [f"t{i}" for i in range(101)]
+
+
+@pytest.fixture(scope="module")
+def running_fake():
+    with edge.start_fake_cloudflare(zone_names=["example.com"]) as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(running_fake):
+    running_fake.reset()
+    return running_fake
+
+
+def codes(answer):
+    return [e["code"] for e in answer.json()["errors"]]
+
+
+# Bodies
+
+@pytest.mark.parametrize("name, body", [
+    ("tags", {"tags": ["a", "B-1", "x" * 1024]}),
+    ("tags, as many as allowed", {"tags": NAMES[:100]}),
+    ("hosts", {"hosts": ["www.example.com", "EXAMPLE.com"]}),
+    ("prefixes", {"prefixes": ["www.example.com/a/b", "example.com"]}),
+    ("31 separators", {"prefixes": ["www.example.com" + "/a" * 31]}),
+    ("files", {"files": ["https://www.example.com/a?b=c",
+                         "http://example.com"]}),
+    ("files in UTF-8", {"files": ["https://www.example.com/ä"]}),
+    ("files with headers", {"files": [
+        {"url": "https://www.example.com/",
+         "headers": {"Origin": "https://o"}},
+        "https://www.example.com/plain"]}),
+    ("files, as many as allowed", {"files": URLS[:100]}),
+    ("everything", {"purge_everything": True}),
+])
+@pytest.mark.parametrize("action", ["purge", "invalidate"])
+def test_good_body_is_accepted(fake, action, name, body):
+    answer = fake.post(action, body)
+    assert answer.status_code == 200
+    assert answer.json() == {"success": True, "errors": [], "messages": [],
+                             "result": {"id": fake.zone}}
+    [call] = fake.calls(1)
+    assert call["action"] == action
+    assert call["body"] == body
+    assert call["status"] == 200
+
+
+@pytest.mark.parametrize("name, body, code", [
+    ("nothing", {}, 1012),
+    ("unknown selector", {"urls": ["https://www.example.com/"]}, 1012),
+    ("beside an unknown field", {"tags": ["a"], "foo": 1}, 1012),
+    ("two selectors", {"tags": ["a"], "hosts": ["www.example.com"]}, 1012),
+    ("no items", {"tags": []}, 1012),
+    ("file without url", {"files": [{"headers": {}}]}, 1012),
+    ("header that is no string",
+     {"files": [{"url": URLS[0], "headers": {"Origin": 1}}]}, 1012),
+    ("header that is two",
+     {"files": [{"url": URLS[0], "headers": {"Origin": "a\r\nB: c"}}]}, 1012),
+    ("everything false", {"purge_everything": False}, 1013),
+    ("everything as text", {"purge_everything": "true"}, 1013),
+    ("string", {"tags": "a"}, 1014),
+    ("object", {"files": {"url": URLS[0]}}, 1014),
+    ("null", {"hosts": None}, 1014),
+    ("number as an item", {"tags": [1]}, 1014),
+    ("object as a tag", {"tags": [{"url": URLS[0]}]}, 1014),
+    ("everything and more", {"purge_everything": True, "tags": ["a"]}, 1092),
+    ("too many files", {"files": URLS[:101]}, 1094),
+    ("too many tags", {"tags": NAMES}, 1101),
+    ("too many hosts", {"hosts": ["www.example.com"] * 101}, 1111),
+    ("no object", ["a"], 6007),
+])
+def test_bad_body_is_refused_as_a_whole(fake, name, body, code):
+    answer = fake.post("purge", body)
+    assert answer.status_code == 400
+    assert codes(answer) == [code]
+    assert answer.json()["success"] is False
+    assert answer.json()["result"] is None
+
+
+@pytest.mark.parametrize("name, body, code", [
+    ("relative URL", {"files": ["/a"]}, 1084),
+    ("URL without a scheme", {"files": ["www.example.com/a"]}, 1084),
+    ("other scheme", {"files": ["ftp://www.example.com/a"]}, 1084),
+    ("space in a URL", {"files": ["https://www.example.com/a b"]}, 1084),
+    ("fragment", {"files": ["https://www.example.com/a#b"]}, 1084),
+    ("no host", {"files": ["https:///a"]}, 1084),
+    ("user in a URL", {"files": ["https://u@www.example.com/a"]}, 1084),
+    ("URL of another zone", {"files": ["https://example.org/a"]}, 1082),
+    ("URL of a longer zone", {"files": ["https://notexample.com/a"]}, 1082),
+    ("tag of 1,025", {"tags": ["x" * 1025]}, 1100),
+    ("empty tag", {"tags": [""]}, 1084),
+    ("tag with a space", {"tags": ["a b"]}, 1084),
+    ("tag with a comma", {"tags": ["a,b"]}, 1084),
+    ("tag beyond ASCII", {"tags": ["ä"]}, 1084),
+    ("host with a scheme", {"hosts": ["https://www.example.com"]}, 1115),
+    ("host with a port", {"hosts": ["www.example.com:80"]}, 1115),
+    ("host of 201", {"hosts": ["a" * 201]}, 1114),
+    ("host of another zone", {"hosts": ["www.example.org"]}, 1082),
+    ("prefix with a scheme", {"prefixes": ["https://www.example.com/a"]},
+     1084),
+    ("prefix with a query", {"prefixes": ["www.example.com/a?b"]}, 1084),
+    ("prefix with a fragment", {"prefixes": ["www.example.com/a#b"]}, 1084),
+    ("prefix without a host", {"prefixes": ["/a"]}, 1084),
+    ("32 separators", {"prefixes": ["www.example.com" + "/a" * 32]}, 1084),
+    ("prefix of another zone", {"prefixes": ["example.org/a"]}, 1082),
+])
+def test_bad_item_is_listed_in_a_200(fake, name, body, code):
+    answer = fake.post("purge", body)
+    assert answer.status_code == 200
+    assert answer.json()["success"] is False
+    assert codes(answer) == [code, 1016]
+
+
+def test_good_items_beside_a_bad_one_are_accepted(fake):
+    answer = fake.purge(files=["/bad", "https://www.example.com/good"])
+    assert codes(answer) == [1084, 1016]
+    assert answer.json()["result"] == {"id": fake.zone}
+
+
+# Headers and routes
+
+@pytest.mark.parametrize("name, headers, status, code, link", [
+    ("no token", {"Authorization": None}, 400, 9106, None),
+    ("no scheme", {"Authorization": edge.TOKEN}, 400, 6003, 6111),
+    ("basic", {"Authorization": "Basic YTpi"}, 400, 6003, 6111),
+    ("empty", {"Authorization": "Bearer "}, 400, 6003, 6111),
+    ("wrong token", {"Authorization": "Bearer x"}, 401, 10000, None),
+    ("wrong type", {"Content-Type": "text/plain"}, 400, 6003, 6105),
+    ("no type", {"Content-Type": None}, 400, 6003, 6105),
+    ("charset", {"Content-Type": "application/json; charset=utf-8"},
+     200, None, None),
+])
+def test_headers(fake, name, headers, status, code, link):
+    answer = requests.post(
+        f"{fake.api}/zones/{fake.zone}/purge_cache", data=b'{"tags":["a"]}',
+        timeout=10, headers={"Authorization": f"Bearer {fake.token}",
+                             "Content-Type": "application/json", **headers})
+    assert answer.status_code == status
+    errors = answer.json()["errors"]
+    assert [e["code"] for e in errors] == ([code] if code else [])
+    if link:
+        assert [e["code"] for e in errors[0]["error_chain"]] == [link]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"tags":["a"]} x'])
+def test_text_that_is_no_json(fake, raw):
+    answer = requests.post(
+        f"{fake.api}/zones/{fake.zone}/purge_cache", data=raw, timeout=10,
+        headers={"Authorization": f"Bearer {fake.token}",
+                 "Content-Type": "application/json"})
+    assert (answer.status_code, codes(answer)) == (400, [6007])
+
+
+@pytest.mark.parametrize("method, path, status, wanted", [
+    ("POST", "/zones/nonsense/purge_cache", 404, [7003, 7000]),
+    ("POST", "/zones/" + "0" * 32 + "/purge_cache", 403, [10000]),
+    ("POST", f"/zones/{edge.ZONE}/purge", 404, [7003, 7000]),
+    ("POST", "/zone/purge_cache", 404, [7003, 7000]),
+    ("GET", f"/zones/{edge.ZONE}/purge_cache", 405, [10405]),
+    ("PUT", f"/zones/{edge.ZONE}/invalidate_cache", 405, [10405]),
+])
+def test_routes(fake, method, path, status, wanted):
+    answer = requests.request(
+        method, fake.api + path, json={"tags": ["a"]}, timeout=10,
+        headers={"Authorization": f"Bearer {fake.token}"})
+    assert (answer.status_code, codes(answer)) == (status, wanted)
+
+
+@pytest.mark.parametrize("token, status, wanted", [
+    (edge.TOKEN, 200, []), ("wrong", 401, [1000])])
+def test_verify(fake, token, status, wanted):
+    answer = requests.get(f"{fake.api}/user/tokens/verify", timeout=10,
+                          headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, codes(answer)) == (status, wanted)
+    if status == 200:
+        assert answer.json()["result"]["status"] == "active"
+
+
+def test_token_from_a_file(tmp_path):
+    (tmp_path / "token").write_text("from-a-file\n")
+    process = subprocess.Popen(
+        ["/usr/bin/python3", edge.FAKES / "cloudflare.py", "--zone",
+         edge.ZONE, "--token-file", tmp_path / "token"],
+        stdout=subprocess.PIPE, text=True)
+    address = process.stdout.readline().split()[1]
+    with edge.FakeCloudflare(process, address, edge.ZONE, "from-a-file") as f:
+        assert f.purge(tags=["a"]).status_code == 200
+
+
+# Limits
+
+@pytest.mark.parametrize("plan, bucket, urls", [
+    ("free", 25, 100), ("pro", 25, 100), ("business", 50, 100),
+    ("enterprise", 500, 500)])
+def test_plan(fake, plan, bucket, urls):
+    limits = fake.limit(plan=plan)
+    assert limits["bucket"] == bucket
+    assert fake.purge(files=URLS[:urls]).status_code == 200
+    assert codes(fake.purge(files=URLS[:urls + 1])) == [1094]
+
+
+def test_calls_beyond_the_bucket_are_refused(fake):
+    fake.limit(bucket=2, rate=0.01)
+    assert fake.purge(tags=["a"]).status_code == 200
+    assert fake.invalidate(hosts=["www.example.com"]).status_code == 200
+    answer = fake.purge(prefixes=["www.example.com/a"])
+    assert (answer.status_code, codes(answer)) == (429, [1134])
+    assert 1 <= int(answer.headers["Retry-After"]) <= 100
+    assert answer.headers["x-ratelimit-limit"] == "2"
+    assert answer.headers["x-ratelimit-remaining"] == "0"
+    assert int(answer.headers["x-ratelimit-reset"]) >= 1
+    assert fake.purge(purge_everything=True).status_code == 429
+
+
+def test_urls_have_a_budget_of_their_own(fake):
+    fake.limit(bucket=0, rate=0, url_rate=0.01, urls=3)
+    assert fake.purge(files=URLS[:2]).status_code == 200
+    assert codes(fake.purge(files=URLS[:2])) == [1134]
+    assert fake.purge(files=URLS[:1]).status_code == 200
+    assert codes(fake.purge(tags=["a"])) == [1134]
+
+
+def test_a_refused_body_costs_nothing(fake):
+    fake.limit(bucket=1, rate=0)
+    assert codes(fake.purge(tags="a")) == [1014]
+    assert fake.purge(tags=["a"]).status_code == 200
+
+
+def test_requests_beyond_the_token_limit_are_blocked(fake):
+    fake.limit(plan="free", requests=2)
+    assert fake.purge(tags=["a"]).status_code == 200
+    assert codes(fake.purge(tags="a")) == [1014]
+    for _ in range(2):
+        answer = fake.purge(tags=["a"])
+        assert (answer.status_code, codes(answer)) == (429, [971])
+        assert 1 <= int(answer.headers["Retry-After"]) <= 300
+
+
+def test_unknown_limit(fake):
+    with pytest.raises(requests.HTTPError):
+        fake.limit(buckets=1)
+
+
+# The control paths
+
+def test_status_fault_is_used_up(fake):
+    fake.fault(status=500, times=2)
+    fake.fault(status=429, retry_after=7)
+    answers = [fake.purge(tags=["a"]) for _ in range(4)]
+    assert [a.status_code for a in answers] == [500, 500, 429, 200]
+    assert answers[2].headers["Retry-After"] == "7"
+    assert codes(answers[2]) == [1134]
+    assert [c["status"] for c in fake.calls(4)] == [500, 500, 429, 200]
+
+
+def test_body_fault(fake):
+    fake.fault(body="garbage")
+    fake.fault(body={"success": False, "errors": [], "messages": []})
+    first, second = fake.purge(tags=["a"]), fake.purge(tags=["a"])
+    assert (first.status_code, first.text) == (200, "garbage")
+    assert (second.status_code, second.json()["success"]) == (200, False)
+
+
+def test_cut_fault(fake):
+    fake.fault(cut=True)
+    with pytest.raises(requests.ConnectionError):
+        fake.purge(tags=["a"])
+    assert [c["status"] for c in fake.calls(1)] == [0]
+    assert fake.purge(tags=["a"]).status_code == 200
+
+
+def test_stalled_call_has_arrived_but_is_not_answered(fake):
+    fake.fault(stall=1)
+    thread = threading.Thread(target=requests.post, kwargs=dict(
+        url=f"{fake.api}/zones/{fake.zone}/purge_cache", timeout=30,
+        json={"tags": ["a"]},
+        headers={"Authorization": f"Bearer {fake.token}"}))
+    thread.start()
+    assert fake.calls(1, state="arrived")[0]["fault"]["stall"] == 1
+    assert [c["status"] for c in fake.calls(1)] == [200]
+    thread.join()
+
+
+def test_calls_reports_what_did_not_come(fake):
+    with pytest.raises(AssertionError, match="fewer than 1"):
+        fake.calls(1, timeout=0)
+
+
+# Cloudflare's OpenAPI document
+
+@pytest.mark.parametrize("action", ["purge", "invalidate"])
+def test_openapi_examples(fake, action):
+    post = OPENAPI["paths"][f"/zones/{{zone_id}}/{action}_cache"]["post"]
+    requests_ = post["requestBody"]["content"]["application/json"]["examples"]
+    answers = post["responses"]
+    assert len(requests_) == 6
+    for example in requests_.values():
+        assert fake.post(action, example["value"]).json() == \
+            answers["200"]["content"]["application/json"]["example"]
+
+    errors = answers["4XX"]["content"]["application/json"]["examples"]
+    mixed = fake.post(action, {"purge_everything": True, "tags": ["a"]})
+    assert mixed.json() == errors["Invalid request body"]["value"]
+    fake.limit(bucket=0, rate=0)
+    limited = fake.post(action, {"tags": ["a"]})
+    assert limited.json() == errors["Rate limited"]["value"]
+
+
+# Cloudflare's own client
+
+@pytest.fixture(scope="module")
+def sdk():
+    """Installs the client once; a run of it is a list of calls."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed")
+    manifest = edge.FAKES / "node_modules/cloudflare/package.json"
+    if not (manifest.exists()
+            and json.loads(manifest.read_text())["version"] == SDK_VERSION):
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit",
+                        "--no-fund"], cwd=edge.FAKES, check=True)
+
+    def run(fake, *calls, token=None):
+        calls = [{"do": do, "params": {"zone_id": fake.zone, **params}}
+                 for do, params in calls]
+        done = subprocess.run(
+            ["node", edge.FAKES / "sdk.mjs"], input=json.dumps(calls),
+            capture_output=True, text=True, check=True, timeout=120,
+            env={**os.environ, "CLOUDFLARE_BASE_URL": fake.api,
+                 "CLOUDFLARE_API_TOKEN": token or fake.token})
+        return json.loads(done.stdout)
+    return run
+
+
+def test_sdk_selectors(fake, sdk):
+    bodies = [{"tags": ["a", "b"]}, {"hosts": ["www.example.com"]},
+              {"prefixes": ["www.example.com/a"]}, {"files": URLS[:2]},
+              {"files": [{"url": URLS[0],
+                          "headers": {"Origin": "https://o"}}]},
+              {"purge_everything": True}]
+    calls = [(do, b) for do in ("purge", "invalidate") for b in bodies]
+    outcomes = sdk(fake, *calls, ("verify", {}))
+    assert outcomes[:-1] == [{"result": {"id": fake.zone}, "waits": []}] * 12
+    assert outcomes[-1]["result"]["status"] == "active"
+    assert [(c["action"], c["body"]) for c in fake.calls(12)] == calls
+
+
+def test_sdk_errors(fake, sdk):
+    bad, alien = sdk(fake, ("purge", {"tags": "a"}),
+                     ("purge", {"tags": ["a"], "zone_id": "0" * 32}))
+    assert (bad["error"], bad["status"]) == ("BadRequestError", 400)
+    assert bad["codes"] == [1014]
+    assert (alien["error"], alien["status"]) == ("PermissionDeniedError", 403)
+    [unknown] = sdk(fake, ("purge", {"tags": ["a"]}), token="wrong")
+    assert unknown["error"] == "AuthenticationError"
+    assert unknown["status"] == 401
+    assert unknown["codes"] == [10000]
+    assert len(fake.calls(3)) == 3          # none of these is tried again
+
+
+def test_sdk_retries_and_honours_retry_after(fake, sdk):
+    fake.fault(status=429, retry_after=7)
+    fake.fault(status=500)
+    [outcome] = sdk(fake, ("purge", {"tags": ["a"]}))
+    assert outcome["result"] == {"id": fake.zone}
+    assert outcome["waits"][0] == 7000
+    assert [c["status"] for c in fake.calls(3)] == [429, 500, 200]
+
+
+def test_sdk_gives_up_on_a_real_limit(fake, sdk):
+    fake.limit(bucket=0, rate=0.1)
+    [outcome] = sdk(fake, ("purge", {"tags": ["a"]}))
+    assert (outcome["error"], outcome["codes"]) == ("RateLimitError", [1134])
+    assert outcome["waits"] == [10000, 10000]
+    assert [c["status"] for c in fake.calls(3)] == [429] * 3
+
+
+# A real edge
+
+class Origin(http.server.ThreadingHTTPServer):
+    """Answers what .pages says; .seen notes the requests."""
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), OriginHandler)
+        self.pages, self.seen = {}, []
+        self.asked = threading.Condition()
+
+    def saw(self, *request):
+        with self.asked:
+            self.seen.append(request)
+            self.asked.notify_all()
+
+    def wait(self, requests_):
+        with self.asked:
+            return self.asked.wait_for(
+                lambda: len(self.seen) >= requests_, 30)
+
+    def page(self, path, body, **headers):
+        """Put a page; its ETag follows its body."""
+        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        headers = {"CDN-Cache-Control": "max-age=1000",
+                   "ETag": f'"{body}"', **headers}
+        self.pages[path] = body, {k: v for k, v in headers.items() if v}
+
+
+class OriginHandler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self.server.saw(self.command, self.path,
+                        self.headers.get("If-None-Match"))
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body, headers = self.server.pages[self.path.partition("?")[0]]
+        same = self.headers.get("If-None-Match") == headers["ETag"]
+        self.send_response(304 if same else 200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if not same:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if not same and self.command != "HEAD":
+            self.wfile.write(body.encode())
+
+    do_PUT = do_POST = do_DELETE = do_HEAD = do_GET
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Origin, Varnish, fake: as in production, but for the name."""
+    origin = Origin()
+    thread = threading.Thread(target=origin.serve_forever)
+    thread.start()
+    try:
+        with edge.start_varnish(tmp_path_factory.mktemp("edge"),
+                                origin.server_port) as varnish, \
+             edge.start_fake_cloudflare(varnish) as fake:
+            yield origin, varnish, fake
+    finally:
+        origin.shutdown()
+        thread.join()
+        origin.server_close()
+
+
+@pytest.fixture
+def world(real):
+    origin, varnish, fake = real
+    fake.reset("enterprise")
+    assert fake.purge(purge_everything=True).json()["success"]
+    fake.reset("enterprise")
+    origin.pages.clear()
+    origin.seen.clear()
+    return real
+
+
+def state(answer):
+    return answer.headers["X-Edge-Cache"], answer.text
+
+
+@pytest.mark.parametrize("name, body, gone", [
+    ("own tag", {"tags": ["c1"]}, {"/a/1"}),
+    ("shared tag, other case", {"tags": ["NEWS"]}, {"/a/1", "/a/b/2"}),
+    ("part of a tag", {"tags": ["new"]}, set()),
+    ("URL", {"files": ["https://www.example.com/a/1"]}, {"/a/1"}),
+    ("URL, port and case", {"files": ["HTTPS://WWW.example.com:443/a/1"]},
+     {"/a/1"}),
+    ("URL, other scheme", {"files": ["http://www.example.com/a/1"]}, set()),
+    ("URL, other query", {"files": ["https://www.example.com/a/1?x"]}, set()),
+    ("URL, other Origin", {"files": [
+        {"url": "https://www.example.com/a/1",
+         "headers": {"Origin": "https://o"}}]}, set()),
+    ("prefix", {"prefixes": ["www.example.com/a"]}, {"/a/1", "/a/b/2"}),
+    ("prefix with a slash", {"prefixes": ["WWW.example.com/a/b/"]},
+     {"/a/b/2"}),
+    ("prefix that is the path", {"prefixes": ["www.example.com/a/b/2"]},
+     {"/a/b/2"}),
+    ("prefix of a segment", {"prefixes": ["www.example.com/a/b/2x"]}, set()),
+    ("prefix of one host", {"prefixes": ["example.com"]}, set()),
+    ("prefix with a comma", {"prefixes": ["www.example.com/ab/c,d"]},
+     {"/ab/c,d"}),
+    ("host", {"hosts": ["www.example.com"]}, {"/a/1", "/a/b/2", "/ab/c,d"}),
+    ("other host", {"hosts": ["example.com"]}, set()),
+    ("everything", {"purge_everything": True},
+     {"/a/1", "/a/b/2", "/ab/c,d"}),
+])
+@pytest.mark.parametrize("action, after", [
+    ("purge", "MISS"), ("invalidate", "EXPIRED")])
+def test_edge_drops_what_was_named(world, action, after, name, body, gone):
+    origin, varnish, fake = world
+    pages = {"/a/1": "c1, News", "/a/b/2": "c2,,news,", "/ab/c,d": "c3"}
+    for path, tags in pages.items():
+        origin.page(path, "old", Cache_Tag=tags)
+        assert state(varnish.get(path)) == ("MISS", "old")
+        assert state(varnish.get(path)) == ("HIT", "old")
+        origin.page(path, "new", Cache_Tag=tags)
+
+    answer = fake.post(action, body)
+    assert answer.json()["success"] is True
+    for path in pages:
+        assert state(varnish.get(path)) == (
+            (after, "new") if path in gone else ("HIT", "old")), path
+    assert fake.calls(1)[0]["evicted"] == len(gone)
+
+
+def test_edge_keys_by_origin_header_and_tag_gets_them_all(world):
+    origin, varnish, fake = world
+    origin.page("/k", "old", Cache_Tag="c1")
+    assert state(varnish.get("/k"))[0] == "MISS"
+    assert state(varnish.get("/k", Origin="https://o"))[0] == "MISS"
+    assert state(varnish.get("/k", Origin="https://o"))[0] == "HIT"
+    fake.purge(files=["https://www.example.com/k"])
+    assert state(varnish.get("/k", Origin="https://o"))[0] == "HIT"
+    fake.purge(files=[{"url": "https://www.example.com/k",
+                       "headers": {"Origin": "https://o"}}])
+    assert state(varnish.get("/k", Origin="https://o"))[0] == "MISS"
+    assert state(varnish.get("/k"))[0] == "MISS"
+    fake.purge(tags=["c1"])
+    assert fake.calls(3)[2]["evicted"] == 2
+
+
+def test_invalidated_object_is_revalidated(world):
+    origin, varnish, fake = world
+    origin.page("/v", "same", Cache_Tag="c1")
+    varnish.get("/v")
+    for _ in range(2):                  # a revived object keeps its keys
+        fake.invalidate(tags=["c1"])
+        assert state(varnish.get("/v")) == ("REVALIDATED", "same")
+        assert state(varnish.get("/v")) == ("HIT", "same")
+    assert origin.seen == [("GET", "/v", None)] + [("GET", "/v", '"same"')] * 2
+
+
+def test_stale_while_revalidate_counts_from_the_invalidation(world):
+    origin, varnish, fake = world
+    origin.page("/s", "old", Cache_Tag="c1",
+                CDN_Cache_Control="max-age=1000, stale-while-revalidate=1000")
+    varnish.get("/s")
+    fake.invalidate(tags=["c1"])
+    assert state(varnish.get("/s")) == ("UPDATING", "old")
+    assert origin.wait(2)
+    assert origin.seen[1] == ("GET", "/s", '"old"')
+
+
+@pytest.mark.parametrize("name, headers, second", [
+    ("kept by default", {"CDN_Cache_Control": None}, "HIT"),
+    ("Cache-Control", {"CDN_Cache_Control": None,
+                       "Cache_Control": "no-store"}, "BYPASS"),
+    ("CDN-Cache-Control wins", {"CDN_Cache_Control": "max-age=9",
+                                "Cache_Control": "no-store"}, "HIT"),
+    ("Cloudflare's own wins", {"Cloudflare_CDN_Cache_Control": "private",
+                               "CDN_Cache_Control": "max-age=9"}, "BYPASS"),
+    ("no-cache", {"CDN_Cache_Control": "no-cache"}, "REVALIDATED"),
+    ("s-maxage", {"CDN_Cache_Control": "max-age=0, s-maxage=9"}, "HIT"),
+    ("s-maxage switches stale off", {
+        "CDN_Cache_Control": "s-maxage=0, stale-while-revalidate=9"},
+     "REVALIDATED"),
+    ("cookie", {"Set_Cookie": "a=b"}, "BYPASS"),
+])
+def test_edge_obeys_the_origin(world, name, headers, second):
+    origin, varnish, _ = world
+    origin.page("/h", "x", **headers)
+    varnish.get("/h")
+    assert state(varnish.get("/h")) == (second, "x")
+
+
+def test_visitors_see_no_tags(world):
+    origin, varnish, _ = world
+    origin.page("/t", "x", Cache_Tag="c1",
+                Cloudflare_CDN_Cache_Control="max-age=9")
+    for _ in range(2):
+        headers = varnish.get("/t").headers
+        assert headers["CDN-Cache-Control"] == "max-age=1000"
+        assert not {"cache-tag", "xkey", "x-edge-fill", "x-edge-policy",
+                    "cloudflare-cdn-cache-control"} & {
+                        h.lower() for h in headers}
+
+
+def test_writes_and_authorized_reads_pass(world):
+    origin, varnish, _ = world
+    origin.page("/p", "x")
+    varnish.get("/p")
+    for method in ("PUT", "POST", "DELETE"):
+        answer = varnish.session.request(
+            method, varnish.url + "/p", data="body", timeout=30,
+            headers={"Host": "www.example.com"})
+        assert state(answer) == ("BYPASS", "x")
+    assert state(varnish.get("/p", Authorization="Bearer x"))[0] == "BYPASS"
+    assert state(varnish.get("/p"))[0] == "HIT"
+    assert [m for m, _, _ in origin.seen] == [
+        "GET", "PUT", "POST", "DELETE", "GET"]
+
+
+def test_edge_out_of_reach_is_an_error():
+    with edge.start_fake_cloudflare("127.0.0.1:1") as fake:
+        assert codes(fake.purge(tags=["a"])) == [1017]
