@@ -17,30 +17,30 @@
 #define CONTENT_OBJECT_META_SIZE  2048    /* their names and values in all:
                                              S3's limit on user metadata */
 
-#define CONTENT_RECORD_PREFIX     12      /* bytes that tell a head's length */
+#define CONTENT_RECORD_PREFIX     12      /* bytes that tell a head's size */
 #define CONTENT_RECORD_HEAD_MAX   65536   /* a record's bytes before the body */
 
 
 typedef struct {
-    content_str_t    name;               /* lower case, without the prefix */
+    content_str_t    name;              /* lower case, without the prefix */
     content_str_t    value;
 } content_field_t;
 
 
 typedef struct {
-    content_str_t    etag;               /* strong, with its quotes */
-    int64_t          size;               /* bytes */
-    int64_t          mtime;              /* seconds since 1970, Last-Modified */
+    content_str_t    etag;              /* strong, with its quotes */
+    int64_t          size;              /* bytes */
+    int64_t          mtime;             /* seconds since 1970, Last-Modified */
 
     unsigned         has_sha256:1;
-    unsigned char    sha256[32];         /* of the body as stored */
+    unsigned char    sha256[32];        /* of the body as stored */
 
-    content_str_t    type;               /* Content-Type; empty: none was sent */
-    content_str_t    encoding;           /* Content-Encoding */
-    content_str_t    language;           /* Content-Language */
-    content_str_t    disposition;        /* Content-Disposition */
-    content_str_t    cache_control;      /* Cache-Control as sent with the PUT */
-    content_str_t    tags;               /* Cache-Tag as stored: "a,b,c" */
+    content_str_t    type;              /* Content-Type; empty: none sent */
+    content_str_t    encoding;          /* Content-Encoding */
+    content_str_t    language;          /* Content-Language */
+    content_str_t    disposition;       /* Content-Disposition */
+    content_str_t    cache_control;     /* Cache-Control as in the PUT */
+    content_str_t    tags;              /* Cache-Tag as stored: "a,b,c" */
 
     unsigned         nmeta;
     content_field_t  meta[CONTENT_OBJECT_META_MAX];

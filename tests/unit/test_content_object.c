@@ -556,8 +556,9 @@ forgeries_are_refused(void **state)
         size_t          at;
         unsigned char   byte;
     } rows[] = {
-        { "unknown flag", 12, 0x04 },
-        { "too many meta fields", 13, 33 },
+        { "unknown flag", 12, 0x02 | 0x04 },
+        { "more meta fields than there are", 13, 4 },
+        { "fewer", 13, 2 },
         { "negative size", 21, 0x80 },
         { "upper case in a name", 0, 'A' }
     };
@@ -582,6 +583,37 @@ forgeries_are_refused(void **state)
 }
 
 
+/* As many meta fields as there may be; and one more, forged. */
+
+static void
+most_meta_fields(void **state)
+{
+    size_t            head;
+    content_str_t     record, longer;
+    content_object_t  object;
+
+    (void) state;
+
+    object = plain;
+    object.nmeta = CONTENT_OBJECT_META_MAX;
+    record = encode(&object, NULL);
+    assert_int_equal(decode_safely(record), CONTENT_OK);
+
+    head = record.len + 4;
+    longer.len = head;
+    longer.data = calloc(1, head);
+    assert_non_null(longer.data);
+    memcpy(longer.data, record.data, record.len);
+    longer.data[4] = (unsigned char) head;
+    longer.data[13]++;
+    forge_checksum(longer, head);
+    assert_int_equal(decode_safely(longer), CONTENT_ERROR);
+
+    free(longer.data);
+    free(record.data);
+}
+
+
 int
 main(void)
 {
@@ -599,7 +631,8 @@ main(void)
         cmocka_unit_test(every_flip_is_harmless),
         cmocka_unit_test(every_forged_flip_is_harmless),
         cmocka_unit_test(every_forged_cut_is_refused),
-        cmocka_unit_test(forgeries_are_refused)
+        cmocka_unit_test(forgeries_are_refused),
+        cmocka_unit_test(most_meta_fields)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,7 +98,7 @@ members(void **state)
 }
 
 
-/* The text is copied to memory of its exact length: ASan sees a read beyond. */
+/* The text lies in memory of its exact length: ASan sees a read beyond. */
 
 static void
 utf8(void **state)
