@@ -18,7 +18,7 @@
                                              S3's limit on user metadata */
 
 #define CONTENT_RECORD_PREFIX     12      /* bytes that tell a head's size */
-#define CONTENT_RECORD_HEAD_MAX   65536   /* a record's bytes before the body */
+#define CONTENT_RECORD_HEAD_MAX   65536   /* bytes before the body, at most */
 
 
 typedef struct {
