@@ -157,7 +157,7 @@ def start_varnish(workdir, backend_port):
              # What Cloudflare takes: 16 KB a header, 32 KB in all.
              "-p", "http_resp_hdr_len=17k", "-p", "http_resp_size=34k",
              # The keys of a deep path are long.
-             "-p", "workspace_backend=256k"],
+             "-p", "workspace_backend=4m"],
             stdout=log, stderr=log)
     try:
         return Varnish(process, workdir, varnish_address(name))

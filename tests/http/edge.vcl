@@ -168,9 +168,10 @@ sub apply_policy {
 }
 
 
-# VCL has no loops: each of these doubles the steps.  Every step cuts one
+# VCL has no loops: each of these quadruples the steps.  Every step cuts one
 # segment or slash off the path and files the object under the rest, so that
-# prefixes match whole segments.  128 steps are 64 segments.
+# prefixes match whole segments.  A prefix has at most 31 separators, hence
+# 64 steps will do.
 sub up1 {
     if (beresp.http.X-Edge-Path ~ "/") {
         set beresp.http.X-Edge-Path =
@@ -191,11 +192,7 @@ sub up16 {
     call up4;
     call up4;
 }
-sub up128 {
-    call up16;
-    call up16;
-    call up16;
-    call up16;
+sub up64 {
     call up16;
     call up16;
     call up16;
@@ -209,11 +206,13 @@ sub file_under_keys {
     set beresp.http.X-Edge-Path =
         regsub(bereq.http.host, ":\d+$", "")
         + regsuball(regsub(bereq.url, "\?.*$", ""), ",", "%2C");
+    set beresp.http.X-Edge-Path = regsub(beresp.http.X-Edge-Path,
+        "^((?:[^/]*/){31}[^/]*).*$", "\1");
 
     set beresp.http.xkey =
         "all host:" + regsub(beresp.http.X-Edge-Path, "/.*$", "")
         + " prefix:" + beresp.http.X-Edge-Path;
-    call up128;
+    call up64;
 
     if (beresp.http.Cache-Tag) {
         std.collect(beresp.http.Cache-Tag);

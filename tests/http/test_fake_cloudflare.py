@@ -544,6 +544,21 @@ def test_edge_keys_by_origin_header_and_tag_gets_them_all(world):
     assert fake.calls(3)[2]["evicted"] == 2
 
 
+def test_edge_keeps_deep_paths_and_large_tags(world):
+    origin, varnish, fake = world
+    deep = "/a" * 511
+    tags = ",".join(f"{i:010}" for i in range(1450))        # 16 KB
+    origin.page(deep, "x", Cache_Tag=tags)
+    assert state(varnish.get(deep)) == ("MISS", "x")
+    for body in ({"tags": ["0000001449"]},
+                 {"prefixes": ["www.example.com" + "/a" * 31]},
+                 {"prefixes": ["www.example.com/a"]},
+                 {"files": ["https://www.example.com" + deep]}):
+        assert state(varnish.get(deep))[0] == "HIT"
+        fake.purge(**body)
+        assert state(varnish.get(deep))[0] == "MISS"
+
+
 def test_invalidated_object_is_revalidated(world):
     origin, varnish, fake = world
     origin.page("/v", "same", Cache_Tag="c1")
