@@ -1,0 +1,586 @@
+/*
+ * AWS Signature Version 4: see content_sigv4.h.  Called by the S3 store for
+ * each request that it sends.
+ *
+ * The canonical request is never built in memory: it goes piece by piece into
+ * a running SHA-256, so that no buffer bounds the length of a key or of the
+ * metadata.
+ */
+
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "lib/content_key.h"
+#include "lib/content_sigv4.h"
+
+
+#define HASH_LEN       32
+#define DAY_LEN        8                   /* of the date: "20130524" */
+#define HEADERS_MAX    (CONTENT_SIGV4_HEADERS_MAX + 4)
+#define LAST_TIME      253402300799LL      /* 9999-12-31T23:59:59Z */
+
+
+typedef struct {
+    const content_field_t  *items[HEADERS_MAX];
+    unsigned                n;
+} sorted_t;
+
+
+static int write_date(unsigned char *date, int64_t now);
+static void write_number(content_out_t *out, unsigned value, unsigned width);
+static int write_query(content_out_t *out,
+    const content_sigv4_request_t *request);
+static int compare_params(const content_field_t *a, const content_field_t *b);
+static int compare_encoded(content_str_t a, content_str_t b);
+static int sort_headers(sorted_t *sorted,
+    const content_sigv4_request_t *request, const content_field_t *own,
+    unsigned nown);
+static int is_signable(const content_field_t *header);
+static int compare_names(const content_field_t *a, const content_field_t *b);
+static void insert(sorted_t *sorted, const content_field_t *item,
+    int (*compare)(const content_field_t *, const content_field_t *));
+static int hash_request(const content_sigv4_request_t *request,
+    content_str_t query, const sorted_t *headers, unsigned char *hash);
+static int hash_text(EVP_MD_CTX *md, const char *text);
+static int hash_str(EVP_MD_CTX *md, content_str_t s);
+static int hash_value(EVP_MD_CTX *md, content_str_t value);
+static int hash_names(EVP_MD_CTX *md, const sorted_t *headers);
+static int signing_key(content_sigv4_cache_t *cache,
+    const content_sigv4_request_t *request, content_str_t secret,
+    content_str_t day);
+static int hash_scope(const content_sigv4_request_t *request,
+    content_str_t secret, content_str_t day, unsigned char *hash);
+static int derive_key(unsigned char *key,
+    const content_sigv4_request_t *request, content_str_t secret,
+    content_str_t day);
+static int hmac(const void *key, size_t len, content_str_t data,
+    unsigned char *mac);
+static int sign_hash(const content_sigv4_request_t *request,
+    const content_sigv4_cache_t *cache, content_str_t date,
+    const unsigned char *hash, unsigned char *signature);
+static void write_scope(content_out_t *out,
+    const content_sigv4_request_t *request, content_str_t day);
+static void write_authorization(content_out_t *out,
+    const content_sigv4_request_t *request, content_str_t access_key,
+    content_str_t day, const sorted_t *headers,
+    const unsigned char *signature);
+
+
+int
+content_sigv4_sign(const content_sigv4_request_t *request,
+    const content_sigv4_credentials_t *credentials,
+    content_sigv4_cache_t *cache, content_out_t *query,
+    unsigned char date[CONTENT_SIGV4_DATE_LEN], content_out_t *authorization)
+{
+    sorted_t         headers;
+    content_str_t    stamp, day, canonical;
+    unsigned char   *start, hash[HASH_LEN], signature[HASH_LEN];
+    content_field_t  own[] = {
+        { content_string("host"), request->host },
+        { content_string("x-amz-content-sha256"), request->payload_hash },
+        { content_string("x-amz-date"), { CONTENT_SIGV4_DATE_LEN, date } },
+        { content_string("x-amz-security-token"), credentials->session_token }
+    };
+
+    stamp.data = date;
+    stamp.len = CONTENT_SIGV4_DATE_LEN;
+
+    day.data = date;
+    day.len = DAY_LEN;
+
+    start = query->pos;
+
+    if (write_date(date, request->now) != CONTENT_OK
+        || write_query(query, request) != CONTENT_OK
+        || sort_headers(&headers, request, own,
+                        credentials->session_token.len ? 4 : 3) != CONTENT_OK)
+    {
+        return CONTENT_ERROR;
+    }
+
+    if (query->overflow) {
+        return CONTENT_OVERFLOW;
+    }
+
+    canonical.data = start;
+    canonical.len = (size_t) (query->pos - start);
+
+    if (hash_request(request, canonical, &headers, hash) != CONTENT_OK
+        || signing_key(cache, request, credentials->secret_key, day)
+           != CONTENT_OK
+        || sign_hash(request, cache, stamp, hash, signature) != CONTENT_OK)
+    {
+        return CONTENT_ERROR;
+    }
+
+    write_authorization(authorization, request, credentials->access_key, day,
+                        &headers, signature);
+
+    return authorization->overflow ? CONTENT_OVERFLOW : CONTENT_OK;
+}
+
+
+void
+content_sigv4_forget(content_sigv4_cache_t *cache)
+{
+    OPENSSL_cleanse(cache, sizeof(*cache));
+}
+
+
+/*
+ * gmtime_r() is not in C11.  Years begin in March here, so that the leap day
+ * is a year's last; an era is the 400 years that the calendar repeats after.
+ */
+
+static int
+write_date(unsigned char *date, int64_t now)
+{
+    unsigned       day, era_day, era_year, year_day, month, seconds, year;
+    content_out_t  out;
+
+    if (now < 0 || now > LAST_TIME) {
+        return CONTENT_ERROR;
+    }
+
+    day = (unsigned) (now / 86400) + 719468;       /* from 0000-03-01 */
+    seconds = (unsigned) (now % 86400);
+
+    era_day = day % 146097;
+    era_year = (era_day - era_day / 1460 + era_day / 36524 - era_day / 146096)
+               / 365;
+    year_day = era_day - (365 * era_year + era_year / 4 - era_year / 100);
+    month = (5 * year_day + 2) / 153;              /* 0 is March */
+    year = day / 146097 * 400 + era_year + (month >= 10);
+
+    content_out_init(&out, date, CONTENT_SIGV4_DATE_LEN);
+
+    write_number(&out, year, 4);
+    write_number(&out, month < 10 ? month + 3 : month - 9, 2);
+    write_number(&out, year_day - (153 * month + 2) / 5 + 1, 2);
+    content_out_char(&out, 'T');
+    write_number(&out, seconds / 3600, 2);
+    write_number(&out, seconds / 60 % 60, 2);
+    write_number(&out, seconds % 60, 2);
+    content_out_char(&out, 'Z');
+
+    return CONTENT_OK;
+}
+
+
+static void
+write_number(content_out_t *out, unsigned value, unsigned width)
+{
+    if (width > 1) {
+        write_number(out, value / 10, width - 1);
+    }
+
+    content_out_char(out, (unsigned char) ('0' + value % 10));
+}
+
+
+static int
+write_query(content_out_t *out, const content_sigv4_request_t *request)
+{
+    unsigned  i;
+    sorted_t  sorted;
+
+    if (request->nparams > CONTENT_SIGV4_PARAMS_MAX) {
+        return CONTENT_ERROR;
+    }
+
+    sorted.n = 0;
+
+    for (i = 0; i < request->nparams; i++) {
+        insert(&sorted, &request->params[i], compare_params);
+    }
+
+    for (i = 0; i < sorted.n; i++) {
+        if (i) {
+            content_out_char(out, '&');
+        }
+
+        content_key_encode_component(out, sorted.items[i]->name);
+        content_out_char(out, '=');
+        content_key_encode_component(out, sorted.items[i]->value);
+    }
+
+    return CONTENT_OK;
+}
+
+
+static int
+compare_params(const content_field_t *a, const content_field_t *b)
+{
+    int  order;
+
+    order = compare_encoded(a->name, b->name);
+
+    return order ? order : compare_encoded(a->value, b->value);
+}
+
+
+/*
+ * The order is that of the encoded texts.  There, every byte that is encoded
+ * begins with "%", which is less than all unreserved characters, and among
+ * each other they keep their order: no need to encode for comparing.
+ */
+
+static int
+compare_encoded(content_str_t a, content_str_t b)
+{
+    int     x, y;
+    size_t  i;
+
+    for (i = 0; i < a.len && i < b.len; i++) {
+        x = a.data[i] | content_key_unreserved(a.data[i]) << 8;
+        y = b.data[i] | content_key_unreserved(b.data[i]) << 8;
+
+        if (x != y) {
+            return x < y ? -1 : 1;
+        }
+    }
+
+    return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
+}
+
+
+static int
+sort_headers(sorted_t *sorted, const content_sigv4_request_t *request,
+    const content_field_t *own, unsigned nown)
+{
+    unsigned  i;
+
+    if (request->nheaders > CONTENT_SIGV4_HEADERS_MAX) {
+        return CONTENT_ERROR;
+    }
+
+    sorted->n = 0;
+
+    for (i = 0; i < nown; i++) {
+        insert(sorted, &own[i], compare_names);
+    }
+
+    for (i = 0; i < request->nheaders; i++) {
+        insert(sorted, &request->headers[i], compare_names);
+    }
+
+    for (i = 0; i < sorted->n; i++) {
+        if (!is_signable(sorted->items[i])) {
+            return CONTENT_ERROR;
+        }
+
+        if (i && compare_names(sorted->items[i - 1], sorted->items[i]) == 0) {
+            return CONTENT_ERROR;
+        }
+    }
+
+    return CONTENT_OK;
+}
+
+
+static int
+is_signable(const content_field_t *header)
+{
+    size_t         i;
+    unsigned char  c;
+
+    for (i = 0; i < header->name.len; i++) {
+        c = header->name.data[i];
+
+        if (c <= ' ' || c >= 0x7f || c == ':' || c == ';'
+            || (c >= 'A' && c <= 'Z'))
+        {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < header->value.len; i++) {
+        c = header->value.data[i];
+
+        if (c < ' ' || c == 0x7f) {
+            return 0;
+        }
+    }
+
+    return header->name.len != 0;
+}
+
+
+static int
+compare_names(const content_field_t *a, const content_field_t *b)
+{
+    int     order;
+    size_t  len;
+
+    len = a->name.len < b->name.len ? a->name.len : b->name.len;
+    order = len ? memcmp(a->name.data, b->name.data, len) : 0;
+
+    if (order || a->name.len == b->name.len) {
+        return order;
+    }
+
+    return a->name.len < b->name.len ? -1 : 1;
+}
+
+
+static void
+insert(sorted_t *sorted, const content_field_t *item,
+    int (*compare)(const content_field_t *, const content_field_t *))
+{
+    unsigned  i;
+
+    for (i = sorted->n++; i && compare(sorted->items[i - 1], item) > 0; i--) {
+        sorted->items[i] = sorted->items[i - 1];
+    }
+
+    sorted->items[i] = item;
+}
+
+
+static int
+hash_request(const content_sigv4_request_t *request, content_str_t query,
+    const sorted_t *headers, unsigned char *hash)
+{
+    int          ok;
+    unsigned     i;
+    EVP_MD_CTX  *md;
+
+    md = EVP_MD_CTX_new();
+
+    ok = md != NULL
+         && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
+         && hash_str(md, request->method) && hash_text(md, "\n")
+         && hash_str(md, request->path) && hash_text(md, "\n")
+         && hash_str(md, query) && hash_text(md, "\n");
+
+    for (i = 0; ok && i < headers->n; i++) {
+        ok = hash_str(md, headers->items[i]->name) && hash_text(md, ":")
+             && hash_value(md, headers->items[i]->value)
+             && hash_text(md, "\n");
+    }
+
+    ok = ok
+         && hash_text(md, "\n")
+         && hash_names(md, headers) && hash_text(md, "\n")
+         && hash_str(md, request->payload_hash)
+         && EVP_DigestFinal_ex(md, hash, NULL);
+
+    EVP_MD_CTX_free(md);
+
+    return ok ? CONTENT_OK : CONTENT_ERROR;
+}
+
+
+static int
+hash_text(EVP_MD_CTX *md, const char *text)
+{
+    return EVP_DigestUpdate(md, text, strlen(text));
+}
+
+
+static int
+hash_str(EVP_MD_CTX *md, content_str_t s)
+{
+    return EVP_DigestUpdate(md, s.data, s.len);
+}
+
+
+/* trimmed, and a run of spaces is one space */
+
+static int
+hash_value(EVP_MD_CTX *md, content_str_t value)
+{
+    content_str_t  word;
+    const char    *space;
+
+    space = "";
+
+    while (content_str_next(&value, ' ', &word)) {
+        if (!hash_text(md, space) || !hash_str(md, word)) {
+            return 0;
+        }
+
+        space = " ";
+    }
+
+    return 1;
+}
+
+
+static int
+hash_names(EVP_MD_CTX *md, const sorted_t *headers)
+{
+    unsigned  i;
+
+    for (i = 0; i < headers->n; i++) {
+        if (!hash_text(md, i ? ";" : "")
+            || !hash_str(md, headers->items[i]->name))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+signing_key(content_sigv4_cache_t *cache,
+    const content_sigv4_request_t *request, content_str_t secret,
+    content_str_t day)
+{
+    unsigned char  scope[HASH_LEN];
+
+    if (hash_scope(request, secret, day, scope) != CONTENT_OK) {
+        return CONTENT_ERROR;
+    }
+
+    if (cache->valid && CRYPTO_memcmp(cache->scope, scope, HASH_LEN) == 0) {
+        return CONTENT_OK;
+    }
+
+    cache->valid = 0;
+
+    if (derive_key(cache->key, request, secret, day) != CONTENT_OK) {
+        return CONTENT_ERROR;
+    }
+
+    memcpy(cache->scope, scope, HASH_LEN);
+    cache->valid = 1;
+
+    return CONTENT_OK;
+}
+
+
+/* The day has a fixed length, and no other part but the secret has a NUL. */
+
+static int
+hash_scope(const content_sigv4_request_t *request, content_str_t secret,
+    content_str_t day, unsigned char *hash)
+{
+    int          ok;
+    EVP_MD_CTX  *md;
+
+    md = EVP_MD_CTX_new();
+
+    ok = md != NULL
+         && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
+         && hash_str(md, day)
+         && hash_str(md, request->region) && EVP_DigestUpdate(md, "", 1)
+         && hash_str(md, request->service) && EVP_DigestUpdate(md, "", 1)
+         && hash_str(md, secret)
+         && EVP_DigestFinal_ex(md, hash, NULL);
+
+    EVP_MD_CTX_free(md);
+
+    return ok ? CONTENT_OK : CONTENT_ERROR;
+}
+
+
+static int
+derive_key(unsigned char *key, const content_sigv4_request_t *request,
+    content_str_t secret, content_str_t day)
+{
+    int            rc;
+    content_out_t  out;
+    content_str_t  first;
+    unsigned char  text[256];
+
+    static const content_str_t  last = content_string("aws4_request");
+
+    content_out_init(&out, text, sizeof(text));
+    content_out_text(&out, "AWS4");
+    content_out_str(&out, secret);
+
+    first = content_out_done(&out);
+
+    rc = first.len != 0
+         && hmac(first.data, first.len, day, key)
+         && hmac(key, HASH_LEN, request->region, key)
+         && hmac(key, HASH_LEN, request->service, key)
+         && hmac(key, HASH_LEN, last, key)
+         ? CONTENT_OK : CONTENT_ERROR;
+
+    OPENSSL_cleanse(text, sizeof(text));
+
+    return rc;
+}
+
+
+static int
+hmac(const void *key, size_t len, content_str_t data, unsigned char *mac)
+{
+    return HMAC(EVP_sha256(), key, (int) len, data.data, data.len, mac, NULL)
+           != NULL;
+}
+
+
+static int
+sign_hash(const content_sigv4_request_t *request,
+    const content_sigv4_cache_t *cache, content_str_t date,
+    const unsigned char *hash, unsigned char *signature)
+{
+    content_out_t  out;
+    content_str_t  day;
+    unsigned char  text[512];
+
+    day.data = date.data;
+    day.len = DAY_LEN;
+
+    content_out_init(&out, text, sizeof(text));
+
+    content_out_text(&out, "AWS4-HMAC-SHA256\n");
+    content_out_str(&out, date);
+    content_out_char(&out, '\n');
+    write_scope(&out, request, day);
+    content_out_char(&out, '\n');
+    content_out_hex(&out, hash, HASH_LEN);
+
+    if (out.overflow
+        || !hmac(cache->key, HASH_LEN, content_out_done(&out), signature))
+    {
+        return CONTENT_ERROR;
+    }
+
+    return CONTENT_OK;
+}
+
+
+static void
+write_scope(content_out_t *out, const content_sigv4_request_t *request,
+    content_str_t day)
+{
+    content_out_str(out, day);
+    content_out_char(out, '/');
+    content_out_str(out, request->region);
+    content_out_char(out, '/');
+    content_out_str(out, request->service);
+    content_out_text(out, "/aws4_request");
+}
+
+
+static void
+write_authorization(content_out_t *out,
+    const content_sigv4_request_t *request, content_str_t access_key,
+    content_str_t day, const sorted_t *headers, const unsigned char *signature)
+{
+    unsigned  i;
+
+    content_out_text(out, "AWS4-HMAC-SHA256 Credential=");
+    content_out_str(out, access_key);
+    content_out_char(out, '/');
+    write_scope(out, request, day);
+
+    content_out_text(out, ", SignedHeaders=");
+
+    for (i = 0; i < headers->n; i++) {
+        content_out_text(out, i ? ";" : "");
+        content_out_str(out, headers->items[i]->name);
+    }
+
+    content_out_text(out, ", Signature=");
+    content_out_hex(out, signature, HASH_LEN);
+}
