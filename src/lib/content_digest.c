@@ -262,7 +262,7 @@ take_bytes(content_str_t *rest, content_str_t *text)
 }
 
 
-/* what separates two members; nothing after it is an error */
+/* what separates two members; another one has to follow */
 
 static int
 take_comma(content_str_t *rest)
@@ -278,7 +278,7 @@ take_comma(content_str_t *rest)
 
     *rest = content_str_trim(*rest);
 
-    return rest->len ? CONTENT_OK : CONTENT_ERROR;
+    return CONTENT_OK;
 }
 
 

@@ -162,7 +162,12 @@ test_raw_bytes(void **state)
         { content_string("/\xc3"), "invalid UTF-8" },
         { content_string("/\xc3/a"), "invalid UTF-8" },
         { content_string("/\xe2\x82"), "invalid UTF-8" },
-        { content_string("/\xff"), "invalid UTF-8" }
+        { content_string("/\xff"), "invalid UTF-8" },
+
+        /* what follows the slice would complete it */
+        { { 2, (unsigned char *) "/\xc3\xa9" }, "invalid UTF-8" },
+        { { 2, (unsigned char *) "/%20" }, "an invalid percent escape" },
+        { { 3, (unsigned char *) "/%20" }, "an invalid percent escape" }
     };
 
     (void) state;
@@ -221,12 +226,26 @@ test_check(void **state)
         { "\xed\xa0\x80", CONTENT_ERROR }
     };
 
+    static unsigned char  k[CONTENT_KEY_MAX + 1];
+
     (void) state;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_int_equal(content_key_check(content_cstr(rows[i].key), &why),
                          rows[i].rc);
     }
+
+    memset(k, 'k', sizeof(k));
+
+    assert_int_equal(content_key_check((content_str_t) { sizeof(k) - 1, k },
+                                       &why), CONTENT_OK);
+    assert_int_equal(content_key_check((content_str_t) { sizeof(k), k },
+                                       &why), CONTENT_ERROR);
+
+    /* a character that the slice cuts, and what follows would complete */
+    assert_int_equal(content_key_check(
+                         (content_str_t) { 1, (unsigned char *) "\xc3\xa9" },
+                         &why), CONTENT_ERROR);
 }
 
 
@@ -297,7 +316,8 @@ test_under(void **state)
         { "/img/a", "/img/", 0 },
         { "/img/a", "//img/", 1 },
         { "a", "", 0 },
-        { "img/a", "img/", 0 }
+        { "img/a", "img/", 0 },
+        { "mg/a", "img/", 0 }
     };
 
     (void) state;

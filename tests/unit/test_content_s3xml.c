@@ -19,8 +19,12 @@
 #define XML         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 #define XMLNS       " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
 
-#define KEY_64      "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+#define KEY_64      KEY_32 KEY_32
+#define KEY_32      "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
 #define KEY_256     KEY_64 KEY_64 KEY_64 KEY_64
+#define KEY_249                                                              \
+    KEY_64 KEY_64 KEY_64 KEY_32 "kkkkkkkkkkkkkkkkkkkkkkkkk"
+#define KEY_250     KEY_249 "k"
 #define KEY_1024    KEY_256 KEY_256 KEY_256 KEY_256
 #define TEXT_4096   KEY_1024 KEY_1024 KEY_1024 KEY_1024
 
@@ -119,7 +123,13 @@ test_error(void **state)
           CONTENT_ERROR, "", "" },
         { "a path too long",
           "<Error><" KEY_256 "/><Code>X</Code></Error>",
-          CONTENT_ERROR, "", "" }
+          CONTENT_ERROR, "", "" },
+        { "a path of one byte too many",
+          "<Error><" KEY_250 "/><Code>X</Code></Error>",
+          CONTENT_ERROR, "", "" },
+        { "the longest path",
+          "<Error><" KEY_249 "/><Code>X</Code></Error>",
+          CONTENT_OK, "X", "" }
     };
 
     (void) state;
@@ -661,6 +671,9 @@ test_time(void **state)
         { "2024-03-01T00:00:00Z", CONTENT_OK, 1709251200 },
         { "2025-12-31T23:59:59Z", CONTENT_OK, 1767225599 },
         { "2000-02-29T00:00:00Z", CONTENT_OK, 951782400 },
+        { "2001-01-01T00:00:00Z", CONTENT_OK, 978307200LL },
+        { "2002-01-01T00:00:00Z", CONTENT_OK, 1009843200LL },
+        { "2401-01-01T00:00:00Z", CONTENT_OK, 13601088000LL },
         { "2038-01-19T03:14:08Z", CONTENT_OK, 2147483648LL },
         { "2100-02-28T23:59:59Z", CONTENT_OK, 4107542399LL },
         { "2100-03-01T00:00:00Z", CONTENT_OK, 4107542400LL },

@@ -164,6 +164,15 @@ static const row_t  rows[] = {
                      "8794b1a64a40797"
     },
     {
+        .name = "another region",
+        .method = "HEAD", .host = "b.example", .key = "/b/k",
+        .payload_hash = EMPTY, .now = TIME, .region = "auto",
+        .query = "", .date = "20251122T101500Z",
+        .signed_headers = "host;x-amz-content-sha256;x-amz-date",
+        .signature = "5987e3fa7c2e774f10c9edaed6f892b7dfead943d6269c94c"
+                     "8c7a31739d86733"
+    },
+    {
         .name = "an unsigned payload",
         .method = "PUT", .host = "b.example", .key = "/b/k",
         .params = { { "uploadId", "a/b+c" }, { "partNumber", "10" } },
@@ -201,15 +210,6 @@ static const row_t  rows[] = {
         .signed_headers = "host;x-amz-content-sha256;x-amz-date",
         .signature = "10725733275aeafa98660a8da3c98d032b1095139afaf2ecc"
                      "559fd3d7ac11dd4"
-    },
-    {
-        .name = "another region",
-        .method = "HEAD", .host = "b.example", .key = "/b/k",
-        .payload_hash = EMPTY, .now = TIME, .region = "auto",
-        .query = "", .date = "20251122T101500Z",
-        .signed_headers = "host;x-amz-content-sha256;x-amz-date",
-        .signature = "5987e3fa7c2e774f10c9edaed6f892b7dfead943d6269c94c"
-                     "8c7a31739d86733"
     },
     {
         .name = "a leap day",
@@ -337,7 +337,10 @@ test_vectors(void **state)
 }
 
 
-/* One cache through all rows: days, secrets and regions come and go. */
+/*
+ * One cache through all rows, in which the region, the secret and the day
+ * change alone at least once.
+ */
 
 static void
 test_cache_follows(void **state)
@@ -396,6 +399,63 @@ test_cache_is_used(void **state)
     content_sigv4_forget(&cache);
     assert_false(cache.valid);
     assert_int_equal(cache.key[0] | cache.key[31] | cache.scope[0], 0);
+}
+
+
+/* The calendar's corners: the rule of 4, 100 and 400 years. */
+
+static void
+test_dates(void **state)
+{
+    size_t                       i;
+    content_out_t                query, authorization;
+    unsigned char                date[CONTENT_SIGV4_DATE_LEN], buf[512];
+    content_sigv4_cache_t        cache;
+    content_sigv4_request_t      request;
+    content_sigv4_credentials_t  credentials;
+
+    static const struct {
+        int64_t      now;
+        const char  *date;
+    } days[] = {
+        { 68169600LL, "19720229T000000Z" },
+        { 946684799LL, "19991231T235959Z" },
+        { 946684800LL, "20000101T000000Z" },
+        { 951782400LL, "20000229T000000Z" },
+        { 951868800LL, "20000301T000000Z" },
+        { 983318400LL, "20010228T000000Z" },
+        { 983404800LL, "20010301T000000Z" },
+        { 1104451200LL, "20041231T000000Z" },
+        { 4102358400LL, "20991231T000000Z" },
+        { 4107456000LL, "21000228T000000Z" },
+        { 4107542400LL, "21000301T000000Z" },
+        { 7258032000LL, "21991231T000000Z" },
+        { 7263216000LL, "22000301T000000Z" },
+        { 10418803200LL, "23000228T000000Z" },
+        { 13574563200LL, "24000229T000000Z" },
+        { 13574649600LL, "24000301T000000Z" },
+        { 253402300799LL, "99991231T235959Z" }
+    };
+
+    (void) state;
+
+    memset(&cache, 0, sizeof(cache));
+    memset(&request, 0, sizeof(request));
+    memset(&credentials, 0, sizeof(credentials));
+
+    credentials.secret_key = content_cstr(SECRET_KEY);
+
+    for (i = 0; i < ROWS(days); i++) {
+        request.now = days[i].now;
+
+        content_out_init(&query, buf, 0);
+        content_out_init(&authorization, buf, sizeof(buf));
+
+        assert_int_equal(content_sigv4_sign(&request, &credentials, &cache,
+                                            &query, date, &authorization),
+                         CONTENT_OK);
+        assert_memory_equal(date, days[i].date, sizeof(date));
+    }
 }
 
 
@@ -557,6 +617,7 @@ main(void)
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_cache_follows),
         cmocka_unit_test(test_cache_is_used),
+        cmocka_unit_test(test_dates),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_header_count)
     };
