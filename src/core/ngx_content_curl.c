@@ -64,8 +64,8 @@ struct ngx_content_curl_s {
 
 
 /*
- * curl's own limit of connections per host would do, if the time that a call
- * waits for one were not taken off its connect time-out.
+ * curl could limit the connections per host by itself, but counts the time
+ * that a transfer waits for one towards its time-outs (curl issue 4486).
  */
 
 typedef struct {

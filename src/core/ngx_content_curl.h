@@ -39,7 +39,8 @@
  * address needs none.
  *
  * Every descriptor in use takes one of the worker_connections, idle
- * kept-alive ones take none.
+ * kept-alive ones take none.  The names of hosts are kept as long as the
+ * engine: call few, and none that a client chose.
  */
 
 #ifndef NGX_CONTENT_CURL_H
@@ -90,9 +91,10 @@ struct ngx_content_call_s {
 
     ngx_msec_t                   connect_timeout;
                                                 /* 5 s: name, TCP and TLS */
-    ngx_msec_t                   timeout;       /* 60 s: without a byte in
-                                                   either direction, once
-                                                   connected; 0 is 60 s */
+    ngx_msec_t                   timeout;       /* 60 s, as is 0: without a
+                                                   byte in either direction,
+                                                   once connected; what the
+                                                   kernel took has gone */
     ngx_msec_t                   total_timeout; /* 0, none: from start(),
                                                    waiting for a free
                                                    connection included */
