@@ -16,6 +16,7 @@
 # changed header.
 
 set -eu
+unset MAKEFLAGS MFLAGS MAKELEVEL            # of a make that called us
 
 flavour=${1:-release}
 root=$(cd "$(dirname "$0")/.." && pwd)

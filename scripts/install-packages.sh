@@ -8,7 +8,8 @@
 #   image    what the module needs where it only runs (Debian 13's names)
 #   run      what `make run` needs besides build
 #   s3       a real S3 server (Ceph's gateway) and clients for it
-#   test     what `make test` needs besides build, run and s3
+#   unit     the unit tests
+#   test     what `make test` needs besides all of these (without image)
 #   check    what `make check` and `make check-trixie` need
 #
 # Packaged services are not started.  Works as root, or through sudo.
@@ -25,7 +26,9 @@ packages_of() {
         run)    echo redis-server curl openssl util-linux procps ;;
         s3)     echo ceph-mon ceph-osd radosgw ceph-common curl openssl \
                      libs3-2 awscli ;;
-        test)   echo libcmocka-dev python3 python3-pytest python3-requests \
+        unit)   echo gcc libc6-dev make libcmocka-dev libssl-dev \
+                     libjansson-dev libexpat1-dev ;;
+        test)   echo python3 python3-pytest python3-requests \
                      python3-redis python3-boto3 varnish varnish-modules
                 # A vendor's newer node is as good, and conflicts with Debian's.
                 command -v node > /dev/null || echo nodejs

@@ -4,6 +4,7 @@
 #
 #   rgw.sh up              start (or find it running); prints S3_*=VALUE lines
 #   rgw.sh down [--wipe]   stop; --wipe also removes S3_DIR
+#   rgw.sh check           would up find its ports free?
 #
 # Settings (environment); two can run side by side with other S3_DIR, S3_PORT:
 #   S3_DIR          var/s3 below the checkout
@@ -95,7 +96,13 @@ port_is_free() {
 }
 
 
-prepare() {
+is_running() {
+    alive mon && alive osd && alive rgw
+}
+
+check() {
+    if is_running; then return; fi
+
     if [ -e "$dir" ] && [ ! -e "$marker" ] && [ -n "$(ls -A "$dir")" ]; then
         echo "rgw: $dir is not empty and not mine" >&2
         exit 1
@@ -107,10 +114,14 @@ prepare() {
             exit 1
         }
     done
+}
+
+prepare() {
+    check
 
     # What a memstore held is gone, but the monitor does not know it and
-    # requests would hang.
-    if [ "$store" = memstore ]; then wipe; fi
+    # requests would hang.  A first start that was cut short can't go on.
+    if [ "$store" = memstore ] || [ ! -e "$dir/.complete" ]; then wipe; fi
 
     mkdir -p "$dir"/{run,log,mon,osd,tls}
     touch "$marker"
@@ -142,15 +153,18 @@ make_certificate() {
 }
 
 start_monitor() {
-    if [ ! -d "$dir/mon/store.db" ]; then
-        # With addresses in ceph.conf instead of a monmap the monitor takes
-        # its default ports and looks for itself for ever.
-        {
-            monmaptool --create --clobber --fsid "$(cat "$dir/fsid")" \
-                --addv a "[v1:127.0.0.1:$mon_port]" "$dir/monmap" &&
-            ceph-mon -c "$conf" -i a --mkfs --monmap "$dir/monmap"
-        } > "$dir/log/mon.out" 2>&1 || die "monitor: mkfs"
-    fi
+    local how=(--mkfs --monmap)
+
+    # The port may be another one than last time.
+    if [ -d "$dir/mon/store.db" ]; then how=(--inject-monmap); fi
+
+    # With addresses in ceph.conf instead of a monmap the monitor takes its
+    # default ports and looks for itself for ever.
+    {
+        monmaptool --create --clobber --fsid "$(cat "$dir/fsid")" \
+            --addv a "[v1:127.0.0.1:$mon_port]" "$dir/monmap" &&
+        ceph-mon -c "$conf" -i a -f "${how[@]}" "$dir/monmap"
+    } > "$dir/log/mon.out" 2>&1 || die "monitor: no map"
 
     start mon ceph-mon -c "$conf" -i a -f
     wait_for mon ceph quorum_status
@@ -167,7 +181,7 @@ start_storage() {
 
         {
             ceph osd new "$uuid" 0 &&
-            ceph-osd -c "$conf" -i 0 --mkfs --osd-uuid "$uuid" &&
+            ceph-osd -c "$conf" -i 0 -f --mkfs --osd-uuid "$uuid" &&
             ceph osd crush add osd.0 1.0 root=default host=localhost
         } > "$dir/log/osd.out" 2>&1 || die "storage: mkfs"
     fi
@@ -177,7 +191,7 @@ start_storage() {
 }
 
 gateway_answers() {
-    curl -s -o "$dir/run/answer" --noproxy '*' -m 2 "http://127.0.0.1:$port/"
+    curl -s -o /dev/null --noproxy '*' -m 2 "http://127.0.0.1:$port/"
 }
 
 start_gateway() {
@@ -193,7 +207,7 @@ start_gateway() {
     wait_for rgw gateway_answers
 
     local code
-    code=$(curl -s -o "$dir/run/answer" -w '%{http_code}' --noproxy '*' -m 60 \
+    code=$(curl -s -o /dev/null -w '%{http_code}' --noproxy '*' -m 60 \
         -X PUT --aws-sigv4 aws:amz:us-east-1:s3 \
         -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
         -u "$access_key:$secret_key" "http://127.0.0.1:$port/$bucket") || :
@@ -202,7 +216,7 @@ start_gateway() {
 
 
 up() {
-    if ! { alive mon && alive osd && alive rgw; }; then
+    if ! is_running; then
         down
         prepare
         # Half a server is of no use to anybody.
@@ -212,6 +226,7 @@ up() {
         start_monitor
         start_storage
         start_gateway
+        touch "$dir/.complete"
         trap - EXIT HUP INT TERM
     fi
 
@@ -243,6 +258,7 @@ case ${1:-} in
     up)     up ;;
     down)   down
             if [ "${2:-}" = --wipe ]; then wipe; fi ;;
+    check)  check ;;
     *)      sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2
             exit 2 ;;
 esac

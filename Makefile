@@ -1,0 +1,105 @@
+# ngx_content.  `make help` says what there is; the work is done in scripts/.
+
+SHELL := /bin/sh
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test unit unit-programs module lib install-deps check \
+        check-trixie clean
+
+
+help:
+	@echo 'make run [STORE=file|s3] [PORT=8080]   build, start nginx with Redis, show how to try it'
+	@echo 'make test [SANITIZE=1] [ARGS="-k put"] all tests; ARGS goes to pytest'
+	@echo 'make unit [SANITIZE=1]                 only the unit tests'
+	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
+	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
+	@echo 'make check                             shellcheck'
+	@echo 'make check-trixie                      the steps of the Dockerfile, in a chroot of Debian 13 (root)'
+	@echo 'make install-deps                      Debian packages (run and test install theirs)'
+	@echo 'make clean                             remove build/ (make run keeps its data in var/)'
+
+
+# --- what people use -------------------------------------------------------
+
+STORE    ?= file
+PORT     ?= 8080
+FLAVOUR  ?= release
+SANITIZE ?=
+ARGS     ?=
+
+export STORE PORT ARGS SANITIZE
+
+# It must hear INT even if make was started in the background, and end when
+# make is killed.
+run:
+	@exec setpriv --pdeathsig TERM env --default-signal=INT scripts/run.sh
+
+test:
+	@exec scripts/test.sh
+
+module:
+	@scripts/build-module.sh $(FLAVOUR)
+
+install-deps:
+	@scripts/install-packages.sh build run s3 unit test
+
+check:
+	@scripts/install-packages.sh check
+	shellcheck scripts/*.sh .ci/run
+
+check-trixie:
+	@scripts/check-trixie.sh
+
+clean:
+	rm -rf build
+
+
+# --- src/lib and its unit tests --------------------------------------------
+#
+# src/lib is compiled without nginx's headers on purpose: what includes one of
+# them does not belong there.
+
+UNIT := build/unit
+CC   := cc
+
+WARN      := -Wall -Wextra -Werror
+LIB_FLAGS := -std=c11 -O2 -g $(WARN) -Isrc
+LDLIBS    := -lcmocka -lcrypto -ljansson -lexpat
+
+ifeq ($(SANITIZE),1)
+UNIT      := build/unit-asan
+LIB_FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+             -fno-omit-frame-pointer
+endif
+
+TEST_FLAGS := $(LIB_FLAGS) -D_GNU_SOURCE -Itests/unit
+
+LIB      := $(UNIT)/libcontent.a
+LIB_OBJS := $(patsubst src/lib/%.c,$(UNIT)/lib/%.o,$(wildcard src/lib/*.c))
+TESTS    := $(patsubst tests/unit/%.c,$(UNIT)/%,$(wildcard tests/unit/test_*.c))
+
+lib: $(LIB)
+
+unit-programs: $(TESTS)
+
+unit:
+	@scripts/install-packages.sh unit
+	@$(MAKE) --no-print-directory -s $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) \
+		unit-programs
+	@scripts/unit.sh $(TESTS)
+
+$(LIB): $(LIB_OBJS)
+	rm -f $@
+	ar rcs $@ $^
+
+$(UNIT)/lib/%.o: src/lib/%.c Makefile | $(UNIT)/lib
+	$(CC) $(LIB_FLAGS) -MMD -MP -c -o $@ $<
+
+$(UNIT)/%: tests/unit/%.c $(LIB) Makefile
+	$(CC) $(TEST_FLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(LDLIBS)
+
+$(UNIT)/lib:
+	mkdir -p $@
+
+-include $(wildcard $(UNIT)/lib/*.d $(UNIT)/*.d)
