@@ -1,0 +1,244 @@
+/*
+ * The Redis client: records of objects, shared by all workers and nodes.
+ *
+ * A reader looks a key up.  HIT is the record; TOKEN is the right to put one
+ * there once it has been read from storage; everything else means to answer
+ * from storage and to put nothing.  A writer calls end() after storage has
+ * changed and before it answers: record and token are gone then, so that a
+ * fill which began before the write has ended can't commit.
+ *
+ *     rc = ngx_content_redis_lookup(redis, &key, 1, my_handler, r, &ctx->op);
+ *     if (rc == NGX_DECLINED) { ... from storage ... }
+ *
+ *     static void my_handler(ngx_content_redis_op_t *op) {
+ *         switch (op->result) { ... }
+ *     }
+ *
+ * Failures.  Each operation ends within the configured time-out.  While there
+ * is no working connection, and from the first time that Redis has said
+ * nothing for the time-out, operations are declined at once; the client
+ * reconnects by itself after 50 ms to 2 s.  Redis is never waited for twice.
+ *
+ * Old records.  Records belong to an epoch, which is in Redis.  It is replaced,
+ * and everything recorded before is not looked at again:
+ *   - when the history of the server (run id and replication id) is not the
+ *     one that the epoch was made for: restart, failover, backup;
+ *   - when it is not the one that this node has used last: an old master is
+ *     back;
+ *   - after an end() that nobody confirmed.  Until then all workers of the
+ *     node are declined ("the node is dirty").
+ * A server that is a replica, or may not write, is not used at all.
+ *
+ * What the node knows is in ngx_content_redis_shared_t, in shared memory.  It
+ * is lost when nginx is stopped while dirty, and other nodes don't see it.
+ *
+ * Handlers run from the event loop, never from within the call that they
+ * belong to; a handler of an HTTP request therefore has to call
+ * ngx_http_run_posted_requests() itself.  It may call everything here but
+ * ngx_content_redis_destroy().  An operation keeps an exiting worker alive;
+ * the idle client does not.
+ */
+
+#ifndef NGX_CONTENT_REDIS_H
+#define NGX_CONTENT_REDIS_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_CONTENT_REDIS_TOKEN_TTL  10000   /* ms, then another may fill */
+
+#define NGX_CONTENT_REDIS_ID         32      /* digits of a token's id */
+#define NGX_CONTENT_REDIS_EPOCH      32
+
+
+/* Results. */
+
+#define NGX_CONTENT_REDIS_HIT        0       /* lookup: op->record */
+#define NGX_CONTENT_REDIS_TOKEN      1       /* lookup: none; fill it */
+#define NGX_CONTENT_REDIS_BUSY       2       /* lookup: someone else fills it */
+#define NGX_CONTENT_REDIS_MISS       3       /* lookup without want_token */
+#define NGX_CONTENT_REDIS_DONE       4       /* end, epoch */
+#define NGX_CONTENT_REDIS_REFUSED    5       /* of a fill; not seen outside */
+#define NGX_CONTENT_REDIS_AWAY       6       /* no answer that can be used */
+
+
+typedef struct ngx_content_redis_s     ngx_content_redis_t;
+typedef struct ngx_content_redis_op_s  ngx_content_redis_op_t;
+
+typedef void (*ngx_content_redis_handler_pt)(ngx_content_redis_op_t *op);
+
+
+/* Directives.  Zeroed memory, then conf_create(), the slots, conf_init(). */
+
+typedef struct {
+    ngx_flag_t                     enabled;      /* content_redis is set */
+    ngx_str_t                      address;      /* as written, for messages */
+    char                          *path;         /* of a socket, or NULL: */
+    char                          *host;         /* numeric */
+    ngx_uint_t                     port;
+    ngx_uint_t                     db;
+    ngx_str_t                      prefix;
+    ngx_str_t                      password;     /* may be empty; a secret */
+    ngx_msec_t                     timeout;      /* ngx_conf_set_msec_slot */
+} ngx_content_redis_conf_t;
+
+
+/*
+ * Shared by all workers, and by the workers of two configurations during a
+ * reload: in a shared memory zone, zeroed when that is made.  Needs no lock.
+ */
+
+typedef struct {
+    ngx_atomic_t                   dirty;        /* how many end() and epoch()
+                                                    nobody confirmed, ever */
+    ngx_atomic_t                   settled;      /* ... of which are covered
+                                                    by a later epoch */
+    ngx_atomic_t                   identity;     /* hash of the history that
+                                                    the node uses; 0: none */
+
+    /* for the status page; these only grow */
+
+    ngx_atomic_t                   lookups;
+    ngx_atomic_t                   hits;
+    ngx_atomic_t                   tokens;
+    ngx_atomic_t                   busy;
+    ngx_atomic_t                   away;         /* lookups without a usable
+                                                    answer */
+    ngx_atomic_t                   timeouts;     /* operations */
+    ngx_atomic_t                   errors;       /* error replies, and replies
+                                                    that made no sense */
+    ngx_atomic_t                   fills;        /* stored */
+    ngx_atomic_t                   fills_refused;
+    ngx_atomic_t                   ends;         /* confirmed */
+    ngx_atomic_t                   ends_failed;
+    ngx_atomic_t                   epochs;       /* new ones asked for */
+    ngx_atomic_t                   reconnects;   /* lost connections and
+                                                    attempts that failed */
+} ngx_content_redis_shared_t;
+
+
+/* The right to fill one key once; plain data, to be copied. */
+
+typedef struct {
+    u_char                         id[NGX_CONTENT_REDIS_ID];
+    u_char                         epoch[NGX_CONTENT_REDIS_EPOCH];
+} ngx_content_redis_token_t;
+
+
+/*
+ * One lookup(), end() or epoch() under way.  It owns itself: it is freed
+ * right after its handler has returned.
+ */
+
+struct ngx_content_redis_op_s {
+    ngx_int_t                      result;
+    ngx_str_t                      record;       /* HIT; only valid while the
+                                                    handler runs */
+    ngx_msec_t                     ttl;          /* HIT: ms that it has left */
+    ngx_content_redis_token_t      token;        /* TOKEN */
+
+    ngx_content_redis_handler_pt   handler;
+    void                          *data;         /* the caller's */
+
+    /* the client's own */
+
+    struct ngx_content_redis_conn_s  *conn;
+    ngx_queue_t                    queue;
+    ngx_msec_t                     deadline;
+    ngx_uint_t                     kind;
+    ngx_atomic_uint_t              dirty;        /* shared->dirty when sent */
+    size_t                         size;         /* of a fill's record */
+    u_char                         tag[32];      /* of the key */
+    unsigned                       want_token:1;
+    unsigned                       late:1;       /* timed out, awaits its
+                                                    reply to be freed */
+};
+
+
+/*
+ * Sets what the slots need set; for the create function of a main conf, on
+ * zeroed memory.
+ */
+void ngx_content_redis_conf_create(ngx_content_redis_conf_t *conf);
+
+/* Defaults; for the init function of the main conf. */
+void ngx_content_redis_conf_init(ngx_content_redis_conf_t *conf);
+
+/*
+ * Slots of "content_redis ADDRESS [db=N] [prefix=TEXT]" and
+ * "content_redis_password env NAME | file PATH" (the file's first line); both
+ * find the conf by cmd->offset.  ADDRESS is unix:PATH or HOST[:PORT]; a name
+ * is looked up now, once, and its first IPv4 address is taken, or else its
+ * first.
+ */
+char *ngx_content_redis_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_content_redis_password_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+/*
+ * The client of this process, which begins to connect; for init_process of a
+ * worker.  conf and shared have to outlive it.  NULL: no memory.
+ */
+ngx_content_redis_t *ngx_content_redis_create(ngx_cycle_t *cycle,
+    ngx_content_redis_conf_t *conf, ngx_content_redis_shared_t *shared);
+
+/*
+ * For exit_process.  Operations under way end without their handlers; an end()
+ * among them makes the node dirty.
+ */
+void ngx_content_redis_destroy(ngx_content_redis_t *redis);
+
+/* Whether this worker would be answered now; 0 also while the node is dirty. */
+ngx_uint_t ngx_content_redis_ready(ngx_content_redis_t *redis);
+
+/* Whether some end() or epoch() of the node still awaits a new epoch. */
+ngx_uint_t ngx_content_redis_dirty(ngx_content_redis_shared_t *shared);
+
+
+/*
+ * Asks for the record of key; with want_token also for the right to fill it.
+ * HIT, TOKEN, BUSY, MISS or AWAY.  Returns NGX_OK: the handler will run once,
+ * and *op is the operation, or NGX_DECLINED: AWAY at once, there is no *op
+ * and the handler does not run.
+ */
+ngx_int_t ngx_content_redis_lookup(ngx_content_redis_t *redis, ngx_str_t *key,
+    ngx_uint_t want_token, ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op);
+
+/*
+ * Puts a record for ttl milliseconds, if the token is still the current one,
+ * and gives the token back; nobody is told.  record is copied.
+ */
+void ngx_content_redis_fill(ngx_content_redis_t *redis, ngx_str_t *key,
+    ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl);
+
+/* Instead of a fill: so that others need not wait for the token to expire. */
+void ngx_content_redis_give_back(ngx_content_redis_t *redis, ngx_str_t *key,
+    ngx_content_redis_token_t *token);
+
+/*
+ * Drops the record of key and its token.  DONE: no lookup that begins from
+ * now on finds what was there.  AWAY: nobody knows; the node is dirty since
+ * before the handler ran, so the same holds for lookups in this node.
+ * Returns NGX_OK, or NGX_DECLINED: AWAY at once, the node is dirty, there is
+ * no *op.  op may be NULL.
+ */
+ngx_int_t ngx_content_redis_end(ngx_content_redis_t *redis, ngx_str_t *key,
+    ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op);
+
+/* Drops all records and tokens; otherwise as end(). */
+ngx_int_t ngx_content_redis_epoch(ngx_content_redis_t *redis,
+    ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op);
+
+/*
+ * The handler of op will not run.  The operation itself goes on: a token that
+ * nobody is there to use is given back, an end() keeps its promise.
+ */
+void ngx_content_redis_detach(ngx_content_redis_op_t *op);
+
+
+#endif

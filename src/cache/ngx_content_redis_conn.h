@@ -1,0 +1,135 @@
+/*
+ * A connection of the Redis client, for ngx_content_redis.c only: connecting
+ * and reconnecting, the handshake, the epoch.  See ngx_content_redis.h.
+ *
+ * A connection is down, or in its handshake, or ready.  It ends in two ways:
+ * conn_drop() when we want it, conn_gone() when hiredis tells.  Either way
+ * hiredis then runs all callbacks that wait with a NULL reply, the connection
+ * being down already, and the next attempt is on a timer.
+ */
+
+#ifndef NGX_CONTENT_REDIS_CONN_H
+#define NGX_CONTENT_REDIS_CONN_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "core/ngx_content_hiredis.h"
+#include "cache/ngx_content_redis.h"
+
+
+#define NGX_CONTENT_REDIS_CONNS   1         /* of each worker */
+#define NGX_CONTENT_REDIS_PREFIX  64        /* the longest prefix */
+#define NGX_CONTENT_REDIS_DIGITS  16        /* of a history, of a draw */
+
+
+typedef enum {
+    NGX_CONTENT_REDIS_LOOKUP_SCRIPT = 0,
+    NGX_CONTENT_REDIS_FILL_SCRIPT,
+    NGX_CONTENT_REDIS_GIVE_BACK_SCRIPT,
+    NGX_CONTENT_REDIS_SCRIPTS
+} ngx_content_redis_script_e;
+
+
+typedef struct ngx_content_redis_conn_s  ngx_content_redis_conn_t;
+
+struct ngx_content_redis_conn_s {
+    ngx_content_redis_t          *redis;
+    redisAsyncContext            *ac;         /* NULL: down */
+    ngx_uint_t                    step;       /* of the handshake */
+    ngx_event_t                   timer;      /* end of the handshake, next
+                                                 attempt, conn_suspect() */
+    ngx_uint_t                    failures;   /* in a row */
+    ngx_msec_t                    since;      /* when it became ready */
+    time_t                        complained; /* when an error was logged */
+
+    u_char                        run_id[64];
+    size_t                        run_id_len;
+    u_char                        history[NGX_CONTENT_REDIS_DIGITS];
+    ngx_atomic_uint_t             identity;   /* the same as a number */
+    ngx_atomic_uint_t             seen;       /* shared->identity and ->dirty */
+    ngx_atomic_uint_t             dirty;      /* before the epoch was adopted */
+    u_char                        sha[NGX_CONTENT_REDIS_SCRIPTS][40];
+
+    /* operations: ngx_content_redis.c */
+
+    ngx_queue_t                   ops;        /* sent, oldest first */
+    ngx_event_t                   op_timer;
+    ngx_msec_t                    heard;      /* when anything was received, or
+                                                 was first awaited */
+    size_t                        filling;    /* bytes of fills under way */
+
+    unsigned                      ready:1;
+    unsigned                      told:1;     /* that it is down */
+    unsigned                      settling:1; /* a new epoch is under way */
+};
+
+
+struct ngx_content_redis_s {
+    ngx_content_redis_conf_t     *conf;
+    ngx_content_redis_shared_t   *shared;
+    ngx_log_t                    *log;
+    ngx_str_t                     epoch;      /* its key in Redis */
+    u_char                        draw[NGX_CONTENT_REDIS_DIGITS];
+    uint64_t                      serial;     /* with draw: a token's id */
+    ngx_content_redis_conn_t      conns[NGX_CONTENT_REDIS_CONNS];
+    unsigned                      closing:1;
+};
+
+
+/* Begins to connect; called once. */
+void ngx_content_redis_conn_open(ngx_content_redis_conn_t *conn);
+
+/*
+ * Ends the connection and arranges for the next.  Not from an operation's
+ * call: it may run the handlers of all others.
+ */
+void ngx_content_redis_conn_drop(ngx_content_redis_conn_t *conn,
+    const char *reason);
+
+/* A callback got a NULL reply: hiredis is ending this context. */
+void ngx_content_redis_conn_gone(ngx_content_redis_conn_t *conn,
+    const redisAsyncContext *ac);
+
+/* For exit_process: ends the connection for good. */
+void ngx_content_redis_conn_close(ngx_content_redis_conn_t *conn);
+
+/*
+ * Whether it is ready and its server still the one that this node uses.  If
+ * not the latter, drops it, a little later.
+ */
+ngx_uint_t ngx_content_redis_conn_usable(ngx_content_redis_conn_t *conn);
+
+/* The second half of that, for a reply that came in. */
+ngx_uint_t ngx_content_redis_conn_current(ngx_content_redis_conn_t *conn);
+
+/* Logs the text of an error reply, at most once a second, and counts it. */
+void ngx_content_redis_conn_complain(ngx_content_redis_conn_t *conn,
+    redisReply *reply, const char *what);
+
+/*
+ * Queues one command; all words are copied.  NGX_OK: fn will run once, with
+ * data.  NGX_ERROR: it will not.
+ */
+ngx_int_t ngx_content_redis_command(ngx_content_redis_conn_t *conn,
+    redisCallbackFn *fn, void *data, ngx_uint_t argc, ngx_str_t *argv);
+
+/* Queues the script that adopts the epoch, or makes a new one. */
+ngx_int_t ngx_content_redis_adopt(ngx_content_redis_conn_t *conn,
+    ngx_uint_t renew, redisCallbackFn *fn, void *data);
+
+/* Whether a reply is an epoch. */
+ngx_uint_t ngx_content_redis_is_epoch(redisReply *reply);
+
+/* Everything that was dirty up to that count is covered by an epoch now. */
+void ngx_content_redis_settle(ngx_content_redis_shared_t *shared,
+    ngx_atomic_uint_t dirty);
+
+void ngx_content_redis_script(ngx_uint_t script, ngx_str_t *text);
+
+/* Loads all scripts again, without waiting for the answers. */
+void ngx_content_redis_reload(ngx_content_redis_conn_t *conn);
+
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * What runs inside Redis.  A script is atomic, which is what the fencing of
+ * ngx_content_redis.h rests on.
+ *
+ * Keys, P being the prefix and H the first 32 hexadecimal digits of the
+ * SHA-256 of an object's key (keys may hold braces and any bytes):
+ *
+ *     P{H}:r     the record, a hash: e = epoch, r = the record's bytes
+ *     P{H}:f     the fill token
+ *     Pepoch     the epoch: 16 digits that stand for the server's history,
+ *                then 16 that are drawn anew whenever all records are dropped.
+ *                Drawn, not counted, so that an epoch never comes back, even
+ *                when the key was evicted or restored from a backup.
+ *
+ * Where a script would not write anything it calls PERSIST on the epoch, which
+ * changes nothing but is a write: a server that may not write (a demoted
+ * master, one cut off from its replicas with min-replicas-to-write, one whose
+ * disk is full) refuses the script instead of answering from what it has.
+ */
+
+#ifndef NGX_CONTENT_REDIS_SCRIPTS_H
+#define NGX_CONTENT_REDIS_SCRIPTS_H
+
+
+/*
+ * KEYS record, fill, epoch; ARGV token, milliseconds that the token lives (0:
+ * not wanted).  Returns {token, "hit", record, milliseconds left},
+ * {token, "token", epoch}, {token, "busy"}, {token, "miss"}, or
+ * {token, "lost"}: there is no epoch.  The token comes back so that a reply
+ * can't be taken for that of another lookup.
+ */
+
+#define NGX_CONTENT_REDIS_SCRIPT_LOOKUP                                      \
+    "local epoch = redis.call('GET', KEYS[3])\n"                             \
+    "if not epoch then\n"                                                    \
+    "    return {ARGV[1], 'lost'}\n"                                         \
+    "end\n"                                                                  \
+    "local record = redis.call('HMGET', KEYS[1], 'e', 'r')\n"                \
+    "if record[1] == epoch and record[2] then\n"                             \
+    "    redis.call('PERSIST', KEYS[3])\n"                                   \
+    "    return {ARGV[1], 'hit', record[2],\n"                               \
+    "            redis.call('PTTL', KEYS[1])}\n"                             \
+    "end\n"                                                                  \
+    "if record[1] then\n"                                                    \
+    "    redis.call('DEL', KEYS[1])\n"                                       \
+    "end\n"                                                                  \
+    "if ARGV[2] == '0' then\n"                                               \
+    "    return {ARGV[1], 'miss'}\n"                                         \
+    "end\n"                                                                  \
+    "if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then\n"     \
+    "    return {ARGV[1], 'token', epoch}\n"                                 \
+    "end\n"                                                                  \
+    "return {ARGV[1], 'busy'}\n"
+
+
+/*
+ * KEYS record, fill, epoch; ARGV token, epoch, record, milliseconds to live.
+ * Returns 1: stored, or 0: the token or the epoch is not the current one.
+ */
+
+#define NGX_CONTENT_REDIS_SCRIPT_FILL                                        \
+    "if redis.call('GET', KEYS[2]) ~= ARGV[1] then\n"                        \
+    "    return 0\n"                                                         \
+    "end\n"                                                                  \
+    "redis.call('DEL', KEYS[2])\n"                                           \
+    "if redis.call('GET', KEYS[3]) ~= ARGV[2] then\n"                        \
+    "    return 0\n"                                                         \
+    "end\n"                                                                  \
+    "redis.call('HSET', KEYS[1], 'e', ARGV[2], 'r', ARGV[3])\n"              \
+    "redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"                              \
+    "return 1\n"
+
+
+/* KEYS fill; ARGV token.  Returns 1: it was ours and is gone, or 0. */
+
+#define NGX_CONTENT_REDIS_SCRIPT_GIVE_BACK                                   \
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then\n"                        \
+    "    return redis.call('DEL', KEYS[1])\n"                                \
+    "end\n"                                                                  \
+    "return 0\n"
+
+
+/*
+ * KEYS epoch; ARGV the history's digits, newly drawn digits, "1": a new epoch
+ * in any case, or "0": only if the epoch there is belongs to another history.
+ * Returns the epoch that holds from now on.
+ */
+
+#define NGX_CONTENT_REDIS_SCRIPT_ADOPT                                       \
+    "local epoch = redis.call('GET', KEYS[1])\n"                             \
+    "if ARGV[3] == '1' or not epoch\n"                                       \
+    "    or string.sub(epoch, 1, 16) ~= ARGV[1]\n"                           \
+    "then\n"                                                                 \
+    "    epoch = ARGV[1] .. ARGV[2]\n"                                       \
+    "    redis.call('SET', KEYS[1], epoch)\n"                                \
+    "else\n"                                                                 \
+    "    redis.call('PERSIST', KEYS[1])\n"                                   \
+    "end\n"                                                                  \
+    "return epoch\n"
+
+
+#endif
