@@ -1,6 +1,7 @@
 /*
  * The operations of the Redis client: see ngx_content_redis.h for what they
- * promise, ngx_content_redis_conn.h for the connection below them.
+ * promise, ngx_content_redis_wire.h for what they say to Redis, and
+ * ngx_content_redis_conn.h for the connection below them.
  *
  * An operation is sent when it is made, or declined; nothing is ever queued
  * for a connection to come.  It stands in its connection's queue in the order
@@ -15,10 +16,9 @@
 #include <ngx_event.h>
 
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
 #include "lib/content_str.h"
-#include "cache/ngx_content_redis_conn.h"
+#include "cache/ngx_content_redis_wire.h"
 
 
 #define NGX_CONTENT_REDIS_FILLING  (4 * 1024 * 1024)  /* bytes under way */
@@ -34,8 +34,6 @@ typedef enum {
 } ngx_content_redis_kind_e;
 
 
-/* Sets op->result and, from the reply, what goes with it; else NGX_ERROR. */
-
 typedef ngx_int_t (*ngx_content_redis_take_pt)(ngx_content_redis_op_t *op,
     redisReply *reply);
 
@@ -46,42 +44,22 @@ typedef struct {
 } ngx_content_redis_kind_t;
 
 
-typedef struct {
-    u_char     buf[2][NGX_CONTENT_REDIS_PREFIX + 40];
-    ngx_str_t  record;
-    ngx_str_t  fill;
-} ngx_content_redis_keys_t;
-
-
-static ngx_int_t ngx_content_redis_send_lookup(ngx_content_redis_op_t *op,
-    ngx_uint_t as_text);
-static ngx_int_t ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
-    ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl);
-static ngx_int_t ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
+static void ngx_content_redis_release(ngx_content_redis_t *redis, u_char *tag,
     ngx_content_redis_token_t *token);
-static ngx_int_t ngx_content_redis_send_end(ngx_content_redis_op_t *op);
-static ngx_int_t ngx_content_redis_send_epoch(ngx_content_redis_op_t *op);
-static void ngx_content_redis_release(ngx_content_redis_t *redis,
-    u_char *tag, ngx_content_redis_token_t *token);
 static void ngx_content_redis_start_settling(ngx_content_redis_conn_t *conn);
 static void ngx_content_redis_unconfirmed(ngx_content_redis_t *redis);
-
-static void ngx_content_redis_tag(ngx_str_t *key, u_char *tag);
-static void ngx_content_redis_keys(ngx_content_redis_t *redis, u_char *tag,
-    ngx_content_redis_keys_t *keys);
 static void ngx_content_redis_new_id(ngx_content_redis_t *redis, u_char *id);
-static void ngx_content_redis_call_script(ngx_content_redis_conn_t *conn,
-    ngx_uint_t script, ngx_str_t *argv);
-static ngx_content_redis_conn_t *ngx_content_redis_conn(
-    ngx_content_redis_t *redis, u_char *tag);
 
+static ngx_content_redis_op_t *ngx_content_redis_begin(
+    ngx_content_redis_t *redis, ngx_uint_t kind, u_char *tag);
 static ngx_content_redis_op_t *ngx_content_redis_op_create(
-    ngx_content_redis_conn_t *conn, ngx_uint_t kind, u_char *tag);
-static void ngx_content_redis_op_sent(ngx_content_redis_op_t *op);
-static void ngx_content_redis_reply(redisAsyncContext *ac, void *reply,
-    void *data);
+    ngx_content_redis_conn_t *conn, ngx_uint_t kind);
+static ngx_int_t ngx_content_redis_sent(ngx_content_redis_op_t *op,
+    ngx_int_t rc);
 static ngx_int_t ngx_content_redis_result(redisAsyncContext *ac,
     ngx_content_redis_op_t *op, redisReply *reply);
+static ngx_int_t ngx_content_redis_believe(ngx_content_redis_op_t *op,
+    ngx_int_t result);
 static ngx_int_t ngx_content_redis_error(ngx_content_redis_op_t *op,
     redisReply *reply);
 static ngx_int_t ngx_content_redis_noscript(ngx_content_redis_op_t *op);
@@ -89,17 +67,6 @@ static void ngx_content_redis_finish(ngx_content_redis_op_t *op,
     ngx_int_t result);
 static void ngx_content_redis_count(ngx_content_redis_op_t *op);
 static void ngx_content_redis_op_timer(ngx_event_t *ev);
-
-static ngx_int_t ngx_content_redis_take_lookup(ngx_content_redis_op_t *op,
-    redisReply *reply);
-static ngx_int_t ngx_content_redis_take_hit(ngx_content_redis_op_t *op,
-    redisReply *reply);
-static ngx_int_t ngx_content_redis_take_fill(ngx_content_redis_op_t *op,
-    redisReply *reply);
-static ngx_int_t ngx_content_redis_take_end(ngx_content_redis_op_t *op,
-    redisReply *reply);
-static ngx_int_t ngx_content_redis_take_epoch(ngx_content_redis_op_t *op,
-    redisReply *reply);
 
 
 static ngx_content_redis_kind_t  ngx_content_redis_kinds[] = {
@@ -221,53 +188,42 @@ ngx_content_redis_lookup(ngx_content_redis_t *redis, ngx_str_t *key,
     ngx_uint_t want_token, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                     tag[NGX_CONTENT_REDIS_ID];
-    ngx_content_redis_op_t    *o;
-    ngx_content_redis_conn_t  *conn;
+    u_char                   tag[NGX_CONTENT_REDIS_TAG];
+    ngx_content_redis_op_t  *o;
 
     (void) ngx_atomic_fetch_add(&redis->shared->lookups, 1);
 
-    o = NULL;
-
     ngx_content_redis_tag(key, tag);
-    conn = ngx_content_redis_conn(redis, tag);
 
-    if (conn == NULL) {
-        goto away;
-    }
-
-    o = ngx_content_redis_op_create(conn, NGX_CONTENT_REDIS_LOOKUP, tag);
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_LOOKUP, tag);
 
     if (o == NULL) {
         goto away;
     }
 
     if (o->dirty != redis->shared->settled) {
-        ngx_content_redis_start_settling(conn);
+        ngx_content_redis_start_settling(o->conn);
+        ngx_free(o);
         goto away;
     }
 
     o->handler = handler;
     o->data = data;
-    o->want_token = want_token;
+    o->want_token = want_token != 0;
 
     ngx_content_redis_new_id(redis, o->token.id);
 
-    if (ngx_content_redis_send_lookup(o, 0) != NGX_OK) {
+    if (ngx_content_redis_sent(o, ngx_content_redis_send_lookup(o, 0))
+        != NGX_OK)
+    {
         goto away;
     }
-
-    ngx_content_redis_op_sent(o);
 
     *op = o;
 
     return NGX_OK;
 
 away:
-
-    if (o) {
-        ngx_free(o);
-    }
 
     (void) ngx_atomic_fetch_add(&redis->shared->away, 1);
 
@@ -279,38 +235,32 @@ void
 ngx_content_redis_fill(ngx_content_redis_t *redis, ngx_str_t *key,
     ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl)
 {
-    u_char                     tag[NGX_CONTENT_REDIS_ID];
-    ngx_content_redis_op_t    *op;
-    ngx_content_redis_conn_t  *conn;
+    u_char                   tag[NGX_CONTENT_REDIS_TAG];
+    ngx_content_redis_op_t  *op;
 
     ngx_content_redis_tag(key, tag);
-    conn = ngx_content_redis_conn(redis, tag);
 
-    if (conn == NULL) {
-        goto refused;
-    }
-
-    if (conn->filling + record->len > NGX_CONTENT_REDIS_FILLING) {
-        ngx_content_redis_release(redis, tag, token);
-        goto refused;
-    }
-
-    op = ngx_content_redis_op_create(conn, NGX_CONTENT_REDIS_FILL, tag);
+    op = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_FILL, tag);
 
     if (op == NULL) {
         goto refused;
     }
 
-    op->size = record->len;
-
-    if (ngx_content_redis_send_fill(op, token, record, ttl) != NGX_OK) {
+    if (op->conn->filling + record->len > NGX_CONTENT_REDIS_FILLING) {
         ngx_free(op);
+        ngx_content_redis_release(redis, tag, token);
         goto refused;
     }
 
-    conn->filling += op->size;
+    if (ngx_content_redis_sent(op, ngx_content_redis_send_fill(op, token,
+                                                               record, ttl))
+        != NGX_OK)
+    {
+        goto refused;
+    }
 
-    ngx_content_redis_op_sent(op);
+    op->size = record->len;
+    op->conn->filling += op->size;
 
     return;
 
@@ -324,7 +274,7 @@ void
 ngx_content_redis_give_back(ngx_content_redis_t *redis, ngx_str_t *key,
     ngx_content_redis_token_t *token)
 {
-    u_char  tag[NGX_CONTENT_REDIS_ID];
+    u_char  tag[NGX_CONTENT_REDIS_TAG];
 
     ngx_content_redis_tag(key, tag);
     ngx_content_redis_release(redis, tag, token);
@@ -336,45 +286,30 @@ ngx_content_redis_end(ngx_content_redis_t *redis, ngx_str_t *key,
     ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                     tag[NGX_CONTENT_REDIS_ID];
-    ngx_content_redis_op_t    *o;
-    ngx_content_redis_conn_t  *conn;
+    u_char                   tag[NGX_CONTENT_REDIS_TAG];
+    ngx_content_redis_op_t  *o;
 
     ngx_content_redis_tag(key, tag);
-    conn = ngx_content_redis_conn(redis, tag);
 
-    if (conn == NULL) {
-        goto away;
-    }
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_END, tag);
 
-    o = ngx_content_redis_op_create(conn, NGX_CONTENT_REDIS_END, tag);
+    if (o == NULL
+        || ngx_content_redis_sent(o, ngx_content_redis_send_end(o)) != NGX_OK)
+    {
+        (void) ngx_atomic_fetch_add(&redis->shared->ends_failed, 1);
+        ngx_content_redis_unconfirmed(redis);
 
-    if (o == NULL) {
-        goto away;
+        return NGX_DECLINED;
     }
 
     o->handler = handler;
     o->data = data;
-
-    if (ngx_content_redis_send_end(o) != NGX_OK) {
-        ngx_free(o);
-        goto away;
-    }
-
-    ngx_content_redis_op_sent(o);
 
     if (op) {
         *op = o;
     }
 
     return NGX_OK;
-
-away:
-
-    (void) ngx_atomic_fetch_add(&redis->shared->ends_failed, 1);
-    ngx_content_redis_unconfirmed(redis);
-
-    return NGX_DECLINED;
 }
 
 
@@ -383,44 +318,30 @@ ngx_content_redis_epoch(ngx_content_redis_t *redis,
     ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                     tag[NGX_CONTENT_REDIS_ID];
-    ngx_content_redis_op_t    *o;
-    ngx_content_redis_conn_t  *conn;
+    u_char                   tag[NGX_CONTENT_REDIS_TAG];
+    ngx_content_redis_op_t  *o;
 
     ngx_memzero(tag, sizeof(tag));
-    conn = ngx_content_redis_conn(redis, tag);
 
-    if (conn == NULL) {
-        goto away;
-    }
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_EPOCH_OP, tag);
 
-    o = ngx_content_redis_op_create(conn, NGX_CONTENT_REDIS_EPOCH_OP, tag);
+    if (o == NULL
+        || ngx_content_redis_sent(o, ngx_content_redis_send_epoch(o))
+           != NGX_OK)
+    {
+        ngx_content_redis_unconfirmed(redis);
 
-    if (o == NULL) {
-        goto away;
+        return NGX_DECLINED;
     }
 
     o->handler = handler;
     o->data = data;
-
-    if (ngx_content_redis_send_epoch(o) != NGX_OK) {
-        ngx_free(o);
-        goto away;
-    }
-
-    ngx_content_redis_op_sent(o);
 
     if (op) {
         *op = o;
     }
 
     return NGX_OK;
-
-away:
-
-    ngx_content_redis_unconfirmed(redis);
-
-    return NGX_DECLINED;
 }
 
 
@@ -432,149 +353,24 @@ ngx_content_redis_detach(ngx_content_redis_op_t *op)
 }
 
 
-/* as_text: the server does not know the script any more. */
-
-static ngx_int_t
-ngx_content_redis_send_lookup(ngx_content_redis_op_t *op, ngx_uint_t as_text)
-{
-    u_char                    ttl[NGX_INT_T_LEN];
-    ngx_str_t                 argv[8];
-    ngx_content_redis_t      *redis;
-    ngx_content_redis_keys_t  keys;
-
-    redis = op->conn->redis;
-
-    ngx_content_redis_keys(redis, op->tag, &keys);
-
-    ngx_content_redis_call_script(op->conn, NGX_CONTENT_REDIS_LOOKUP_SCRIPT,
-                                  argv);
-
-    if (as_text) {
-        ngx_str_set(&argv[0], "EVAL");
-        ngx_content_redis_script(NGX_CONTENT_REDIS_LOOKUP_SCRIPT, &argv[1]);
-    }
-
-    ngx_str_set(&argv[2], "3");
-    argv[3] = keys.record;
-    argv[4] = keys.fill;
-    argv[5] = redis->epoch;
-    argv[6].data = op->token.id;
-    argv[6].len = NGX_CONTENT_REDIS_ID;
-    argv[7].data = ttl;
-    argv[7].len = ngx_sprintf(ttl, "%ui", op->want_token
-                              ? (ngx_uint_t) NGX_CONTENT_REDIS_TOKEN_TTL : 0)
-                  - ttl;
-
-    return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     8, argv);
-}
-
-
-static ngx_int_t
-ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
-    ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl)
-{
-    u_char                    buf[NGX_INT_T_LEN];
-    ngx_str_t                 argv[10];
-    ngx_content_redis_keys_t  keys;
-
-    ngx_content_redis_keys(op->conn->redis, op->tag, &keys);
-
-    ngx_content_redis_call_script(op->conn, NGX_CONTENT_REDIS_FILL_SCRIPT,
-                                  argv);
-
-    ngx_str_set(&argv[2], "3");
-    argv[3] = keys.record;
-    argv[4] = keys.fill;
-    argv[5] = op->conn->redis->epoch;
-    argv[6].data = token->id;
-    argv[6].len = NGX_CONTENT_REDIS_ID;
-    argv[7].data = token->epoch;
-    argv[7].len = NGX_CONTENT_REDIS_EPOCH;
-    argv[8] = *record;
-    argv[9].data = buf;
-    argv[9].len = ngx_sprintf(buf, "%M", ttl) - buf;
-
-    return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     10, argv);
-}
-
-
-static ngx_int_t
-ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
-    ngx_content_redis_token_t *token)
-{
-    ngx_str_t                 argv[5];
-    ngx_content_redis_keys_t  keys;
-
-    ngx_content_redis_keys(op->conn->redis, op->tag, &keys);
-
-    ngx_content_redis_call_script(op->conn,
-                                  NGX_CONTENT_REDIS_GIVE_BACK_SCRIPT, argv);
-
-    ngx_str_set(&argv[2], "1");
-    argv[3] = keys.fill;
-    argv[4].data = token->id;
-    argv[4].len = NGX_CONTENT_REDIS_ID;
-
-    return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     5, argv);
-}
-
-
-static ngx_int_t
-ngx_content_redis_send_end(ngx_content_redis_op_t *op)
-{
-    ngx_str_t                 argv[3];
-    ngx_content_redis_keys_t  keys;
-
-    ngx_content_redis_keys(op->conn->redis, op->tag, &keys);
-
-    ngx_str_set(&argv[0], "DEL");
-    argv[1] = keys.record;
-    argv[2] = keys.fill;
-
-    return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     3, argv);
-}
-
-
-static ngx_int_t
-ngx_content_redis_send_epoch(ngx_content_redis_op_t *op)
-{
-    return ngx_content_redis_adopt(op->conn, 1, ngx_content_redis_reply, op);
-}
-
+/* Without a usable connection the token is left to expire. */
 
 static void
 ngx_content_redis_release(ngx_content_redis_t *redis, u_char *tag,
     ngx_content_redis_token_t *token)
 {
-    ngx_content_redis_op_t    *op;
-    ngx_content_redis_conn_t  *conn;
+    ngx_content_redis_op_t  *op;
 
-    conn = ngx_content_redis_conn(redis, tag);
+    op = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_GIVE_BACK, tag);
 
-    if (conn == NULL) {
-        return;
+    if (op) {
+        (void) ngx_content_redis_sent(op,
+                                 ngx_content_redis_send_give_back(op, token));
     }
-
-    op = ngx_content_redis_op_create(conn, NGX_CONTENT_REDIS_GIVE_BACK, tag);
-
-    if (op == NULL) {
-        return;
-    }
-
-    if (ngx_content_redis_send_give_back(op, token) != NGX_OK) {
-        ngx_free(op);
-        return;
-    }
-
-    ngx_content_redis_op_sent(op);
 }
 
 
-/* The node is dirty and this worker can do something about it. */
+/* The node is dirty, or has no epoch, and this worker can do about it. */
 
 static void
 ngx_content_redis_start_settling(ngx_content_redis_conn_t *conn)
@@ -585,20 +381,16 @@ ngx_content_redis_start_settling(ngx_content_redis_conn_t *conn)
         return;
     }
 
-    op = ngx_content_redis_op_create(conn, NGX_CONTENT_REDIS_SETTLE, NULL);
+    op = ngx_content_redis_op_create(conn, NGX_CONTENT_REDIS_SETTLE);
 
-    if (op == NULL) {
-        return;
-    }
-
-    if (ngx_content_redis_send_epoch(op) != NGX_OK) {
-        ngx_free(op);
+    if (op == NULL
+        || ngx_content_redis_sent(op, ngx_content_redis_send_epoch(op))
+           != NGX_OK)
+    {
         return;
     }
 
     conn->settling = 1;
-
-    ngx_content_redis_op_sent(op);
 }
 
 
@@ -606,39 +398,6 @@ static void
 ngx_content_redis_unconfirmed(ngx_content_redis_t *redis)
 {
     (void) ngx_atomic_fetch_add(&redis->shared->dirty, 1);
-}
-
-
-static void
-ngx_content_redis_tag(ngx_str_t *key, u_char *tag)
-{
-    u_char         digest[SHA256_DIGEST_LENGTH];
-    content_out_t  out;
-
-    (void) SHA256(key->data, key->len, digest);
-
-    content_out_init(&out, tag, NGX_CONTENT_REDIS_ID);
-    content_out_hex(&out, digest, NGX_CONTENT_REDIS_ID / 2);
-}
-
-
-static void
-ngx_content_redis_keys(ngx_content_redis_t *redis, u_char *tag,
-    ngx_content_redis_keys_t *keys)
-{
-    ngx_str_t  *prefix;
-
-    prefix = &redis->conf->prefix;
-
-    keys->record.data = keys->buf[0];
-    keys->record.len = ngx_sprintf(keys->buf[0], "%V{%*s}:r", prefix,
-                                   (size_t) NGX_CONTENT_REDIS_ID, tag)
-                       - keys->buf[0];
-
-    keys->fill.data = keys->buf[1];
-    keys->fill.len = ngx_sprintf(keys->buf[1], "%V{%*s}:f", prefix,
-                                 (size_t) NGX_CONTENT_REDIS_ID, tag)
-                     - keys->buf[1];
 }
 
 
@@ -653,47 +412,42 @@ ngx_content_redis_new_id(ngx_content_redis_t *redis, u_char *id)
 }
 
 
-static void
-ngx_content_redis_call_script(ngx_content_redis_conn_t *conn,
-    ngx_uint_t script, ngx_str_t *argv)
+/* A new operation, not sent yet; NULL: no usable connection, no memory. */
+
+static ngx_content_redis_op_t *
+ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
+    u_char *tag)
 {
-    ngx_str_set(&argv[0], "EVALSHA");
-    argv[1].data = conn->sha[script];
-    argv[1].len = sizeof(conn->sha[script]);
-}
-
-
-/* The connection for a key; NULL if it can't be used now. */
-
-static ngx_content_redis_conn_t *
-ngx_content_redis_conn(ngx_content_redis_t *redis, u_char *tag)
-{
+    ngx_content_redis_op_t    *op;
     ngx_content_redis_conn_t  *conn;
 
     conn = &redis->conns[tag[0] % NGX_CONTENT_REDIS_CONNS];
 
-    return ngx_content_redis_conn_usable(conn) ? conn : NULL;
+    if (!ngx_content_redis_conn_usable(conn)) {
+        return NULL;
+    }
+
+    op = ngx_content_redis_op_create(conn, kind);
+
+    if (op) {
+        ngx_memcpy(op->tag, tag, NGX_CONTENT_REDIS_TAG);
+    }
+
+    return op;
 }
 
 
 static ngx_content_redis_op_t *
-ngx_content_redis_op_create(ngx_content_redis_conn_t *conn, ngx_uint_t kind,
-    u_char *tag)
+ngx_content_redis_op_create(ngx_content_redis_conn_t *conn, ngx_uint_t kind)
 {
     ngx_content_redis_op_t  *op;
 
     op = ngx_calloc(sizeof(ngx_content_redis_op_t), conn->redis->log);
 
-    if (op == NULL) {
-        return NULL;
-    }
-
-    op->conn = conn;
-    op->kind = kind;
-    op->dirty = conn->redis->shared->dirty;
-
-    if (tag) {
-        ngx_memcpy(op->tag, tag, sizeof(op->tag));
+    if (op) {
+        op->conn = conn;
+        op->kind = kind;
+        op->dirty = conn->redis->shared->dirty;
     }
 
     return op;
@@ -701,16 +455,23 @@ ngx_content_redis_op_create(ngx_content_redis_conn_t *conn, ngx_uint_t kind,
 
 
 /*
+ * With what sending it returned: puts op in the queue, or frees it.
+ *
  * The timer is not moved with each operation: it fires a time-out after the
  * first one and then looks for who is the oldest.  While it stands for an
  * operation it keeps an exiting worker alive.
  */
 
-static void
-ngx_content_redis_op_sent(ngx_content_redis_op_t *op)
+static ngx_int_t
+ngx_content_redis_sent(ngx_content_redis_op_t *op, ngx_int_t rc)
 {
     ngx_msec_t                 timeout;
     ngx_content_redis_conn_t  *conn;
+
+    if (rc != NGX_OK) {
+        ngx_free(op);
+        return NGX_ERROR;
+    }
 
     conn = op->conn;
     timeout = conn->redis->conf->timeout;
@@ -726,12 +487,14 @@ ngx_content_redis_op_sent(ngx_content_redis_op_t *op)
     if (!conn->op_timer.timer_set) {
         ngx_add_timer(&conn->op_timer, timeout);
     }
+
+    return NGX_OK;
 }
 
 
 /* The callback of everything but the handshake; NULL: the connection ends. */
 
-static void
+void
 ngx_content_redis_reply(redisAsyncContext *ac, void *reply, void *data)
 {
     ngx_content_redis_op_t  *op = data;
@@ -792,7 +555,42 @@ ngx_content_redis_result(redisAsyncContext *ac, ngx_content_redis_op_t *op,
         return NGX_CONTENT_REDIS_AWAY;
     }
 
-    return rc;
+    return ngx_content_redis_believe(op, rc);
+}
+
+
+/*
+ * A record is not believed when an end() failed in this node, and nothing is
+ * when the node went over to another server, since the command was sent.
+ */
+
+static ngx_int_t
+ngx_content_redis_believe(ngx_content_redis_op_t *op, ngx_int_t result)
+{
+    ngx_content_redis_shared_t  *shared;
+
+    shared = op->conn->redis->shared;
+
+    if (result == NGX_CONTENT_REDIS_LOST) {
+        ngx_content_redis_start_settling(op->conn);
+        return NGX_CONTENT_REDIS_AWAY;
+    }
+
+    if (!ngx_content_redis_conn_current(op->conn)) {
+        return NGX_CONTENT_REDIS_AWAY;
+    }
+
+    if (result == NGX_CONTENT_REDIS_HIT && shared->dirty != op->dirty) {
+        return NGX_CONTENT_REDIS_AWAY;
+    }
+
+    if (op->kind == NGX_CONTENT_REDIS_EPOCH_OP
+        || op->kind == NGX_CONTENT_REDIS_SETTLE)
+    {
+        ngx_content_redis_settle(shared, op->dirty);
+    }
+
+    return result;
 }
 
 
@@ -978,143 +776,4 @@ ngx_content_redis_op_timer(ngx_event_t *ev)
     }
 
     ngx_add_timer(ev, op->deadline - ngx_current_msec);
-}
-
-
-/*
- * {token, status, ...}: see the script.  The answer to another lookup than
- * this one means that replies and commands have got out of step.
- */
-
-static ngx_int_t
-ngx_content_redis_take_lookup(ngx_content_redis_op_t *op, redisReply *reply)
-{
-    char        *status;
-    redisReply  *id, *epoch;
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
-        || reply->element[0]->type != REDIS_REPLY_STRING
-        || reply->element[1]->type != REDIS_REPLY_STRING)
-    {
-        return NGX_ERROR;
-    }
-
-    id = reply->element[0];
-    status = reply->element[1]->str;
-
-    if (id->len != NGX_CONTENT_REDIS_ID
-        || ngx_memcmp(id->str, op->token.id, NGX_CONTENT_REDIS_ID) != 0)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ngx_strcmp(status, "hit") == 0) {
-        return ngx_content_redis_take_hit(op, reply);
-    }
-
-    if (ngx_strcmp(status, "token") == 0) {
-
-        if (reply->elements != 3
-            || !ngx_content_redis_is_epoch(reply->element[2]))
-        {
-            return NGX_ERROR;
-        }
-
-        epoch = reply->element[2];
-        ngx_memcpy(op->token.epoch, epoch->str, NGX_CONTENT_REDIS_EPOCH);
-
-        return NGX_CONTENT_REDIS_TOKEN;
-    }
-
-    if (ngx_strcmp(status, "busy") == 0) {
-        return NGX_CONTENT_REDIS_BUSY;
-    }
-
-    if (ngx_strcmp(status, "miss") == 0) {
-        return NGX_CONTENT_REDIS_MISS;
-    }
-
-    if (ngx_strcmp(status, "lost") == 0) {
-        ngx_content_redis_start_settling(op->conn);
-        return NGX_CONTENT_REDIS_AWAY;
-    }
-
-    return NGX_ERROR;
-}
-
-
-/*
- * A record is not believed when an end() failed in this node, or the node went
- * over to another server, since the question was sent.
- */
-
-static ngx_int_t
-ngx_content_redis_take_hit(ngx_content_redis_op_t *op, redisReply *reply)
-{
-    redisReply                *record, *ttl;
-    ngx_content_redis_conn_t  *conn;
-
-    if (reply->elements != 4
-        || reply->element[2]->type != REDIS_REPLY_STRING
-        || reply->element[3]->type != REDIS_REPLY_INTEGER)
-    {
-        return NGX_ERROR;
-    }
-
-    conn = op->conn;
-
-    if (conn->redis->shared->dirty != op->dirty
-        || !ngx_content_redis_conn_current(conn))
-    {
-        return NGX_CONTENT_REDIS_AWAY;
-    }
-
-    record = reply->element[2];
-    ttl = reply->element[3];
-
-    op->record.data = (u_char *) record->str;
-    op->record.len = record->len;
-    op->ttl = ttl->integer > 0 ? (ngx_msec_t) ttl->integer : 0;
-
-    return NGX_CONTENT_REDIS_HIT;
-}
-
-
-static ngx_int_t
-ngx_content_redis_take_fill(ngx_content_redis_op_t *op, redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_INTEGER) {
-        return NGX_ERROR;
-    }
-
-    return reply->integer ? NGX_CONTENT_REDIS_DONE : NGX_CONTENT_REDIS_REFUSED;
-}
-
-
-static ngx_int_t
-ngx_content_redis_take_end(ngx_content_redis_op_t *op, redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_INTEGER) {
-        return NGX_ERROR;
-    }
-
-    return ngx_content_redis_conn_current(op->conn) ? NGX_CONTENT_REDIS_DONE
-                                                    : NGX_CONTENT_REDIS_AWAY;
-}
-
-
-static ngx_int_t
-ngx_content_redis_take_epoch(ngx_content_redis_op_t *op, redisReply *reply)
-{
-    if (!ngx_content_redis_is_epoch(reply)) {
-        return NGX_ERROR;
-    }
-
-    if (!ngx_content_redis_conn_current(op->conn)) {
-        return NGX_CONTENT_REDIS_AWAY;
-    }
-
-    ngx_content_redis_settle(op->conn->redis->shared, op->dirty);
-
-    return NGX_CONTENT_REDIS_DONE;
 }

@@ -19,8 +19,8 @@
  * nothing for the time-out, operations are declined at once; the client
  * reconnects by itself after 50 ms to 2 s.  Redis is never waited for twice.
  *
- * Old records.  Records belong to an epoch, which is in Redis.  It is replaced,
- * and everything recorded before is not looked at again:
+ * Old records.  Records belong to an epoch, which is in Redis.  It is
+ * replaced, and everything recorded before is not looked at again:
  *   - when the history of the server (run id and replication id) is not the
  *     one that the epoch was made for: restart, failover, backup;
  *   - when it is not the one that this node has used last: an old master is
@@ -50,13 +50,14 @@
 
 #define NGX_CONTENT_REDIS_ID         32      /* digits of a token's id */
 #define NGX_CONTENT_REDIS_EPOCH      32
+#define NGX_CONTENT_REDIS_TAG        32      /* digits that stand for a key */
 
 
 /* Results. */
 
 #define NGX_CONTENT_REDIS_HIT        0       /* lookup: op->record */
 #define NGX_CONTENT_REDIS_TOKEN      1       /* lookup: none; fill it */
-#define NGX_CONTENT_REDIS_BUSY       2       /* lookup: someone else fills it */
+#define NGX_CONTENT_REDIS_BUSY       2       /* lookup: someone else fills */
 #define NGX_CONTENT_REDIS_MISS       3       /* lookup without want_token */
 #define NGX_CONTENT_REDIS_DONE       4       /* end, epoch */
 #define NGX_CONTENT_REDIS_REFUSED    5       /* of a fill; not seen outside */
@@ -149,7 +150,7 @@ struct ngx_content_redis_op_s {
     ngx_uint_t                     kind;
     ngx_atomic_uint_t              dirty;        /* shared->dirty when sent */
     size_t                         size;         /* of a fill's record */
-    u_char                         tag[32];      /* of the key */
+    u_char                         tag[NGX_CONTENT_REDIS_TAG];
     unsigned                       want_token:1;
     unsigned                       late:1;       /* timed out, awaits its
                                                     reply to be freed */
@@ -190,7 +191,7 @@ ngx_content_redis_t *ngx_content_redis_create(ngx_cycle_t *cycle,
  */
 void ngx_content_redis_destroy(ngx_content_redis_t *redis);
 
-/* Whether this worker would be answered now; 0 also while the node is dirty. */
+/* Whether a lookup would be sent now; 0 also while the node is dirty. */
 ngx_uint_t ngx_content_redis_ready(ngx_content_redis_t *redis);
 
 /* Whether some end() or epoch() of the node still awaits a new epoch. */

@@ -1,5 +1,5 @@
 /*
- * A connection of the Redis client, for ngx_content_redis.c only: connecting
+ * A connection of the Redis client, for ngx_content_redis*.c only: connecting
  * and reconnecting, the handshake, the epoch.  See ngx_content_redis.h.
  *
  * A connection is down, or in its handshake, or ready.  It ends in two ways:
@@ -48,8 +48,8 @@ struct ngx_content_redis_conn_s {
     size_t                        run_id_len;
     u_char                        history[NGX_CONTENT_REDIS_DIGITS];
     ngx_atomic_uint_t             identity;   /* the same as a number */
-    ngx_atomic_uint_t             seen;       /* shared->identity and ->dirty */
-    ngx_atomic_uint_t             dirty;      /* before the epoch was adopted */
+    ngx_atomic_uint_t             seen;       /* shared->identity, ->dirty */
+    ngx_atomic_uint_t             dirty;      /* before adopting the epoch */
     u_char                        sha[NGX_CONTENT_REDIS_SCRIPTS][40];
 
     /* operations: ngx_content_redis.c */
@@ -114,6 +114,18 @@ void ngx_content_redis_conn_complain(ngx_content_redis_conn_t *conn,
  */
 ngx_int_t ngx_content_redis_command(ngx_content_redis_conn_t *conn,
     redisCallbackFn *fn, void *data, ngx_uint_t argc, ngx_str_t *argv);
+
+/* The handshake is over. */
+void ngx_content_redis_conn_ready(ngx_content_redis_conn_t *conn);
+
+
+/* ngx_content_redis_handshake.c */
+
+/*
+ * Begins the handshake of a connection that is connecting; ends in
+ * conn_ready() or in the loss of the connection.
+ */
+void ngx_content_redis_handshake(ngx_content_redis_conn_t *conn);
 
 /* Queues the script that adopts the epoch, or makes a new one. */
 ngx_int_t ngx_content_redis_adopt(ngx_content_redis_conn_t *conn,

@@ -1,0 +1,54 @@
+/*
+ * The commands that the operations of the Redis client send and what their
+ * replies mean, for ngx_content_redis.c only.  The format of the keys is in
+ * ngx_content_redis_scripts.h.
+ */
+
+#ifndef NGX_CONTENT_REDIS_WIRE_H
+#define NGX_CONTENT_REDIS_WIRE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "cache/ngx_content_redis_conn.h"
+
+
+#define NGX_CONTENT_REDIS_LOST  7      /* result of a lookup that found no
+                                          epoch; not seen outside */
+
+
+/* The digits that stand for an object's key in the keys of Redis. */
+void ngx_content_redis_tag(ngx_str_t *key, u_char *tag);
+
+/*
+ * Each queues one command, for op->tag where there is a key, whose reply will
+ * come to ngx_content_redis_reply() with op.  NGX_OK or NGX_ERROR.  as_text:
+ * the server does not know the script any more.
+ */
+ngx_int_t ngx_content_redis_send_lookup(ngx_content_redis_op_t *op,
+    ngx_uint_t as_text);
+ngx_int_t ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
+    ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl);
+ngx_int_t ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
+    ngx_content_redis_token_t *token);
+ngx_int_t ngx_content_redis_send_end(ngx_content_redis_op_t *op);
+ngx_int_t ngx_content_redis_send_epoch(ngx_content_redis_op_t *op);
+
+/*
+ * Each takes a reply that is not an error: returns the result, having set the
+ * fields of op that go with it, or NGX_ERROR: it is no answer to that command.
+ */
+ngx_int_t ngx_content_redis_take_lookup(ngx_content_redis_op_t *op,
+    redisReply *reply);
+ngx_int_t ngx_content_redis_take_fill(ngx_content_redis_op_t *op,
+    redisReply *reply);
+ngx_int_t ngx_content_redis_take_end(ngx_content_redis_op_t *op,
+    redisReply *reply);
+ngx_int_t ngx_content_redis_take_epoch(ngx_content_redis_op_t *op,
+    redisReply *reply);
+
+/* In ngx_content_redis.c: the callback of hiredis. */
+void ngx_content_redis_reply(redisAsyncContext *ac, void *reply, void *data);
+
+
+#endif
