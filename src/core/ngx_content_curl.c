@@ -1507,3 +1507,29 @@ ngx_content_curl_grow(ngx_content_curl_transfer_t *t, size_t size)
 
     return NGX_OK;
 }
+
+
+ngx_int_t
+ngx_content_call_response_next(ngx_content_call_t *call, void **state,
+    ngx_str_t *name, ngx_str_t *value)
+{
+    struct curl_header           *header;
+    ngx_content_curl_transfer_t  *t;
+
+    t = (ngx_content_curl_transfer_t *) call;
+
+    header = curl_easy_nextheader(t->easy, CURLH_HEADER, -1, *state);
+
+    if (header == NULL) {
+        return NGX_DECLINED;
+    }
+
+    *state = header;
+
+    name->data = (u_char *) header->name;
+    name->len = ngx_strlen(header->name);
+    value->data = (u_char *) header->value;
+    value->len = ngx_strlen(header->value);
+
+    return NGX_OK;
+}

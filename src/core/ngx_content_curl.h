@@ -186,5 +186,12 @@ void ngx_content_call_cancel(ngx_content_call_t *call);
 ngx_int_t ngx_content_call_response_header(ngx_content_call_t *call,
     const char *name, ngx_str_t *value);
 
+/*
+ * The same for all headers, one after the other: *state is NULL before the
+ * first.  Returns NGX_OK, or NGX_DECLINED after the last.
+ */
+ngx_int_t ngx_content_call_response_next(ngx_content_call_t *call,
+    void **state, ngx_str_t *name, ngx_str_t *value);
+
 
 #endif

@@ -1,0 +1,565 @@
+/* The purge queue in shared memory: see ngx_content_purge_queue.h. */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "cdn/ngx_content_purge_queue.h"
+
+
+static ngx_content_purge_record_t *ngx_content_purge_job_open(
+    ngx_content_purge_shared_t *shared);
+static ngx_content_purge_node_t *ngx_content_purge_node(
+    ngx_content_purge_shared_t *shared, const content_purge_item_t *item);
+static void ngx_content_purge_expire(ngx_content_purge_shared_t *shared,
+    ngx_msec_t now);
+static ngx_content_purge_node_t *ngx_content_purge_first(
+    ngx_content_purge_shared_t *shared, ngx_msec_t now, ngx_msec_t *wait);
+static ngx_content_purge_pace_t *ngx_content_purge_pace(
+    ngx_content_purge_shared_t *shared, uint32_t target,
+    const content_cloudflare_plan_t *plan, ngx_msec_t now);
+static void ngx_content_purge_gather(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch, ngx_pool_t *pool,
+    ngx_content_purge_node_t *first, ngx_uint_t most, ngx_msec_t until);
+static void ngx_content_purge_attempted(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch);
+static void ngx_content_purge_finish(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_node_t *node, ngx_uint_t failed, content_str_t error);
+static void ngx_content_purge_note(ngx_content_purge_record_t *job,
+    content_str_t error);
+
+
+ngx_content_purge_shared_t *
+ngx_content_purge_queue_create(ngx_slab_pool_t *pool)
+{
+    ngx_content_purge_shared_t  *shared;
+
+    shared = ngx_slab_calloc(pool, sizeof(ngx_content_purge_shared_t));
+
+    if (shared) {
+        shared->pool = pool;
+        ngx_queue_init(&shared->queued);
+        ngx_queue_init(&shared->taken);
+    }
+
+    return shared;
+}
+
+
+ngx_int_t
+ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
+    uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
+    const u_char id[CONTENT_PURGE_ID_SIZE])
+{
+    ngx_uint_t                   i;
+    ngx_queue_t                  added, *q;
+    ngx_content_purge_node_t    *node;
+    ngx_content_purge_record_t  *job;
+
+    ngx_queue_init(&added);
+
+    ngx_shmtx_lock(&shared->pool->mutex);
+
+    job = ngx_content_purge_job_open(shared);
+
+    for (i = 0; job && target && i < n; i++) {
+        node = ngx_content_purge_node(shared, &items[i]);
+
+        if (node == NULL) {
+            job = NULL;
+            break;
+        }
+
+        node->job = (ngx_uint_t) -1;
+        node->target = target;
+        ngx_queue_insert_tail(&added, &node->queue);
+    }
+
+    if (job == NULL) {
+        while (!ngx_queue_empty(&added)) {
+            q = ngx_queue_head(&added);
+            ngx_queue_remove(q);
+            ngx_slab_free_locked(shared->pool,
+                          ngx_queue_data(q, ngx_content_purge_node_t, queue));
+        }
+
+        ngx_shmtx_unlock(&shared->pool->mutex);
+
+        return NGX_BUSY;
+    }
+
+    ngx_memzero(job, sizeof(ngx_content_purge_record_t));
+    ngx_memcpy(job->id, id, CONTENT_PURGE_ID_SIZE);
+    job->created = ngx_time();
+    job->items = n;
+
+    if (target == 0) {
+        job->state = CONTENT_PURGE_DONE;
+        job->done = n;
+        job->finished = job->created;
+
+    } else {
+        for (q = ngx_queue_head(&added); q != ngx_queue_sentinel(&added);
+             q = ngx_queue_next(q))
+        {
+            node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
+            node->job = job - shared->jobs;
+        }
+
+        ngx_queue_add(&shared->queued, &added);
+        shared->pending += n;
+    }
+
+    ngx_shmtx_unlock(&shared->pool->mutex);
+
+    return NGX_OK;
+}
+
+
+/* The oldest place, unless that job is still open. */
+
+static ngx_content_purge_record_t *
+ngx_content_purge_job_open(ngx_content_purge_shared_t *shared)
+{
+    ngx_uint_t                   i;
+    ngx_content_purge_record_t  *job;
+
+    for (i = 0; i < NGX_CONTENT_PURGE_JOBS; i++) {
+        job = &shared->jobs[shared->next_job];
+        shared->next_job = (shared->next_job + 1) % NGX_CONTENT_PURGE_JOBS;
+
+        if (job->items == 0 || job->finished) {
+            return job;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_content_purge_node_t *
+ngx_content_purge_node(ngx_content_purge_shared_t *shared,
+    const content_purge_item_t *item)
+{
+    ngx_content_purge_node_t  *node;
+
+    node = ngx_slab_calloc_locked(shared->pool,
+                                  offsetof(ngx_content_purge_node_t, value)
+                                  + ngx_max(item->value.len, 1));
+    if (node) {
+        node->kind = item->kind;
+        node->len = item->value.len;
+        ngx_memcpy(node->value, item->value.data, item->value.len);
+    }
+
+    return node;
+}
+
+
+ngx_msec_t
+ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch, ngx_pool_t *pool, ngx_msec_t until,
+    ngx_content_purge_plan_pt plan, void *data)
+{
+    uint64_t                          wait_pace;
+    ngx_msec_t                        now, wait;
+    ngx_uint_t                        most;
+    ngx_content_purge_node_t         *node;
+    ngx_content_purge_pace_t         *pace;
+    const content_cloudflare_plan_t  *limits;
+
+    static content_str_t  gone = content_string("its CDN zone is no longer "
+                                                "configured");
+    batch->n = 0;
+    now = ngx_current_msec;
+
+    ngx_shmtx_lock(&shared->pool->mutex);
+
+    ngx_content_purge_expire(shared, now);
+
+    for ( ;; ) {
+        wait = NGX_TIMER_INFINITE;
+        node = ngx_content_purge_first(shared, now, &wait);
+
+        if (node == NULL) {
+            break;
+        }
+
+        limits = plan(data, node->target);
+        pace = limits ? ngx_content_purge_pace(shared, node->target, limits,
+                                               now)
+                      : NULL;
+
+        if (pace == NULL) {
+            ngx_content_purge_finish(shared, node, 1, gone);
+            continue;
+        }
+
+        if (node->kind == CONTENT_PURGE_URL) {
+            most = limits->urls_per_call;
+
+        } else if (node->kind == CONTENT_PURGE_EVERYTHING) {
+            most = 1;
+
+        } else {
+            most = limits->items;
+        }
+
+        most = ngx_max(ngx_min(most, NGX_CONTENT_PURGE_BATCH) >> node->split,
+                       1);
+
+        /* URLs are counted one by one, of the others the calls */
+
+        wait_pace = content_pace_take(node->kind == CONTENT_PURGE_URL
+                                      ? &pace->urls : &pace->calls,
+                                      now, 1);
+        if (wait_pace) {
+            wait = (ngx_msec_t) ngx_min(wait_pace, 60000);
+            break;
+        }
+
+        ngx_content_purge_gather(shared, batch, pool, node, most, until);
+
+        if (node->kind == CONTENT_PURGE_URL && batch->n > 1) {
+            (void) content_pace_take(&pace->urls, now, batch->n - 1);
+        }
+
+        wait = 0;
+        break;
+    }
+
+    ngx_shmtx_unlock(&shared->pool->mutex);
+
+    return wait;
+}
+
+
+/* What was taken by a worker that has not come back in time. */
+
+static void
+ngx_content_purge_expire(ngx_content_purge_shared_t *shared, ngx_msec_t now)
+{
+    ngx_queue_t               *q, *next;
+    ngx_content_purge_node_t  *node;
+
+    for (q = ngx_queue_head(&shared->taken);
+         q != ngx_queue_sentinel(&shared->taken);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
+
+        if ((ngx_msec_int_t) (node->due - now) <= 0) {
+            node->due = now;
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&shared->queued, q);
+        }
+    }
+}
+
+
+static ngx_content_purge_node_t *
+ngx_content_purge_first(ngx_content_purge_shared_t *shared, ngx_msec_t now,
+    ngx_msec_t *wait)
+{
+    ngx_queue_t               *q;
+    ngx_msec_int_t             left;
+    ngx_content_purge_node_t  *node;
+
+    for (q = ngx_queue_head(&shared->queued);
+         q != ngx_queue_sentinel(&shared->queued);
+         q = ngx_queue_next(q))
+    {
+        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
+        left = node->due ? (ngx_msec_int_t) (node->due - now) : 0;
+
+        if (left <= 0) {
+            return node;
+        }
+
+        *wait = ngx_min(*wait, (ngx_msec_t) left);
+    }
+
+    return NULL;
+}
+
+
+static ngx_content_purge_pace_t *
+ngx_content_purge_pace(ngx_content_purge_shared_t *shared, uint32_t target,
+    const content_cloudflare_plan_t *plan, ngx_msec_t now)
+{
+    ngx_uint_t                 i;
+    ngx_content_purge_pace_t  *pace;
+
+    for (i = 0; i < NGX_CONTENT_PURGE_TARGETS; i++) {
+        pace = &shared->paces[i];
+
+        if (pace->target == 0) {
+            pace->target = target;
+        }
+
+        if (pace->target != target) {
+            continue;
+        }
+
+        /* new, or the plan was changed by a reload */
+
+        if (pace->calls.count != plan->calls
+            || pace->calls.capacity != plan->bucket)
+        {
+            (void) content_pace_init(&pace->calls, plan->calls, plan->period,
+                                     plan->bucket, now);
+            (void) content_pace_init(&pace->urls, plan->urls, 1000,
+                                     plan->urls, now);
+        }
+
+        return pace;
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_content_purge_gather(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch, ngx_pool_t *pool,
+    ngx_content_purge_node_t *first, ngx_uint_t most, ngx_msec_t until)
+{
+    ngx_msec_t                 now;
+    ngx_queue_t               *q, *next;
+    content_str_t             *value;
+    ngx_content_purge_node_t  *node;
+
+    now = ngx_current_msec;
+
+    batch->target = first->target;
+    batch->kind = first->kind;
+    batch->attempt = 0;
+    batch->ticket = ++shared->next_ticket;
+
+    for (q = &first->queue;
+         q != ngx_queue_sentinel(&shared->queued) && batch->n < most;
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
+
+        if (node->target != first->target || node->kind != first->kind
+            || node->split != first->split
+            || (node->due && (ngx_msec_int_t) (node->due - now) > 0))
+        {
+            continue;
+        }
+
+        value = &batch->values[batch->n];
+        value->len = node->len;
+        value->data = ngx_pnalloc(pool, node->len + 1);
+
+        if (value->data == NULL) {
+            return;
+        }
+
+        ngx_memcpy(value->data, node->value, node->len);
+
+        batch->n++;
+        batch->attempt = ngx_max(batch->attempt, node->attempt);
+
+        node->ticket = batch->ticket;
+        node->due = until;
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&shared->taken, q);
+
+        if (shared->jobs[node->job].state == CONTENT_PURGE_QUEUED) {
+            shared->jobs[node->job].state = CONTENT_PURGE_RUNNING;
+        }
+    }
+}
+
+
+void
+ngx_content_purge_queue_settle(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch, ngx_uint_t failed, content_str_t error)
+{
+    ngx_queue_t               *q, *next;
+    ngx_content_purge_node_t  *node;
+
+    ngx_shmtx_lock(&shared->pool->mutex);
+
+    ngx_content_purge_attempted(shared, batch);
+
+    for (q = ngx_queue_head(&shared->taken);
+         q != ngx_queue_sentinel(&shared->taken);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
+
+        if (node->ticket == batch->ticket) {
+            ngx_content_purge_finish(shared, node, failed, error);
+        }
+    }
+
+    ngx_shmtx_unlock(&shared->pool->mutex);
+}
+
+
+/* One more call for each job of the batch; a job's items lie together. */
+
+static void
+ngx_content_purge_attempted(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch)
+{
+    ngx_uint_t                 job;
+    ngx_queue_t               *q;
+    ngx_content_purge_node_t  *node;
+
+    shared->calls++;
+    job = NGX_CONTENT_PURGE_JOBS;
+
+    for (q = ngx_queue_head(&shared->taken);
+         q != ngx_queue_sentinel(&shared->taken);
+         q = ngx_queue_next(q))
+    {
+        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
+
+        if (node->ticket == batch->ticket && node->job != job) {
+            job = node->job;
+            shared->jobs[job].attempts++;
+        }
+    }
+}
+
+
+static void
+ngx_content_purge_finish(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_node_t *node, ngx_uint_t failed, content_str_t error)
+{
+    ngx_content_purge_record_t  *job;
+
+    job = &shared->jobs[node->job];
+
+    if (failed) {
+        job->failed++;
+        shared->items_failed++;
+        ngx_content_purge_note(job, error);
+
+    } else {
+        job->done++;
+        shared->items_done++;
+    }
+
+    if (job->done + job->failed == job->items) {
+        job->state = job->failed ? CONTENT_PURGE_FAILED : CONTENT_PURGE_DONE;
+        job->finished = ngx_time();
+
+        if (!job->failed) {
+            job->error_len = 0;
+        }
+    }
+
+    ngx_queue_remove(&node->queue);
+    ngx_slab_free_locked(shared->pool, node);
+    shared->pending--;
+}
+
+
+static void
+ngx_content_purge_note(ngx_content_purge_record_t *job, content_str_t error)
+{
+    job->error_len = ngx_min(error.len, sizeof(job->error));
+    ngx_memcpy(job->error, error.data, job->error_len);
+}
+
+
+void
+ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch, ngx_msec_t delay, ngx_uint_t split,
+    ngx_uint_t block, content_str_t error)
+{
+    ngx_uint_t                 i;
+    ngx_msec_t                 due;
+    ngx_queue_t               *q, *next;
+    ngx_content_purge_node_t  *node;
+
+    due = ngx_current_msec + delay;
+
+    ngx_shmtx_lock(&shared->pool->mutex);
+
+    shared->retries++;
+    ngx_content_purge_attempted(shared, batch);
+
+    for (q = ngx_queue_head(&shared->taken);
+         q != ngx_queue_sentinel(&shared->taken);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
+
+        if (node->ticket != batch->ticket) {
+            continue;
+        }
+
+        node->attempt++;
+        node->split += split;
+        node->due = due;
+
+        ngx_content_purge_note(&shared->jobs[node->job], error);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&shared->queued, q);
+    }
+
+    for (i = 0; block && i < NGX_CONTENT_PURGE_TARGETS; i++) {
+        if (shared->paces[i].target == batch->target) {
+            content_pace_block(&shared->paces[i].calls, due);
+            content_pace_block(&shared->paces[i].urls, due);
+        }
+    }
+
+    ngx_shmtx_unlock(&shared->pool->mutex);
+}
+
+
+ngx_int_t
+ngx_content_purge_queue_job(ngx_content_purge_shared_t *shared,
+    const u_char id[CONTENT_PURGE_ID_SIZE], content_purge_job_t *job,
+    u_char buf[128])
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   i;
+    ngx_content_purge_record_t  *record;
+
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&shared->pool->mutex);
+
+    for (i = 0; i < NGX_CONTENT_PURGE_JOBS; i++) {
+        record = &shared->jobs[i];
+
+        if (record->items == 0
+            || ngx_memcmp(record->id, id, CONTENT_PURGE_ID_SIZE) != 0)
+        {
+            continue;
+        }
+
+        ngx_memcpy(job->id, record->id, CONTENT_PURGE_ID_SIZE);
+        job->state = record->state;
+        job->items = record->items;
+        job->done = record->done;
+        job->failed = record->failed;
+        job->attempts = record->attempts;
+        job->created = record->created;
+        job->finished = record->finished;
+
+        ngx_memcpy(buf, record->error, record->error_len);
+        job->error.data = buf;
+        job->error.len = record->error_len;
+
+        rc = NGX_OK;
+        break;
+    }
+
+    ngx_shmtx_unlock(&shared->pool->mutex);
+
+    return rc;
+}

@@ -1,0 +1,136 @@
+/*
+ * The purge queue and its jobs, in shared memory.  Every function takes the
+ * zone's lock for itself and holds it for a few lines per item.
+ *
+ * An item is queued, then taken by the sender of one worker for a limited
+ * time, then either settled or queued again.  An item that was taken and not
+ * settled in time (its worker has died) is queued again by whoever looks.
+ */
+
+#ifndef NGX_CONTENT_PURGE_QUEUE_H
+#define NGX_CONTENT_PURGE_QUEUE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "lib/content_cloudflare.h"
+#include "lib/content_pace.h"
+#include "lib/content_purge.h"
+
+
+#define NGX_CONTENT_PURGE_JOBS     1024
+#define NGX_CONTENT_PURGE_TARGETS  16
+#define NGX_CONTENT_PURGE_BATCH    500      /* the most items of a call */
+
+
+typedef struct {
+    u_char                    id[CONTENT_PURGE_ID_SIZE];
+    content_purge_state_t     state;
+    unsigned                  items;
+    unsigned                  done;
+    unsigned                  failed;
+    unsigned                  attempts;
+    time_t                    created;
+    time_t                    finished;
+    u_char                    error[128];
+    size_t                    error_len;
+} ngx_content_purge_record_t;
+
+
+typedef struct {
+    ngx_queue_t               queue;
+    ngx_uint_t                job;          /* index of the record */
+    uint32_t                  target;
+    content_purge_kind_t      kind;
+    ngx_uint_t                attempt;
+    ngx_uint_t                split;        /* halvings of its batch */
+    ngx_msec_t                due;          /* not before; when taken: until */
+    ngx_uint_t                ticket;       /* of the batch that took it */
+    size_t                    len;
+    u_char                    value[1];     /* len bytes */
+} ngx_content_purge_node_t;
+
+
+/* The budget of one zone at the CDN. */
+
+typedef struct {
+    uint32_t                  target;
+    content_pace_t            calls;
+    content_pace_t            urls;
+} ngx_content_purge_pace_t;
+
+
+typedef struct {
+    ngx_slab_pool_t          *pool;
+    ngx_queue_t               queued;
+    ngx_queue_t               taken;
+    ngx_atomic_t              pending;      /* items in both */
+    ngx_uint_t                next_job;
+    ngx_uint_t                next_ticket;
+    ngx_content_purge_pace_t  paces[NGX_CONTENT_PURGE_TARGETS];
+    ngx_content_purge_record_t  jobs[NGX_CONTENT_PURGE_JOBS];
+
+    /* for the status page; these only grow */
+    ngx_atomic_t              calls;
+    ngx_atomic_t              items_done;
+    ngx_atomic_t              items_failed;
+    ngx_atomic_t              retries;
+} ngx_content_purge_shared_t;
+
+
+/*
+ * What was taken.  The nodes stay in the queue's hands, for they may expire
+ * and be another's before this batch is settled: the ticket tells them.
+ */
+
+typedef struct {
+    ngx_uint_t                 ticket;
+    uint32_t                   target;
+    content_purge_kind_t       kind;
+    ngx_uint_t                 attempt;     /* the most of its items */
+    ngx_uint_t                 n;
+    content_str_t              values[NGX_CONTENT_PURGE_BATCH];
+} ngx_content_purge_batch_t;
+
+
+/* An empty queue in a fresh zone; NULL: the zone is too small. */
+ngx_content_purge_shared_t *ngx_content_purge_queue_create(
+    ngx_slab_pool_t *pool);
+
+/* NGX_OK, or NGX_BUSY: no room for the items or for another open job. */
+ngx_int_t ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
+    uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
+    const u_char id[CONTENT_PURGE_ID_SIZE]);
+
+/*
+ * Takes a batch of one target and kind that may be sent now, until the time
+ * `until`; its values are copied to pool.  plan is asked for by target; an item whose target it does not
+ * know fails.  Returns 0 when there is a batch; else after how many
+ * milliseconds to look again (NGX_TIMER_INFINITE: nothing is queued).
+ */
+typedef const content_cloudflare_plan_t *(*ngx_content_purge_plan_pt)(
+    void *data, uint32_t target);
+
+ngx_msec_t ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch, ngx_pool_t *pool, ngx_msec_t until,
+    ngx_content_purge_plan_pt plan, void *data);
+
+/* The items of a batch are done, or (error not empty) failed for good. */
+void ngx_content_purge_queue_settle(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch, ngx_uint_t failed, content_str_t error);
+
+/*
+ * They are queued again, due after delay milliseconds; split: in batches of
+ * half the size.  block: nothing of the target goes out before, either.
+ */
+void ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_batch_t *batch, ngx_msec_t delay, ngx_uint_t split,
+    ngx_uint_t block, content_str_t error);
+
+/* The job, with error pointing into buf; NGX_DECLINED: not known (any more). */
+ngx_int_t ngx_content_purge_queue_job(ngx_content_purge_shared_t *shared,
+    const u_char id[CONTENT_PURGE_ID_SIZE], content_purge_job_t *job,
+    u_char buf[128]);
+
+
+#endif

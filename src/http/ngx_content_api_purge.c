@@ -1,0 +1,445 @@
+/*
+ * POST /-/purge and GET /-/purge/ID: what CI calls on deploy.
+ *
+ * A purge takes the same order as a write: first the copies here, then the
+ * CDN's, then the answer.  URLs are dropped from Redis one by one; whatever
+ * else (tags, prefixes, hosts, everything) drops all records at once by a new
+ * epoch, for the records can't be told apart by these without a walk.
+ */
+
+#include "http/ngx_content_conf.h"
+#include "http/ngx_content_http.h"
+
+
+#define NGX_CONTENT_PURGE_BODY  (8 * 1024 * 1024)
+#define NGX_CONTENT_PURGE_ENDS  64       /* more URLs than that: a new epoch */
+#define NGX_CONTENT_PURGE_WHY   256
+
+
+/* It outlives its client: what was dropped here is purged there. */
+
+typedef struct {
+    ngx_pool_t                 *pool;
+    ngx_http_request_t         *request;     /* NULL: the client has left */
+    ngx_content_main_conf_t    *mcf;
+    ngx_content_loc_conf_t     *lcf;
+    ngx_array_t                 items;       /* content_purge_item_t */
+    ngx_uint_t                  ends;        /* Redis is still to confirm */
+} ngx_content_purging_t;
+
+
+static void ngx_content_purge_received(ngx_http_request_t *r);
+static ngx_int_t ngx_content_purge_begin(ngx_http_request_t *r);
+static ngx_int_t ngx_content_purge_request_body(ngx_http_request_t *r,
+    content_str_t *json);
+static int ngx_content_purge_item(void *data,
+    const content_purge_item_t *item);
+static void ngx_content_purge_left(void *data);
+static void ngx_content_purge_drop(ngx_content_purging_t *p);
+static ngx_int_t ngx_content_purge_drop_url(ngx_content_purging_t *p,
+    content_str_t url);
+static void ngx_content_purge_dropped(ngx_content_redis_op_t *op);
+static void ngx_content_purge_queue(ngx_content_purging_t *p);
+static ngx_int_t ngx_content_purge_answer(ngx_http_request_t *r,
+    ngx_content_purging_t *p, u_char *id);
+
+
+ngx_int_t
+ngx_content_api_purge(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_content_authorize(r, CONTENT_RIGHT_PURGE, NULL);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (r->headers_in.content_length_n > NGX_CONTENT_PURGE_BODY) {
+        return ngx_content_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                   "a purge takes at most 8 MiB of JSON");
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_content_purge_received);
+
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+static void
+ngx_content_purge_received(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_content_purge_begin(r);
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_content_purge_begin(ngx_http_request_t *r)
+{
+    int                     rc;
+    char                    why[NGX_CONTENT_PURGE_WHY];
+    ngx_int_t               n;
+    ngx_pool_t             *pool;
+    content_str_t           json;
+    ngx_pool_cleanup_t     *cln;
+    ngx_content_purging_t  *p;
+
+    n = ngx_content_purge_request_body(r, &json);
+
+    if (n != NGX_OK) {
+        return n;
+    }
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_pcalloc(pool, sizeof(ngx_content_purging_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (p == NULL || cln == NULL
+        || ngx_array_init(&p->items, pool, 16, sizeof(content_purge_item_t))
+           != NGX_OK)
+    {
+        ngx_destroy_pool(pool);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p->pool = pool;
+    p->request = r;
+    p->mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+    p->lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    rc = content_purge_parse(json, ngx_content_purge_item, p, why,
+                             sizeof(why));
+
+    if (rc != CONTENT_OK) {
+        ngx_destroy_pool(pool);
+
+        return why[0] ? ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "%s",
+                                            why)
+                      : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_content_purge_left;
+    cln->data = p;
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_content_purge_drop(p);
+
+    return NGX_OK;
+}
+
+
+/* In one buffer; a large one nginx has written to a file. */
+
+static ngx_int_t
+ngx_content_purge_request_body(ngx_http_request_t *r, content_str_t *json)
+{
+    off_t         size;
+    u_char       *p;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    size = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    if (size > NGX_CONTENT_PURGE_BODY) {
+        return ngx_content_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                   "a purge takes at most 8 MiB of JSON");
+    }
+
+    p = ngx_pnalloc(r->pool, size + 1);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    json->data = p;
+    json->len = size;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        b = cl->buf;
+        size = ngx_buf_size(b);
+
+        if (!b->in_file) {
+            p = ngx_cpymem(p, b->pos, size);
+
+        } else if (ngx_read_file(b->file, p, size, b->file_pos) != size) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+        } else {
+            p += size;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static int
+ngx_content_purge_item(void *data, const content_purge_item_t *item)
+{
+    ngx_content_purging_t *p = data;
+
+    content_purge_item_t  *copy;
+
+    copy = ngx_array_push(&p->items);
+    if (copy == NULL) {
+        return CONTENT_OVERFLOW;
+    }
+
+    copy->kind = item->kind;
+    copy->value = ngx_content_str_dup(p->pool, item->value);
+
+    return copy->value.len == item->value.len ? CONTENT_OK : CONTENT_OVERFLOW;
+}
+
+
+static void
+ngx_content_purge_left(void *data)
+{
+    ngx_content_purging_t *p = data;
+
+    p->request = NULL;
+}
+
+
+/* The copies here. */
+
+static void
+ngx_content_purge_drop(ngx_content_purging_t *p)
+{
+    ngx_uint_t             i, urls;
+    content_purge_item_t  *item;
+
+    item = p->items.elts;
+    urls = 0;
+
+    /* held until all have been asked for */
+
+    p->ends = 1;
+
+    while (urls < p->items.nelts && item[urls].kind == CONTENT_PURGE_URL) {
+        urls++;
+    }
+
+    if (p->mcf->redis_client == NULL) {
+        /* there is nothing to drop */
+
+    } else if (urls < p->items.nelts || urls > NGX_CONTENT_PURGE_ENDS) {
+        if (ngx_content_redis_epoch(p->mcf->redis_client,
+                                    ngx_content_purge_dropped, p, NULL)
+            == NGX_OK)
+        {
+            p->ends++;
+        }
+
+    } else {
+        for (i = 0; i < urls; i++) {
+            if (ngx_content_purge_drop_url(p, item[i].value) == NGX_OK) {
+                p->ends++;
+            }
+        }
+    }
+
+    if (--p->ends == 0) {
+        ngx_content_purge_queue(p);
+    }
+}
+
+
+static ngx_int_t
+ngx_content_purge_drop_url(ngx_content_purging_t *p, content_str_t url)
+{
+    u_char         *path, *query, *end;
+    ngx_str_t       key;
+    const char     *why;
+    content_out_t   out;
+    content_str_t   raw;
+
+    /* content_purge_parse() has checked: scheme://host, no fragment */
+
+    end = url.data + url.len;
+    path = ngx_strlchr(ngx_strlchr(url.data, end, ':') + 3, end, '/');
+
+    if (path == NULL) {
+        return NGX_DECLINED;
+    }
+
+    query = ngx_strlchr(path, end, '?');
+
+    raw.data = path;
+    raw.len = (query ? query : end) - path;
+
+    key.data = ngx_pnalloc(p->pool, raw.len);
+    if (key.data == NULL) {
+        return NGX_DECLINED;
+    }
+
+    content_out_init(&out, key.data, raw.len);
+
+    if (content_key_decode(raw, &out, &why) != CONTENT_OK) {
+        return NGX_DECLINED;
+    }
+
+    key = ngx_content_to_ngx(content_out_done(&out));
+
+    return ngx_content_redis_end(p->mcf->redis_client, &key,
+                                 ngx_content_purge_dropped, p, NULL);
+}
+
+
+/* AWAY is fine too: then this node uses nothing older (see the client). */
+
+static void
+ngx_content_purge_dropped(ngx_content_redis_op_t *op)
+{
+    ngx_connection_t       *c;
+    ngx_content_purging_t  *p;
+
+    p = op->data;
+
+    if (--p->ends) {
+        return;
+    }
+
+    c = p->request ? p->request->connection : NULL;
+
+    ngx_content_purge_queue(p);
+
+    if (c) {
+        ngx_http_run_posted_requests(c);
+    }
+}
+
+
+/* The CDN's copies, and the answer. */
+
+static void
+ngx_content_purge_queue(ngx_content_purging_t *p)
+{
+    u_char               id[CONTENT_PURGE_ID_SIZE];
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    rc = ngx_content_purge_enqueue(p->mcf->purge, &p->lcf->purge,
+                                   p->items.elts, p->items.nelts, id);
+    r = p->request;
+
+    if (r && rc == NGX_OK) {
+        rc = ngx_content_purge_answer(r, p, id);
+
+    } else if (r) {
+        rc = ngx_content_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                 "the purge queue is full: try again later");
+    }
+
+    if (r) {
+        /* the cleanup must not find p any more: nothing is left to do */
+
+        ngx_http_finalize_request(r, rc);
+    }
+
+    ngx_destroy_pool(p->pool);
+}
+
+
+static ngx_int_t
+ngx_content_purge_answer(ngx_http_request_t *r, ngx_content_purging_t *p,
+    u_char *id)
+{
+    u_char         *buf;
+    content_out_t   location, out;
+
+    buf = ngx_pnalloc(r->pool, 256);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    content_out_init(&location, buf, 64);
+    content_out_text(&location, "/-/purge/");
+    content_purge_id_write(&location, id);
+
+    content_out_init(&out, buf + 64, 192);
+    content_out_text(&out, "{\"id\":\"");
+    content_purge_id_write(&out, id);
+    content_out_text(&out, p->lcf->purge.target
+                           ? "\",\"state\":\"queued\",\"items\":"
+                           : "\",\"state\":\"done\",\"items\":");
+    content_out_uint(&out, p->items.nelts);
+    content_out_char(&out, '}');
+
+    if (ngx_content_header(r, "Location", content_out_done(&location))
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_content_send_json(r, NGX_HTTP_ACCEPTED, content_out_done(&out));
+}
+
+
+/* GET /-/purge/ID */
+
+ngx_int_t
+ngx_content_api_purge_job(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
+{
+    u_char                    error[128], *buf;
+    u_char                    id[CONTENT_PURGE_ID_SIZE];
+    ngx_int_t                 rc;
+    content_out_t             out;
+    content_str_t             text;
+    content_purge_job_t       job;
+    ngx_content_main_conf_t  *mcf;
+
+    rc = ngx_content_authorize(r, CONTENT_RIGHT_PURGE, NULL);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_discard_request_body(r);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    text.data = ctx->key.data + sizeof("-/purge/") - 1;
+    text.len = ctx->key.len - (sizeof("-/purge/") - 1);
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+
+    if (content_purge_id_parse(text, id) != CONTENT_OK
+        || ngx_content_purge_queue_job(ngx_content_shared(mcf)->purge, id,
+                                       &job, error)
+           != NGX_OK)
+    {
+        return ngx_content_problem(r, NGX_HTTP_NOT_FOUND,
+                                   "there is no such purge job (any more)");
+    }
+
+    buf = ngx_pnalloc(r->pool, 2048);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    content_out_init(&out, buf, 2048);
+
+    if (content_purge_job_write(&out, &job) != CONTENT_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_content_send_json(r, NGX_HTTP_OK, content_out_done(&out));
+}

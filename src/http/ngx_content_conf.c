@@ -1,0 +1,470 @@
+/*
+ * Configuration: defaults and inheritance, the shared zone, and what a worker
+ * makes when it starts.  See ngx_content_conf.h.
+ */
+
+#include "http/ngx_content_conf.h"
+#include "http/ngx_content_http.h"
+
+
+#define NGX_CONTENT_ZONE_MIN   (4 * 1024 * 1024)
+#define NGX_CONTENT_HOT_WIDTH  16         /* 512 KiB of counters */
+
+
+static ngx_int_t ngx_content_zone(ngx_conf_t *cf,
+    ngx_content_main_conf_t *mcf);
+static ngx_int_t ngx_content_init_zone(ngx_shm_zone_t *zone, void *data);
+static void ngx_content_merge_hot(ngx_content_hot_conf_t *prev,
+    ngx_content_hot_conf_t *conf);
+static char *ngx_content_merge_store(ngx_conf_t *cf,
+    ngx_content_loc_conf_t *conf);
+static ngx_int_t ngx_content_use(ngx_array_t *array, void *element);
+
+
+static ngx_str_t  ngx_content_zone_name = ngx_string("ngx_content");
+
+
+void *
+ngx_content_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_content_main_conf_t  *mcf;
+
+    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_content_main_conf_t));
+    if (mcf == NULL) {
+        return NULL;
+    }
+
+    mcf->zone_size = NGX_CONF_UNSET_SIZE;
+    ngx_content_redis_conf_create(&mcf->redis);
+
+    if (ngx_array_init(&mcf->stores, cf->pool, 4,
+                       sizeof(ngx_content_store_t *))
+        != NGX_OK
+        || ngx_array_init(&mcf->zones, cf->pool, 4,
+                          sizeof(ngx_content_purge_conf_t *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return mcf;
+}
+
+
+char *
+ngx_content_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_content_main_conf_t *mcf = conf;
+
+    ngx_conf_init_size_value(mcf->zone_size, 8 * 1024 * 1024);
+    ngx_content_redis_conf_init(&mcf->redis);
+
+    if (mcf->thread_pool.len == 0) {
+        ngx_str_set(&mcf->thread_pool, "default");
+    }
+
+    mcf->threads = ngx_thread_pool_add(cf, &mcf->thread_pool);
+
+    if (mcf->threads == NULL || ngx_content_zone(cf, mcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_content_zone(ngx_conf_t *cf, ngx_content_main_conf_t *mcf)
+{
+    if (mcf->zone_size < NGX_CONTENT_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_zone\" must be at least 4m");
+        return NGX_ERROR;
+    }
+
+    mcf->zone = ngx_shared_memory_add(cf, &ngx_content_zone_name,
+                                      mcf->zone_size, &ngx_content_module);
+    if (mcf->zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf->zone->init = ngx_content_init_zone;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_init_zone(ngx_shm_zone_t *zone, void *data)
+{
+    void                  *sketch;
+    size_t                 size;
+    ngx_slab_pool_t       *pool;
+    ngx_content_shared_t  *shared;
+
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (data) {                            /* a reload */
+        zone->data = data;
+        return NGX_OK;
+    }
+
+    if (zone->shm.exists) {
+        zone->data = pool->data;
+        return NGX_OK;
+    }
+
+    size = content_hot_size(NGX_CONTENT_HOT_WIDTH);
+
+    shared = ngx_slab_calloc(pool, sizeof(ngx_content_shared_t));
+    sketch = ngx_slab_calloc(pool, size);
+
+    if (shared == NULL || sketch == NULL) {
+        return NGX_ERROR;
+    }
+
+    shared->hot = content_hot_init(sketch, size, NGX_CONTENT_HOT_WIDTH);
+    shared->purge = ngx_content_purge_queue_create(pool);
+
+    if (shared->hot == NULL || shared->purge == NULL) {
+        return NGX_ERROR;
+    }
+
+    pool->log_nomem = 0;
+    pool->data = shared;
+    zone->data = shared;
+
+    return NGX_OK;
+}
+
+
+ngx_content_shared_t *
+ngx_content_shared(ngx_content_main_conf_t *mcf)
+{
+    return mcf->zone->data;
+}
+
+
+void *
+ngx_content_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_content_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_content_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->hot.enabled = NGX_CONF_UNSET;
+    conf->tokens = NGX_CONF_UNSET_PTR;
+    conf->anonymous = NGX_CONF_UNSET_UINT;
+
+    ngx_content_s3_conf_create(&conf->s3);
+    ngx_content_purge_conf_create(&conf->purge);
+
+    return conf;
+}
+
+
+char *
+ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_content_loc_conf_t *prev = parent;
+    ngx_content_loc_conf_t *conf = child;
+
+    ngx_conf_merge_str_value(conf->file.root, prev->file.root, "");
+    ngx_content_s3_conf_merge(&prev->s3, &conf->s3);
+    ngx_content_merge_hot(&prev->hot, &conf->hot);
+
+    ngx_conf_merge_ptr_value(conf->tokens, prev->tokens, NULL);
+    ngx_conf_merge_uint_value(conf->anonymous, prev->anonymous, 0);
+
+    if (ngx_content_purge_conf_merge(cf, &prev->purge, &conf->purge)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_merge_str_value(conf->cache_control, prev->cache_control,
+                             "public, max-age=0");
+
+    /* nobody tells an edge that is not purged: it has to ask soon */
+
+    if (conf->cdn_cache_control.data == NULL) {
+        conf->cdn_cache_control = prev->cdn_cache_control;
+    }
+
+    conf->policy.cache_control = ngx_content_from_ngx(conf->cache_control);
+
+    if (conf->cdn_cache_control.data) {
+        conf->policy.cdn_cache_control =
+                             ngx_content_from_ngx(conf->cdn_cache_control);
+    } else {
+        conf->policy.cdn_cache_control = content_cstr(conf->purge.target
+            ? "max-age=86400, stale-while-revalidate=60, stale-if-error=86400"
+            : "max-age=60, stale-while-revalidate=60, stale-if-error=86400");
+    }
+
+    return ngx_content_merge_store(cf, conf);
+}
+
+
+static void
+ngx_content_merge_hot(ngx_content_hot_conf_t *prev,
+    ngx_content_hot_conf_t *conf)
+{
+    if (conf->enabled != NGX_CONF_UNSET) {
+        return;
+    }
+
+    if (prev->enabled != NGX_CONF_UNSET) {
+        *conf = *prev;
+        return;
+    }
+
+    conf->enabled = 1;
+    conf->hits = 2;
+    conf->window = 60000;
+    conf->size = 64 * 1024;
+    conf->ttl = 3600000;
+}
+
+
+static char *
+ngx_content_merge_store(ngx_conf_t *cf, ngx_content_loc_conf_t *conf)
+{
+    ngx_content_main_conf_t  *mcf;
+
+    if (conf->kind == NGX_CONTENT_STORE_OFF) {
+        return NGX_CONF_OK;
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_content_module);
+
+    conf->store = (conf->kind == NGX_CONTENT_STORE_FILE)
+                  ? ngx_content_file_create(cf, &conf->file, mcf->threads)
+                  : ngx_content_s3_create(cf, &conf->s3);
+
+    if (conf->store == NULL
+        || ngx_content_use(&mcf->stores, conf->store) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->purge.target
+        && ngx_content_use(&mcf->zones, &conf->purge) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_content_use(ngx_array_t *array, void *element)
+{
+    void  **slot;
+
+    slot = ngx_array_push(array);
+    if (slot == NULL) {
+        return NGX_ERROR;
+    }
+
+    *slot = element;
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_content_set_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_content_loc_conf_t *lcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (lcf->kind != NGX_CONTENT_STORE_OFF) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "file") == 0) {
+        lcf->kind = NGX_CONTENT_STORE_FILE;
+
+    } else if (ngx_strcmp(value[1].data, "s3") == 0) {
+        lcf->kind = NGX_CONTENT_STORE_S3;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content\": there is no store \"%V\": file, s3 "
+                           "or off", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_content_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_content_loc_conf_t *lcf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value, s;
+    ngx_uint_t  i;
+
+    if (lcf->hot.enabled != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        lcf->hot.enabled = 0;
+        return NGX_CONF_OK;
+    }
+
+    ngx_content_merge_hot(&lcf->hot, &lcf->hot);
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        s = value[i];
+
+        if (ngx_strncmp(s.data, "hits=", 5) == 0) {
+            n = ngx_atoi(s.data + 5, s.len - 5);
+            lcf->hot.hits = n;
+
+            if (n < 1 || n > CONTENT_HOT_MAX) {
+                goto invalid;
+            }
+
+        } else if (ngx_strncmp(s.data, "window=", 7) == 0) {
+            s.data += 7;
+            s.len -= 7;
+            n = ngx_parse_time(&s, 0);
+            lcf->hot.window = n;
+
+            if (n <= 0) {
+                goto invalid;
+            }
+
+        } else if (ngx_strncmp(s.data, "size=", 5) == 0) {
+            s.data += 5;
+            s.len -= 5;
+            n = ngx_parse_size(&s);
+            lcf->hot.size = n;
+
+            if (n <= 0 || n > 16 * 1024 * 1024) {
+                goto invalid;
+            }
+
+        } else if (ngx_strncmp(s.data, "ttl=", 4) == 0) {
+            s.data += 4;
+            s.len -= 4;
+            n = ngx_parse_time(&s, 0);
+            lcf->hot.ttl = n;
+
+            if (n <= 0) {
+                goto invalid;
+            }
+
+        } else {
+            goto invalid;
+        }
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"content_hot\": invalid parameter \"%V\"", &value[i]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* A worker starts, and ends. */
+
+ngx_int_t
+ngx_content_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                 i;
+    ngx_content_store_t      **store;
+    ngx_content_main_conf_t   *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_content_module);
+
+    if (mcf == NULL || mcf->stores.nelts == 0
+        || (ngx_process != NGX_PROCESS_WORKER
+            && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return NGX_OK;
+    }
+
+    mcf->curl = ngx_content_curl_create(cycle, 0);
+    if (mcf->curl == NULL) {
+        return NGX_ERROR;
+    }
+
+    store = mcf->stores.elts;
+
+    for (i = 0; i < mcf->stores.nelts; i++) {
+        store[i]->engine = mcf->curl;
+    }
+
+    mcf->purge = ngx_content_purge_create(cycle,
+                                          ngx_content_shared(mcf)->purge,
+                                          mcf->curl, &mcf->zones);
+    if (mcf->purge == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (mcf->redis.enabled) {
+        mcf->redis_client = ngx_content_redis_create(cycle, &mcf->redis,
+                                             &ngx_content_shared(mcf)->redis);
+        if (mcf->redis_client == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_content_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_content_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_content_module);
+
+    if (mcf == NULL) {
+        return;
+    }
+
+    if (mcf->redis_client) {
+        ngx_content_redis_destroy(mcf->redis_client);
+        mcf->redis_client = NULL;
+    }
+
+    if (mcf->purge) {
+        ngx_content_purge_destroy(mcf->purge);
+        mcf->purge = NULL;
+    }
+
+    if (mcf->curl) {
+        ngx_content_curl_destroy(mcf->curl);
+        mcf->curl = NULL;
+    }
+}

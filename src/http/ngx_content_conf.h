@@ -1,0 +1,114 @@
+/*
+ * The module's configuration: what the directives fill, and the objects that
+ * a worker builds on it.  Only src/http sees these structs; every service
+ * below declares its own part in its header.
+ *
+ * What a worker makes for itself (the Redis client, the HTTP engine, the
+ * purge sender) hangs off the main conf of its cycle: made in init_process,
+ * gone in exit_process.
+ */
+
+#ifndef NGX_CONTENT_CONF_H
+#define NGX_CONTENT_CONF_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "cache/ngx_content_redis.h"
+#include "cdn/ngx_content_purge.h"
+#include "core/ngx_content_counters.h"
+#include "core/ngx_content_curl.h"
+#include "http/ngx_content_tokens.h"
+#include "lib/content_hot.h"
+#include "lib/content_policy.h"
+#include "store/ngx_content_file.h"
+#include "store/ngx_content_s3.h"
+#include "store/ngx_content_store.h"
+
+
+/* The shared zone: one for all locations and all workers. */
+
+typedef struct {
+    ngx_content_counters_t       counters;
+    ngx_content_redis_shared_t   redis;
+    ngx_content_purge_shared_t  *purge;       /* in the same zone */
+    content_hot_t               *hot;
+} ngx_content_shared_t;
+
+
+typedef struct {
+    size_t                       zone_size;
+    ngx_shm_zone_t              *zone;        /* data: ngx_content_shared_t,
+                                                 once it is there */
+    ngx_str_t                    thread_pool;
+    ngx_content_redis_conf_t     redis;
+
+    ngx_thread_pool_t           *threads;
+    ngx_array_t                  stores;      /* ngx_content_store_t * */
+    ngx_array_t                  zones;       /* ngx_content_purge_conf_t *:
+                                                 one per CDN zone in use */
+
+    /* of this process */
+    ngx_content_redis_t         *redis_client;
+    ngx_content_curl_t          *curl;
+    ngx_content_purge_t         *purge;
+} ngx_content_main_conf_t;
+
+
+enum {
+    NGX_CONTENT_STORE_OFF = 0,
+    NGX_CONTENT_STORE_FILE,
+    NGX_CONTENT_STORE_S3
+};
+
+
+typedef struct {
+    ngx_flag_t                   enabled;
+    ngx_uint_t                   hits;        /* asked for that often ... */
+    ngx_msec_t                   window;      /* ... within that time */
+    size_t                       size;        /* and not larger */
+    ngx_msec_t                   ttl;         /* is kept that long */
+} ngx_content_hot_conf_t;
+
+
+typedef struct {
+    ngx_uint_t                   kind;        /* NGX_CONTENT_STORE_*: not
+                                                 inherited */
+    ngx_content_store_t         *store;       /* NULL: not an origin */
+    ngx_content_file_conf_t      file;
+    ngx_content_s3_conf_t        s3;
+
+    ngx_content_hot_conf_t       hot;
+
+    ngx_str_t                    cache_control;
+    ngx_str_t                    cdn_cache_control;
+    content_policy_t             policy;      /* the two as content_str_t */
+
+    ngx_content_tokens_t        *tokens;
+    ngx_uint_t                   anonymous;   /* CONTENT_RIGHT_* */
+
+    ngx_content_purge_conf_t     purge;
+} ngx_content_loc_conf_t;
+
+
+extern ngx_module_t  ngx_content_module;
+
+
+void *ngx_content_create_main_conf(ngx_conf_t *cf);
+char *ngx_content_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_content_create_loc_conf(ngx_conf_t *cf);
+char *ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+
+/* The slots of directives that stock slots can't fill. */
+char *ngx_content_set_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+ngx_int_t ngx_content_init_process(ngx_cycle_t *cycle);
+void ngx_content_exit_process(ngx_cycle_t *cycle);
+
+/* NULL before the zone is there, that is: never in a worker. */
+ngx_content_shared_t *ngx_content_shared(ngx_content_main_conf_t *mcf);
+
+
+#endif

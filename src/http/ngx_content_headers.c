@@ -1,0 +1,318 @@
+/*
+ * Response headers: the one place that fills r->headers_out for an object,
+ * whatever tier it comes from.
+ */
+
+#include "http/ngx_content_conf.h"
+#include "http/ngx_content_http.h"
+
+
+#define NGX_CONTENT_STATUS_MAX  256
+
+
+typedef struct {
+    const char       *name;
+    size_t            offset;       /* of a content_str_t in the object */
+} ngx_content_object_header_t;
+
+
+static ngx_int_t ngx_content_header_known(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
+static ngx_int_t ngx_content_type_header(ngx_http_request_t *r,
+    content_str_t type);
+static ngx_int_t ngx_content_meta_headers(ngx_http_request_t *r,
+    const content_object_t *object);
+static ngx_int_t ngx_content_cache_headers(ngx_http_request_t *r,
+    const content_object_t *object, const content_cache_status_t *status);
+
+
+static const ngx_content_object_header_t  ngx_content_object_fields[] = {
+    { "ETag",                offsetof(content_object_t, etag) },
+    { "Content-Encoding",    offsetof(content_object_t, encoding) },
+    { "Content-Language",    offsetof(content_object_t, language) },
+    { "Content-Disposition", offsetof(content_object_t, disposition) },
+    { NULL, 0 }
+};
+
+
+ngx_int_t
+ngx_content_header(ngx_http_request_t *r, const char *name,
+    content_str_t value)
+{
+    ngx_table_elt_t  *h;
+
+    if (value.len == 0) {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = ngx_content_to_ngx(value);
+
+    return ngx_content_header_known(r, h);
+}
+
+
+/* The headers that nginx's own filters look for by a pointer. */
+
+static ngx_int_t
+ngx_content_header_known(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+#if (nginx_version < 1023000)
+    ngx_table_elt_t  **slot;
+#endif
+
+    if (ngx_strcmp(h->key.data, "ETag") == 0) {
+        r->headers_out.etag = h;
+
+    } else if (ngx_strcmp(h->key.data, "Content-Encoding") == 0) {
+        r->headers_out.content_encoding = h;
+
+    } else if (ngx_strcmp(h->key.data, "WWW-Authenticate") == 0) {
+        r->headers_out.www_authenticate = h;
+
+    } else if (ngx_strcmp(h->key.data, "Location") == 0) {
+        r->headers_out.location = h;
+
+    } else if (ngx_strcmp(h->key.data, "Content-Range") == 0) {
+        r->headers_out.content_range = h;
+
+    } else if (ngx_strcmp(h->key.data, "Cache-Control") == 0) {
+
+        /* an array of pointers, since 1.23.0 a list */
+
+#if (nginx_version < 1023000)
+        if (r->headers_out.cache_control.elts == NULL
+            && ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+                              sizeof(ngx_table_elt_t *))
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        slot = ngx_array_push(&r->headers_out.cache_control);
+        if (slot == NULL) {
+            return NGX_ERROR;
+        }
+
+        *slot = h;
+#else
+        r->headers_out.cache_control = h;
+#endif
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_table_elt_t *
+ngx_content_request_header(ngx_http_request_t *r, const char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncmp(h[i].lowcase_key, name, len) == 0)
+            {
+                return &h[i];
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_content_object_headers(ngx_http_request_t *r,
+    const content_object_t *object, const content_cache_status_t *status)
+{
+    content_str_t                       *value;
+    const ngx_content_object_header_t   *f;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = object->size;
+    r->headers_out.last_modified_time = object->mtime;
+
+    if (ngx_content_type_header(r, object->type) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (f = ngx_content_object_fields; f->name; f++) {
+        value = (content_str_t *) ((u_char *) object + f->offset);
+
+        if (ngx_content_header(r, f->name, *value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_content_meta_headers(r, object) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_content_cache_headers(r, object, status);
+}
+
+
+static ngx_int_t
+ngx_content_type_header(ngx_http_request_t *r, content_str_t type)
+{
+    u_char  *semicolon;
+
+    if (type.len == 0) {
+        return ngx_http_set_content_type(r);
+    }
+
+    /* content_type_len, without parameters, is what gzip_types looks at */
+
+    r->headers_out.content_type = ngx_content_to_ngx(type);
+    r->headers_out.content_type_len = type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    semicolon = ngx_strlchr(type.data, type.data + type.len, ';');
+
+    if (semicolon) {
+        r->headers_out.content_type_len = semicolon - type.data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_meta_headers(ngx_http_request_t *r,
+    const content_object_t *object)
+{
+    u_char          *name, *p;
+    ngx_uint_t       i;
+
+    static const char  prefix[] = "X-Content-Meta-";
+
+    for (i = 0; i < object->nmeta; i++) {
+        name = ngx_pnalloc(r->pool, sizeof(prefix) + object->meta[i].name.len);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        p = ngx_cpymem(name, prefix, sizeof(prefix) - 1);
+        p = ngx_cpymem(p, object->meta[i].name.data,
+                       object->meta[i].name.len);
+        *p = '\0';
+
+        if (ngx_content_header(r, (char *) name, object->meta[i].value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_cache_headers(ngx_http_request_t *r,
+    const content_object_t *object, const content_cache_status_t *status)
+{
+    u_char                  *buf;
+    size_t                   size;
+    content_str_t            own;
+    content_out_t            tag, cache;
+    ngx_content_ctx_t       *ctx;
+    ngx_content_loc_conf_t  *lcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_content_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    own.data = ctx->tag;
+    own.len = CONTENT_KEY_TAG_LEN;
+
+    size = own.len + 1 + object->tags.len;
+
+    buf = ngx_pnalloc(r->pool, size + NGX_CONTENT_STATUS_MAX);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&tag, buf, size);
+    content_policy_cache_tag(&tag, own, object->tags);
+
+    content_out_init(&cache, buf + size, NGX_CONTENT_STATUS_MAX);
+    content_policy_cache_status(&cache, status);
+
+    if (ngx_content_header(r, "Cache-Control",
+                           content_policy_cache_control(object, &lcf->policy))
+        != NGX_OK
+        || ngx_content_header(r, "CDN-Cache-Control",
+                         content_policy_cdn_cache_control(object,
+                                                          &lcf->policy))
+           != NGX_OK
+        || ngx_content_header(r, "Cache-Tag", content_out_done(&tag))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_content_header(r, "Cache-Status", content_out_done(&cache));
+}
+
+
+ngx_int_t
+ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
+    content_str_t body)
+{
+    ngx_int_t           rc;
+    ngx_buf_t          *b;
+    ngx_chain_t         out;
+    ngx_content_ctx_t  *ctx;
+
+    static content_str_t  no_store = content_string("no-store");
+
+    ctx = ngx_http_get_module_ctx(r, ngx_content_module);
+    ctx->answered = 1;
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL || ngx_content_header(r, "Cache-Control", no_store) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = body.len;
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->pos = body.data;
+    b->last = body.data + body.len;
+    b->memory = body.len ? 1 : 0;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}

@@ -1,0 +1,340 @@
+/*
+ * Receiving a PUT: see ngx_content_receive.h.  The body is read unbuffered, a
+ * client_body_buffer_size at a time, and handed on; while the upload is full
+ * nothing is read, so that TCP slows the client down.
+ */
+
+#include "http/ngx_content_conf.h"
+#include "http/ngx_content_http.h"
+#include "http/ngx_content_receive.h"
+
+
+typedef struct {
+    ngx_content_upload_t     *up;
+    ngx_content_received_pt   received;
+    void                     *data;
+    unsigned                  ended:1;
+} ngx_content_receive_t;
+
+
+static void ngx_content_receive_start(ngx_http_request_t *r);
+static void ngx_content_receive_event(ngx_http_request_t *r);
+static ngx_int_t ngx_content_receive_take(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv);
+static void ngx_content_receive_end(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv, ngx_int_t rc);
+static ngx_int_t ngx_content_object_field(ngx_http_request_t *r,
+    ngx_table_elt_t *h, content_str_t *field, ngx_pool_t *pool);
+static ngx_int_t ngx_content_object_meta(ngx_http_request_t *r,
+    ngx_table_elt_t *h, content_object_t *object, ngx_pool_t *pool);
+static ngx_int_t ngx_content_object_tags(ngx_http_request_t *r,
+    ngx_table_elt_t *h, content_out_t *tags);
+
+
+static const struct {
+    const char               *name;
+    size_t                    offset;        /* in content_object_t */
+} ngx_content_kept_headers[] = {
+    { "content-type",        offsetof(content_object_t, type) },
+    { "content-encoding",    offsetof(content_object_t, encoding) },
+    { "content-language",    offsetof(content_object_t, language) },
+    { "content-disposition", offsetof(content_object_t, disposition) },
+    { "cache-control",       offsetof(content_object_t, cache_control) },
+    { NULL, 0 }
+};
+
+static content_str_t  ngx_content_meta_prefix =
+    content_string("x-content-meta-");
+
+
+ngx_int_t
+ngx_content_receive(ngx_http_request_t *r, ngx_content_upload_t *up,
+    ngx_content_received_pt received, void *data)
+{
+    ngx_int_t               rc;
+    ngx_content_ctx_t      *ctx;
+    ngx_content_receive_t  *rcv;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_content_module);
+
+    rcv = ngx_pcalloc(r->pool, sizeof(ngx_content_receive_t));
+    if (rcv == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rcv->up = up;
+    rcv->received = received;
+    rcv->data = data;
+    ctx->receive = rcv;
+
+    r->request_body_no_buffering = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_content_receive_start);
+
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+static void
+ngx_content_receive_start(ngx_http_request_t *r)
+{
+    ngx_content_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_content_module);
+
+    r->read_event_handler = ngx_content_receive_event;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    (void) ngx_content_receive_take(r, ctx->receive);
+}
+
+
+static void
+ngx_content_receive_event(ngx_http_request_t *r)
+{
+    ngx_content_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_content_module);
+
+    (void) ngx_content_receive_take(r, ctx->receive);
+}
+
+
+void
+ngx_content_receive_resume(ngx_http_request_t *r)
+{
+    ngx_content_ctx_t      *ctx;
+    ngx_content_receive_t  *rcv;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_content_module);
+    rcv = ctx ? ctx->receive : NULL;
+
+    if (rcv == NULL || rcv->ended) {
+        return;
+    }
+
+    r->read_event_handler = ngx_content_receive_event;
+
+    (void) ngx_content_receive_take(r, rcv);
+}
+
+
+/* Moves bytes until the body ends, the client is slow, or the upload full. */
+
+static ngx_int_t
+ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, *next;
+
+    for ( ;; ) {
+        rc = ngx_content_upload_write(rcv->up, NULL, 0);
+
+        for (cl = r->request_body->bufs; cl; cl = next) {
+            next = cl->next;
+            b = cl->buf;
+
+            rc = ngx_content_upload_write(rcv->up, b->pos, b->last - b->pos);
+            b->pos = b->last;
+
+            ngx_free_chain(r->pool, cl);
+        }
+
+        r->request_body->bufs = NULL;
+
+        /* a failed upload tells why when it is ended */
+
+        if (!r->reading_body || rc == NGX_ERROR) {
+            ngx_content_receive_end(r, rcv, NGX_OK);
+            return NGX_DONE;
+        }
+
+        if (rc == NGX_AGAIN) {
+            if (r->connection->read->timer_set) {
+                ngx_del_timer(r->connection->read);
+            }
+
+            r->read_event_handler = ngx_http_block_reading;
+            return NGX_AGAIN;
+        }
+
+        rc = ngx_http_read_unbuffered_request_body(r);
+
+        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+            ngx_content_receive_end(r, rcv, rc);
+            return NGX_DONE;
+        }
+
+        if (r->reading_body && r->request_body->bufs == NULL) {
+            return NGX_AGAIN;
+        }
+    }
+}
+
+
+static void
+ngx_content_receive_end(ngx_http_request_t *r, ngx_content_receive_t *rcv,
+    ngx_int_t rc)
+{
+    rcv->ended = 1;
+
+    if (r->connection->read->timer_set) {
+        ngx_del_timer(r->connection->read);
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    rcv->received(rcv->data, rc);
+}
+
+
+/* What is kept with an object. */
+
+ngx_int_t
+ngx_content_object_from_request(ngx_http_request_t *r,
+    content_object_t *object, ngx_pool_t *pool)
+{
+    u_char           *buf;
+    ngx_int_t         rc;
+    ngx_uint_t        i, k;
+    content_out_t     tags;
+    content_str_t     name;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    buf = ngx_pnalloc(pool, CONTENT_POLICY_TAGS_MAX);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    content_out_init(&tags, buf, CONTENT_POLICY_TAGS_MAX);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            name.data = h[i].lowcase_key;
+            name.len = h[i].key.len;
+            rc = NGX_OK;
+
+            for (k = 0; ngx_content_kept_headers[k].name; k++) {
+                if (content_str_eq(name,
+                              content_cstr(ngx_content_kept_headers[k].name)))
+                {
+                    rc = ngx_content_object_field(r, &h[i],
+                          (content_str_t *) ((u_char *) object
+                               + ngx_content_kept_headers[k].offset), pool);
+                }
+            }
+
+            if (content_str_starts(name, ngx_content_meta_prefix)) {
+                rc = ngx_content_object_meta(r, &h[i], object, pool);
+
+            } else if (content_str_eq(name, content_cstr("cache-tag"))) {
+                rc = ngx_content_object_tags(r, &h[i], &tags);
+            }
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
+    }
+
+    object->tags = content_out_done(&tags);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_object_field(ngx_http_request_t *r, ngx_table_elt_t *h,
+    content_str_t *field, ngx_pool_t *pool)
+{
+    content_str_t  value;
+
+    value = content_str_trim(ngx_content_from_ngx(h->value));
+
+    if (content_policy_field_check(value) != CONTENT_OK) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                   "%V: printable ASCII only", &h->key);
+    }
+
+    *field = ngx_content_str_dup(pool, value);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_object_meta(ngx_http_request_t *r, ngx_table_elt_t *h,
+    content_object_t *object, ngx_pool_t *pool)
+{
+    size_t            size;
+    ngx_int_t         rc;
+    ngx_uint_t        i;
+    content_str_t     name;
+    content_field_t  *f;
+
+    name.data = h->lowcase_key + ngx_content_meta_prefix.len;
+    name.len = h->key.len - ngx_content_meta_prefix.len;
+
+    if (name.len == 0
+        || content_str_eq(name, content_cstr("cache-tag"))
+        || content_str_eq(name, content_cstr("sha256")))
+    {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                   "%V: this name is reserved", &h->key);
+    }
+
+    if (object->nmeta == CONTENT_OBJECT_META_MAX) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                   "X-Content-Meta-*: more than %d",
+                                   CONTENT_OBJECT_META_MAX);
+    }
+
+    f = &object->meta[object->nmeta++];
+    f->name = ngx_content_str_dup(pool, name);
+
+    rc = ngx_content_object_field(r, h, &f->value, pool);
+
+    size = 0;
+
+    for (i = 0; i < object->nmeta; i++) {
+        size += object->meta[i].name.len + object->meta[i].value.len;
+
+        if (i + 1 < object->nmeta
+            && content_str_eq(object->meta[i].name, f->name))
+        {
+            return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                       "%V: twice", &h->key);
+        }
+    }
+
+    if (rc == NGX_OK && size > CONTENT_OBJECT_META_SIZE) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                           "X-Content-Meta-*: more than %d bytes in all",
+                           CONTENT_OBJECT_META_SIZE);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_content_object_tags(ngx_http_request_t *r, ngx_table_elt_t *h,
+    content_out_t *tags)
+{
+    int          rc;
+    const char  *why;
+
+    rc = content_policy_tags_parse(ngx_content_from_ngx(h->value), tags,
+                                   &why);
+
+    if (rc == CONTENT_OK) {
+        return NGX_OK;
+    }
+
+    return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "Cache-Tag: %s",
+                               rc == CONTENT_ERROR ? why : "too long");
+}

@@ -1,0 +1,438 @@
+/*
+ * Listing the file store, in a job: the directories are walked in the order
+ * of the keys below them, and subtrees that can hold no key of the answer
+ * (outside the prefix, or before the page) are not entered.
+ */
+
+#include <dirent.h>
+
+#include "store/ngx_content_file.h"
+#include "core/ngx_content_job.h"
+#include "core/ngx_content_str.h"
+#include "lib/content_key.h"
+#include "lib/content_path.h"
+
+
+typedef struct {
+    char                      *key;       /* malloc()ed, with its NUL */
+    char                       etag[80];
+    int64_t                    size;
+    int64_t                    mtime;
+} ngx_content_file_found_t;
+
+typedef struct {
+    ngx_content_list_t        *list;
+    char                      *root;
+    content_str_t              prefix;
+    content_str_t              after;
+    ngx_uint_t                 limit;
+
+    /* the walk */
+    char                       path[PATH_MAX];
+    size_t                     path_len;
+    u_char                     key[CONTENT_KEY_MAX + 2];
+    size_t                     key_len;
+
+    ngx_content_file_found_t  *found;
+    ngx_uint_t                 nfound;
+    ngx_content_outcome_e      outcome;
+    const char                *cause;
+} ngx_content_file_walk_t;
+
+/*
+ * One way down from a directory.  order is the piece of the key, with the "/"
+ * of a directory.  A continued segment stands twice: for the keys before and
+ * for those after its sibling that ends there in a "/".
+ */
+
+typedef struct {
+    content_path_kind_e        kind;
+    char                       name[NAME_MAX + 1];
+    size_t                     len;
+    u_char                     order[NAME_MAX + 1];
+    size_t                     order_len;
+    u_char                     least;     /* bounds of the first byte below */
+    u_char                     most;
+} ngx_content_file_branch_t;
+
+
+static void ngx_content_file_list_run(void *data);
+static void ngx_content_file_list_done(void *data);
+static void ngx_content_file_walk(ngx_content_file_walk_t *w, u_char least,
+    u_char most);
+static ngx_content_file_branch_t *ngx_content_file_branches(
+    ngx_content_file_walk_t *w, u_char least, u_char most, size_t *n);
+static size_t ngx_content_file_branch(ngx_content_file_branch_t *b,
+    const char *name, u_char least, u_char most);
+static int ngx_content_file_branch_cmp(const void *one, const void *two);
+static ngx_uint_t ngx_content_file_wanted(ngx_content_file_walk_t *w);
+static void ngx_content_file_found(ngx_content_file_walk_t *w);
+static int ngx_content_file_cmp(content_str_t a, content_str_t b);
+
+
+void
+ngx_content_file_list(ngx_content_list_t *list)
+{
+    ngx_content_task_t       *task;
+    ngx_content_file_conf_t  *conf;
+    ngx_content_file_walk_t  *w;
+
+    task = &list->task;
+    conf = task->store->conf;
+
+    w = ngx_content_job_create(task->pool, sizeof(ngx_content_file_walk_t),
+                               ngx_content_file_list_run,
+                               ngx_content_file_list_done, &task->log);
+    if (w == NULL) {
+        goto failed;
+    }
+
+    w->list = list;
+    w->prefix = ngx_content_from_ngx(list->prefix);
+    w->after = ngx_content_from_ngx(list->after);
+    w->limit = list->limit;
+
+    w->found = ngx_pcalloc(task->pool, (list->limit + 1)
+                                       * sizeof(ngx_content_file_found_t));
+
+    if (w->found == NULL || conf->root.len + 16 > sizeof(w->path)) {
+        goto failed;
+    }
+
+    w->path_len = ngx_sprintf((u_char *) w->path, "%V/objects", &conf->root)
+                  - (u_char *) w->path;
+
+    if (ngx_content_job_start(task->store->threads, w) == NGX_OK) {
+        return;
+    }
+
+failed:
+
+    ngx_content_task_post(task, NGX_CONTENT_FAILED, "no memory");
+}
+
+
+static void
+ngx_content_file_list_run(void *data)
+{
+    ngx_content_file_walk_t *w = data;
+
+    w->outcome = NGX_CONTENT_OK;
+
+    ngx_content_file_walk(w, 0, 0xff);
+}
+
+
+static void
+ngx_content_file_list_done(void *data)
+{
+    ngx_content_file_walk_t *w = data;
+
+    ngx_uint_t            i;
+    ngx_content_list_t   *list;
+    ngx_content_entry_t  *entry;
+
+    list = w->list;
+    list->truncated = (w->nfound > w->limit);
+
+    if (ngx_array_init(&list->entries, list->task.pool, ngx_max(w->nfound, 1),
+                       sizeof(ngx_content_entry_t))
+        != NGX_OK)
+    {
+        w->outcome = NGX_CONTENT_FAILED;
+        w->nfound = 0;
+    }
+
+    for (i = 0; i < w->nfound; i++) {
+        if (i < w->limit && w->outcome == NGX_CONTENT_OK) {
+            entry = ngx_array_push(&list->entries);
+            entry->key.len = ngx_strlen(w->found[i].key);
+            entry->key.data = ngx_pnalloc(list->task.pool, entry->key.len + 1);
+            entry->etag.data = (u_char *) w->found[i].etag;
+            entry->etag.len = ngx_strlen(w->found[i].etag);
+            entry->size = w->found[i].size;
+            entry->mtime = w->found[i].mtime;
+
+            if (entry->key.data == NULL) {
+                w->outcome = NGX_CONTENT_FAILED;
+
+            } else {
+                ngx_memcpy(entry->key.data, w->found[i].key, entry->key.len);
+            }
+        }
+
+        free(w->found[i].key);
+    }
+
+    ngx_content_task_finish(&list->task, w->outcome, w->cause);
+}
+
+
+/* Walks the directory w->path, whose keys start with w->key. */
+
+static void
+ngx_content_file_walk(ngx_content_file_walk_t *w, u_char least, u_char most)
+{
+    size_t                      i, n, path_len, key_len;
+    ngx_content_file_branch_t  *b, *branches;
+
+    branches = ngx_content_file_branches(w, least, most, &n);
+    path_len = w->path_len;
+    key_len = w->key_len;
+
+    for (i = 0; i < n; i++) {
+        if (w->nfound > w->limit || w->outcome != NGX_CONTENT_OK) {
+            break;
+        }
+
+        b = &branches[i];
+
+        if (key_len + b->order_len > CONTENT_KEY_MAX
+            || path_len + 1 + b->len >= sizeof(w->path))
+        {
+            continue;
+        }
+
+        ngx_memcpy(w->key + key_len, b->order, b->order_len);
+        w->key_len = key_len + b->order_len;
+
+        w->path[path_len] = '/';
+        ngx_memcpy(w->path + path_len + 1, b->name, b->len + 1);
+        w->path_len = path_len + 1 + b->len;
+
+        if (b->kind == CONTENT_PATH_OBJECT) {
+            ngx_content_file_found(w);
+
+        } else if (ngx_content_file_wanted(w)) {
+            ngx_content_file_walk(w, b->least, b->most);
+        }
+    }
+
+    w->path_len = path_len;
+    w->path[path_len] = '\0';
+    w->key_len = key_len;
+
+    free(branches);
+}
+
+
+static ngx_content_file_branch_t *
+ngx_content_file_branches(ngx_content_file_walk_t *w, u_char least,
+    u_char most, size_t *n)
+{
+    DIR                        *dir;
+    size_t                      room;
+    struct dirent              *entry;
+    ngx_content_file_branch_t  *branches, *more;
+
+    *n = 0;
+    room = 0;
+    branches = NULL;
+
+    w->path[w->path_len] = '\0';
+
+    dir = opendir(w->path);
+
+    if (dir == NULL) {
+        if (errno != ENOENT) {
+            w->outcome = NGX_CONTENT_BROKEN;
+            w->cause = "opendir() failed";
+        }
+
+        return NULL;
+    }
+
+    while ((entry = readdir(dir)) != NULL) {
+        if (*n + 2 > room) {
+            room = room ? room * 2 : 64;
+            more = realloc(branches, room * sizeof(*branches));
+
+            if (more == NULL) {
+                w->outcome = NGX_CONTENT_FAILED;
+                w->cause = "no memory";
+                break;
+            }
+
+            branches = more;
+        }
+
+        *n += ngx_content_file_branch(&branches[*n], entry->d_name, least,
+                                      most);
+    }
+
+    closedir(dir);
+
+    if (*n) {
+        qsort(branches, *n, sizeof(*branches), ngx_content_file_branch_cmp);
+    }
+
+    return branches;
+}
+
+
+/* Fills 0, 1 or 2 branches for a directory entry; returns how many. */
+
+static size_t
+ngx_content_file_branch(ngx_content_file_branch_t *b, const char *name,
+    u_char least, u_char most)
+{
+    content_str_t  part;
+
+    b->len = strlen(name);
+    b->kind = content_path_kind(content_cstr(name), &part);
+
+    if (b->kind == CONTENT_PATH_OTHER
+        || (least > 0 && (part.len == 0 || part.data[0] < least))
+        || (most < 0xff && part.len && part.data[0] > most))
+    {
+        return 0;
+    }
+
+    ngx_memcpy(b->name, name, b->len + 1);
+    ngx_memcpy(b->order, part.data, part.len);
+    b->order_len = part.len;
+    b->least = 0;
+    b->most = 0xff;
+
+    if (b->kind == CONTENT_PATH_DIRECTORY) {
+        b->order[b->order_len++] = '/';
+    }
+
+    if (b->kind != CONTENT_PATH_CONTINUED) {
+        return 1;
+    }
+
+    b[1] = b[0];
+    b[0].most = '/' - 1;
+    b[1].least = '/' + 1;
+
+    return 2;
+}
+
+
+static int
+ngx_content_file_branch_cmp(const void *one, const void *two)
+{
+    int                               rc;
+    content_str_t                     x, y;
+    u_char                            first[NAME_MAX + 2], second[NAME_MAX + 2];
+    const ngx_content_file_branch_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    ngx_memcpy(first, a->order, a->order_len);
+    x.data = first;
+    x.len = a->order_len;
+
+    ngx_memcpy(second, b->order, b->order_len);
+    y.data = second;
+    y.len = b->order_len;
+
+    /* the second half of a continued segment comes after "segment/" */
+
+    if (a->least) {
+        first[x.len++] = a->least;
+    }
+
+    if (b->least) {
+        second[y.len++] = b->least;
+    }
+
+    rc = ngx_content_file_cmp(x, y);
+
+    if (rc) {
+        return rc;
+    }
+
+    /* the object itself before the keys that are longer */
+
+    return (int) a->kind - (int) b->kind;
+}
+
+
+/* Can a key that starts with w->key be in the answer? */
+
+static ngx_uint_t
+ngx_content_file_wanted(ngx_content_file_walk_t *w)
+{
+    content_str_t  key;
+
+    key.data = w->key;
+    key.len = w->key_len;
+
+    if (!content_str_starts(key, w->prefix)
+        && !content_str_starts(w->prefix, key))
+    {
+        return 0;
+    }
+
+    return content_str_starts(w->after, key)
+           || ngx_content_file_cmp(key, w->after) > 0;
+}
+
+
+static void
+ngx_content_file_found(ngx_content_file_walk_t *w)
+{
+    content_str_t              key;
+    const char                *cause;
+    ngx_content_file_t         file;
+    ngx_content_outcome_e      outcome;
+    ngx_content_file_found_t  *found;
+
+    key.data = w->key;
+    key.len = w->key_len;
+
+    if (!content_str_starts(key, w->prefix)
+        || (w->after.len && ngx_content_file_cmp(key, w->after) <= 0))
+    {
+        return;
+    }
+
+    outcome = ngx_content_file_open(w->path, &file, &cause);
+
+    if (outcome == NGX_CONTENT_ABSENT) {
+        return;
+    }
+
+    if (outcome != NGX_CONTENT_OK) {
+        w->outcome = outcome;
+        w->cause = cause;
+        return;
+    }
+
+    found = &w->found[w->nfound];
+    found->key = malloc(key.len + 1);
+
+    if (found->key == NULL) {
+        w->outcome = NGX_CONTENT_FAILED;
+        w->cause = "no memory";
+
+    } else {
+        ngx_cpystrn((u_char *) found->key, key.data, key.len + 1);
+        ngx_cpystrn((u_char *) found->etag, file.object.etag.data,
+                    ngx_min(file.object.etag.len + 1, sizeof(found->etag)));
+        found->size = file.object.size;
+        found->mtime = file.object.mtime;
+        w->nfound++;
+    }
+
+    ngx_content_file_close(&file);
+}
+
+
+static int
+ngx_content_file_cmp(content_str_t a, content_str_t b)
+{
+    int  rc;
+
+    rc = memcmp(a.data ? a.data : (u_char *) "",
+                b.data ? b.data : (u_char *) "", ngx_min(a.len, b.len));
+
+    if (rc) {
+        return rc;
+    }
+
+    return (a.len > b.len) - (a.len < b.len);
+}

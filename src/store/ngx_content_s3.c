@@ -1,0 +1,579 @@
+/*
+ * The S3 store's configuration: what the directives content_s3_* say, and
+ * what is made of it (addresses, TLS, keepalive) before the workers start.
+ */
+
+#include <openssl/ssl.h>
+
+#include "store/ngx_content_s3.h"
+#include "core/ngx_content_str.h"
+
+
+#define NGX_CONTENT_S3_KEEPALIVE    "64"      /* idle connections a worker */
+#define NGX_CONTENT_S3_PART_MIN     (5 * 1024 * 1024)   /* S3's own limit */
+#define NGX_CONTENT_S3_PROFILE_MAX  65536
+
+
+/* nginx's headers declare it nowhere */
+extern ngx_module_t  ngx_http_upstream_keepalive_module;
+
+
+static ngx_int_t ngx_content_s3_check(ngx_conf_t *cf,
+    ngx_content_s3_conf_t *conf);
+static ngx_int_t ngx_content_s3_address(ngx_conf_t *cf,
+    ngx_content_s3_conf_t *conf);
+static ngx_int_t ngx_content_s3_names(ngx_conf_t *cf,
+    ngx_content_s3_conf_t *conf, ngx_str_t *authority);
+static ngx_int_t ngx_content_s3_keepalive(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *uscf);
+static ngx_int_t ngx_content_s3_ssl(ngx_conf_t *cf,
+    ngx_content_s3_conf_t *conf);
+static void ngx_content_s3_upstream(ngx_content_s3_conf_t *conf);
+static char *ngx_content_s3_credentials_env(ngx_conf_t *cf,
+    content_sigv4_credentials_t *c);
+static char *ngx_content_s3_credentials_file(ngx_conf_t *cf,
+    content_sigv4_credentials_t *c, ngx_str_t *path, content_str_t profile);
+static void ngx_content_s3_profile(content_str_t text, content_str_t profile,
+    content_sigv4_credentials_t *c);
+
+
+static const ngx_content_store_ops_t  ngx_content_s3_ops = {
+    .open = ngx_content_s3_open,
+    .send = ngx_content_s3_send,
+    .stat = ngx_content_s3_stat,
+    .remove = ngx_content_s3_remove,
+    .list = ngx_content_s3_list,
+    .part = ngx_content_s3_part,
+    .commit = ngx_content_s3_commit,
+    .abort = ngx_content_s3_abort
+};
+
+
+void
+ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf)
+{
+    conf->style = NGX_CONF_UNSET_UINT;
+    conf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->timeout = NGX_CONF_UNSET_MSEC;
+    conf->part_size = NGX_CONF_UNSET_SIZE;
+}
+
+
+void
+ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
+    ngx_content_s3_conf_t *conf)
+{
+    ngx_conf_merge_str_value(conf->endpoint, prev->endpoint, "");
+    ngx_conf_merge_str_value(conf->bucket, prev->bucket, "");
+    ngx_conf_merge_str_value(conf->region, prev->region, "us-east-1");
+    ngx_conf_merge_uint_value(conf->style, prev->style, NGX_CONTENT_S3_PATH);
+    ngx_conf_merge_str_value(conf->ca_file, prev->ca_file, "");
+    ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout,
+                              5000);
+    ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 60000);
+    ngx_conf_merge_size_value(conf->part_size, prev->part_size,
+                              8 * 1024 * 1024);
+
+    if (conf->credentials == NULL) {
+        conf->credentials = prev->credentials;
+    }
+}
+
+
+ngx_content_store_t *
+ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
+{
+    ngx_content_store_t  *store;
+
+    if (ngx_content_s3_check(cf, conf) != NGX_OK
+        || ngx_content_s3_address(cf, conf) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    ngx_content_s3_upstream(conf);
+
+    store = ngx_pcalloc(cf->pool, sizeof(ngx_content_store_t));
+    if (store == NULL) {
+        return NULL;
+    }
+
+    ngx_str_set(&store->name, "s3");
+    store->ops = &ngx_content_s3_ops;
+    store->conf = conf;
+    store->part_size = conf->part_size;
+    store->parts_max = NGX_CONTENT_S3_PARTS;
+    store->part_digest = 1;
+
+    return store;
+}
+
+
+static ngx_int_t
+ngx_content_s3_check(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
+{
+    const char  *missing;
+
+    missing = conf->endpoint.len == 0 ? "content_s3_endpoint"
+              : conf->bucket.len == 0 ? "content_s3_bucket"
+              : conf->credentials == NULL ? "content_s3_credentials" : NULL;
+
+    if (missing) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content s3\" needs \"%s\"", missing);
+        return NGX_ERROR;
+    }
+
+    if (conf->part_size < NGX_CONTENT_S3_PART_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_s3_part_size\" must be at least 5m: "
+                           "S3 takes no smaller parts");
+        return NGX_ERROR;
+    }
+
+    if (conf->ca_file.len
+        && ngx_conf_full_name(cf->cycle, &conf->ca_file, 1) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_s3_address(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
+{
+    size_t      scheme;
+    ngx_url_t   u;
+    ngx_uint_t  secure;
+
+    if (ngx_strncasecmp(conf->endpoint.data, (u_char *) "http://", 7) == 0) {
+        scheme = 7;
+        secure = 0;
+
+    } else if (ngx_strncasecmp(conf->endpoint.data, (u_char *) "https://", 8)
+               == 0)
+    {
+        scheme = 8;
+        secure = 1;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_s3_endpoint\": \"%V\" is not an http or "
+                           "https URL", &conf->endpoint);
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.url.data = conf->endpoint.data + scheme;
+    u.url.len = conf->endpoint.len - scheme;
+    u.default_port = secure ? 443 : 80;
+    u.uri_part = 1;
+
+    conf->upstream.upstream = ngx_http_upstream_add(cf, &u, 0);
+
+    if (conf->upstream.upstream == NULL) {
+        if (u.err) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"content_s3_endpoint\": %s in \"%V\"", u.err,
+                               &conf->endpoint);
+        }
+
+        return NGX_ERROR;
+    }
+
+    if (u.uri.len > 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_s3_endpoint\": \"%V\" has a path; the "
+                           "bucket belongs to \"content_s3_bucket\"",
+                           &conf->endpoint);
+        return NGX_ERROR;
+    }
+
+    u.url.len -= u.uri.len;
+    conf->origin.data = conf->endpoint.data;
+    conf->origin.len = scheme + u.url.len;
+
+    if (ngx_content_s3_names(cf, conf, &u.url) != NGX_OK
+        || ngx_content_s3_keepalive(cf, conf->upstream.upstream) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return secure ? ngx_content_s3_ssl(cf, conf) : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_s3_names(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
+    ngx_str_t *authority)
+{
+    u_char  *p;
+
+    if (conf->style == NGX_CONTENT_S3_PATH) {
+        conf->host = *authority;
+
+        conf->base.len = conf->bucket.len + 2;
+        p = ngx_pnalloc(cf->pool, conf->base.len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        conf->base.data = p;
+        (void) ngx_sprintf(p, "/%V/", &conf->bucket);
+
+        return NGX_OK;
+    }
+
+    ngx_str_set(&conf->base, "/");
+
+    conf->host.len = conf->bucket.len + 1 + authority->len;
+    p = ngx_pnalloc(cf->pool, conf->host.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->host.data = p;
+    (void) ngx_sprintf(p, "%V.%V", &conf->bucket, authority);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Idle connections are kept by nginx's own keepalive module.  For an upstream
+ * that no upstream{} block describes nobody has made that module's
+ * configuration: it is made here, as the block would, and its directive run.
+ */
+
+static ngx_int_t
+ngx_content_s3_keepalive(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf)
+{
+    void                 *kcf;
+    ngx_conf_t            save;
+    ngx_str_t            *value;
+    ngx_array_t           args;
+    ngx_command_t        *cmd;
+    ngx_http_module_t    *module;
+    ngx_http_conf_ctx_t  *ctx;
+
+    if (uscf->srv_conf) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_pcalloc(cf->pool, sizeof(ngx_http_conf_ctx_t));
+    if (ctx == NULL
+        || ngx_array_init(&args, cf->pool, 2, sizeof(ngx_str_t)) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    *ctx = *(ngx_http_conf_ctx_t *) cf->ctx;
+
+    ctx->srv_conf = ngx_pcalloc(cf->pool, sizeof(void *) * ngx_http_max_module);
+    if (ctx->srv_conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    module = ngx_http_upstream_keepalive_module.ctx;
+    cmd = ngx_http_upstream_keepalive_module.commands;
+
+    kcf = module->create_srv_conf(cf);
+    value = ngx_array_push_n(&args, 2);
+
+    if (kcf == NULL || value == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->srv_conf[ngx_http_upstream_keepalive_module.ctx_index] = kcf;
+    ctx->srv_conf[ngx_http_upstream_module.ctx_index] = uscf;
+    uscf->srv_conf = ctx->srv_conf;
+
+    value[0] = cmd->name;
+    ngx_str_set(&value[1], NGX_CONTENT_S3_KEEPALIVE);
+
+    save = *cf;
+    cf->ctx = ctx;
+    cf->args = &args;
+
+    if (cmd->set(cf, cmd, kcf) != NGX_CONF_OK) {
+        *cf = save;
+        return NGX_ERROR;
+    }
+
+    *cf = save;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_s3_ssl(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
+{
+    ngx_ssl_t           *ssl;
+    ngx_pool_cleanup_t  *cln;
+
+    ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+
+    if (ssl == NULL || cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    ssl->log = cf->log;
+
+    if (ngx_ssl_create(ssl, NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_ssl_cleanup_ctx;
+    cln->data = ssl;
+
+    if (conf->ca_file.len) {
+        if (ngx_ssl_trusted_certificate(cf, ssl, &conf->ca_file, 9)
+            != NGX_OK)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"content_s3_ca_file\": \"%V\" can't be used",
+                               &conf->ca_file);
+            return NGX_ERROR;
+        }
+
+    } else if (SSL_CTX_set_default_verify_paths(ssl->ctx) != 1) {
+        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                      "SSL_CTX_set_default_verify_paths() failed");
+        return NGX_ERROR;
+    }
+
+    conf->upstream.ssl = ssl;
+    conf->upstream.ssl_session_reuse = 1;
+    conf->upstream.ssl_server_name = 1;
+    conf->upstream.ssl_verify = 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_s3_upstream(ngx_content_s3_conf_t *conf)
+{
+    ngx_http_upstream_conf_t  *u;
+
+    u = &conf->upstream;
+
+    u->connect_timeout = conf->connect_timeout;
+    u->send_timeout = conf->timeout;
+    u->read_timeout = conf->timeout;
+
+    /* 429 is how ngx_content_s3_read.c asks for another try */
+
+    u->next_upstream = NGX_HTTP_UPSTREAM_FT_ERROR
+                       |NGX_HTTP_UPSTREAM_FT_TIMEOUT
+                       |NGX_HTTP_UPSTREAM_FT_HTTP_503
+                       |NGX_HTTP_UPSTREAM_FT_HTTP_429;
+    u->next_upstream_tries = 3;
+
+    u->buffering = 1;
+    u->buffer_size = 32 * 1024;
+    u->bufs.num = 16;
+    u->bufs.size = 32 * 1024;
+    u->busy_buffers_size = 128 * 1024;
+    u->max_temp_file_size = 0;
+    u->temp_file_write_size = 64 * 1024;
+
+    u->intercept_404 = 1;
+    ngx_str_set(&u->module, "content_s3");
+}
+
+
+/* Credentials. */
+
+char *
+ngx_content_s3_credentials_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_content_s3_conf_t *s3 = (void *) ((u_char *) conf + cmd->offset);
+
+    ngx_str_t                    *value;
+    content_str_t                 profile;
+    content_sigv4_credentials_t  *c;
+
+    static content_str_t  key = content_string("profile=");
+
+    if (s3->credentials) {
+        return "is duplicate";
+    }
+
+    c = ngx_pcalloc(cf->pool, sizeof(content_sigv4_credentials_t));
+    if (c == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    s3->credentials = c;
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "env") == 0) {
+        return ngx_content_s3_credentials_env(cf, c);
+    }
+
+    if (cf->args->nelts < 3 || ngx_strcmp(value[1].data, "file") != 0) {
+        return "takes \"env\" or \"file PATH [profile=NAME]\"";
+    }
+
+    profile = content_cstr("default");
+
+    if (cf->args->nelts == 4) {
+        profile = ngx_content_from_ngx(value[3]);
+
+        if (!content_str_starts(profile, key)) {
+            return "takes \"profile=NAME\" last";
+        }
+
+        profile.data += key.len;
+        profile.len -= key.len;
+    }
+
+    return ngx_content_s3_credentials_file(cf, c, &value[2], profile);
+}
+
+
+static char *
+ngx_content_s3_credentials_env(ngx_conf_t *cf, content_sigv4_credentials_t *c)
+{
+    const char  *access, *secret, *token;
+
+    access = getenv("AWS_ACCESS_KEY_ID");
+    secret = getenv("AWS_SECRET_ACCESS_KEY");
+    token = getenv("AWS_SESSION_TOKEN");
+
+    if (access == NULL || secret == NULL) {
+        return "env: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be in "
+               "nginx's environment";
+    }
+
+    c->access_key = ngx_content_str_dup(cf->pool, content_cstr(access));
+    c->secret_key = ngx_content_str_dup(cf->pool, content_cstr(secret));
+    c->session_token = ngx_content_str_dup(cf->pool,
+                                           content_cstr(token ? token : ""));
+
+    return c->secret_key.len ? NGX_CONF_OK : "env: the secret key is empty";
+}
+
+
+static char *
+ngx_content_s3_credentials_file(ngx_conf_t *cf,
+    content_sigv4_credentials_t *c, ngx_str_t *path, content_str_t profile)
+{
+    u_char         *text;
+    ssize_t         n;
+    ngx_fd_t        fd;
+    content_str_t   s;
+
+    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    text = ngx_pnalloc(cf->pool, NGX_CONTENT_S3_PROFILE_MAX);
+    if (text == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    n = (fd == NGX_INVALID_FILE)
+        ? -1 : ngx_read_fd(fd, text, NGX_CONTENT_S3_PROFILE_MAX);
+
+    if (n == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "\"content_s3_credentials\": reading \"%V\" failed",
+                           path);
+    }
+
+    if (fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(fd);
+    }
+
+    if (n == -1) {
+        return NGX_CONF_ERROR;
+    }
+
+    s.data = text;
+    s.len = n;
+
+    ngx_content_s3_profile(s, profile, c);
+
+    if (c->access_key.len == 0 || c->secret_key.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_s3_credentials\": \"%V\" has no "
+                           "aws_access_key_id and aws_secret_access_key in "
+                           "profile \"%*s\"", path, profile.len, profile.data);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* The shared profile file of AWS: [NAME], then "key = value" lines. */
+
+static void
+ngx_content_s3_profile(content_str_t text, content_str_t profile,
+    content_sigv4_credentials_t *c)
+{
+    u_char         *equals;
+    ngx_uint_t      here;
+    content_str_t   line, name, value;
+
+    here = 0;
+
+    while (content_str_next(&text, LF, &line)) {
+
+        if (line.data[line.len - 1] == CR) {
+            line.len--;
+        }
+
+        line = content_str_trim(line);
+
+        if (line.len == 0 || line.data[0] == '#' || line.data[0] == ';') {
+            continue;
+        }
+
+        if (line.data[0] == '[') {
+            name.data = line.data + 1;
+            name.len = line.len - 1;
+
+            if (name.len && name.data[name.len - 1] == ']') {
+                name.len--;
+            }
+
+            here = content_str_eq(content_str_trim(name), profile);
+            continue;
+        }
+
+        equals = ngx_strlchr(line.data, line.data + line.len, '=');
+
+        if (!here || equals == NULL) {
+            continue;
+        }
+
+        name.data = line.data;
+        name.len = equals - line.data;
+        name = content_str_trim(name);
+
+        value.data = equals + 1;
+        value.len = line.data + line.len - value.data;
+        value = content_str_trim(value);
+
+        if (content_str_eq(name, content_cstr("aws_access_key_id"))) {
+            c->access_key = value;
+
+        } else if (content_str_eq(name, content_cstr("aws_secret_access_key")))
+        {
+            c->secret_key = value;
+
+        } else if (content_str_eq(name, content_cstr("aws_session_token"))) {
+            c->session_token = value;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+/*
+ * The S3 store: objects in one bucket of any S3-compatible server.
+ *
+ * Bytes for clients come through ngx_http_upstream (ngx_content_s3_read.c);
+ * everything else (HEAD, PUT, multipart uploads, DELETE, lists) through the
+ * libcurl engine, since it outlives a client's request.  All requests are
+ * signed here, with Signature V4 (lib/content_sigv4.h).
+ *
+ * What S3 has no place for travels as user metadata: Cache-Tag as
+ * x-amz-meta-cache-tag, the SHA-256 of the body as x-amz-meta-sha256, and
+ * X-Content-Meta-NAME as x-amz-meta-NAME.
+ */
+
+#ifndef NGX_CONTENT_S3_H
+#define NGX_CONTENT_S3_H
+
+#include "core/ngx_content_curl.h"
+#include "lib/content_sigv4.h"
+#include "store/ngx_content_store.h"
+
+
+#define NGX_CONTENT_S3_PATH     0
+#define NGX_CONTENT_S3_VIRTUAL  1
+
+#define NGX_CONTENT_S3_PARTS    3              /* stored at once, an upload */
+#define NGX_CONTENT_S3_LIST     (8 * 1024 * 1024)
+
+
+typedef struct {
+    /* directives */
+    ngx_str_t                      endpoint;
+    ngx_str_t                      bucket;
+    ngx_str_t                      region;
+    ngx_uint_t                     style;
+    ngx_str_t                      ca_file;
+    ngx_msec_t                     connect_timeout;
+    ngx_msec_t                     timeout;
+    size_t                         part_size;
+    content_sigv4_credentials_t   *credentials;
+
+    /* made of them */
+    ngx_str_t                      origin;     /* "http://host:port" */
+    ngx_str_t                      host;       /* for Host and signature */
+    ngx_str_t                      base;       /* "/" or "/bucket/" */
+    ngx_http_upstream_conf_t       upstream;
+
+    /* of this process */
+    content_sigv4_cache_t          cache;
+    time_t                         bucket_seen; /* a 404 is no missing bucket
+                                                   shortly after */
+} ngx_content_s3_conf_t;
+
+
+void ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf);
+void ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
+    ngx_content_s3_conf_t *conf);
+
+/* Slot of "content_s3_credentials env | file PATH [profile=NAME]". */
+char *ngx_content_s3_credentials_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Errors are logged to cf and name the directive. */
+ngx_content_store_t *ngx_content_s3_create(ngx_conf_t *cf,
+    ngx_content_s3_conf_t *conf);
+
+
+/* Between the files of this store. */
+
+typedef struct {
+    const char                    *method;
+    ngx_str_t                      key;        /* empty: the bucket */
+    content_field_t                params[8];
+    ngx_uint_t                     nparams;
+    content_field_t                headers[CONTENT_SIGV4_HEADERS_MAX];
+    ngx_uint_t                     nheaders;
+    content_str_t                  payload_hash;  /* empty: no body */
+} ngx_content_s3_request_t;
+
+typedef struct {
+    ngx_str_t                      path;       /* encoded, with "?query" */
+    ngx_str_t                      date;
+    ngx_str_t                      authorization;
+} ngx_content_s3_signed_t;
+
+void ngx_content_s3_param(ngx_content_s3_request_t *request, const char *name,
+    content_str_t value);
+void ngx_content_s3_header(ngx_content_s3_request_t *request,
+    const char *name, content_str_t value);
+
+/* The headers that keep an object's metadata; strings in pool. */
+ngx_int_t ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
+    content_object_t *object, ngx_pool_t *pool);
+
+/* Takes one response header into object; slices are not copied. */
+void ngx_content_s3_object_field(content_object_t *object,
+    content_str_t name, content_str_t value);
+
+ngx_int_t ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
+    ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result);
+
+/* A signed call, not started yet; NULL: no memory. */
+ngx_content_call_t *ngx_content_s3_call(ngx_content_store_t *store,
+    ngx_content_s3_request_t *request);
+
+/*
+ * What the answer means, by status and the error's code; *cause is a text in
+ * the call's or a static memory.
+ */
+ngx_content_outcome_e ngx_content_s3_outcome(ngx_uint_t status,
+    content_str_t code);
+ngx_content_outcome_e ngx_content_s3_call_outcome(ngx_content_call_t *call,
+    const char **cause);
+
+/* HEAD: done with OK and object (in pool), ABSENT, or a fault. */
+
+typedef void (*ngx_content_s3_head_pt)(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
+
+typedef struct {
+    ngx_content_store_t           *store;
+    ngx_pool_t                    *pool;
+    ngx_str_t                      key;
+    ngx_content_call_t            *call;       /* under way, or NULL */
+    ngx_content_s3_head_pt         done;
+    void                          *data;
+} ngx_content_s3_head_t;
+
+ngx_int_t ngx_content_s3_head(ngx_content_s3_head_t *head);
+
+ngx_int_t ngx_content_s3_open(ngx_content_read_t *read);
+ngx_int_t ngx_content_s3_send(ngx_content_read_t *read);
+void ngx_content_s3_stat(ngx_content_stat_t *stat);
+void ngx_content_s3_remove(ngx_content_remove_t *remove);
+void ngx_content_s3_list(ngx_content_list_t *list);
+void ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part);
+void ngx_content_s3_commit(ngx_content_upload_t *up);
+void ngx_content_s3_abort(ngx_content_upload_t *up);
+
+
+#endif

@@ -1,0 +1,139 @@
+/* Listing S3: one ListObjectsV2 per page, keys in byte order as S3 gives. */
+
+#include "store/ngx_content_s3.h"
+#include "core/ngx_content_str.h"
+#include "lib/content_key.h"
+#include "lib/content_s3xml.h"
+
+
+static void ngx_content_s3_listed(ngx_content_call_t *call);
+static int ngx_content_s3_list_entry(void *data,
+    const content_s3xml_entry_t *found);
+
+
+void
+ngx_content_s3_list(ngx_content_list_t *list)
+{
+    u_char                     number[NGX_INT_T_LEN];
+    content_str_t              limit;
+    ngx_content_call_t        *call;
+    ngx_content_s3_request_t   request;
+
+    limit.data = number;
+    limit.len = ngx_sprintf(number, "%ui", list->limit) - number;
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "GET";
+
+    ngx_content_s3_param(&request, "list-type", content_cstr("2"));
+    ngx_content_s3_param(&request, "encoding-type", content_cstr("url"));
+    ngx_content_s3_param(&request, "max-keys", limit);
+
+    if (list->prefix.len) {
+        ngx_content_s3_param(&request, "prefix",
+                             ngx_content_from_ngx(list->prefix));
+    }
+
+    if (list->after.len) {
+        ngx_content_s3_param(&request, "start-after",
+                             ngx_content_from_ngx(list->after));
+    }
+
+    call = ngx_content_s3_call(list->task.store, &request);
+
+    if (call) {
+        call->response_limit = NGX_CONTENT_S3_LIST;
+        call->handler = ngx_content_s3_listed;
+        call->data = list;
+
+        if (ngx_content_call_start(call) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_content_task_post(&list->task, NGX_CONTENT_FAILED, "no memory");
+}
+
+
+static void
+ngx_content_s3_listed(ngx_content_call_t *call)
+{
+    const char              *cause;
+    ngx_content_list_t      *list;
+    content_s3xml_page_t    *page;
+    ngx_content_outcome_e    outcome;
+    content_s3xml_visitor_t  visitor;
+
+    list = call->data;
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (outcome != NGX_CONTENT_OK) {
+        /* the bucket, if anything, is absent */
+
+        if (outcome == NGX_CONTENT_ABSENT) {
+            outcome = NGX_CONTENT_BROKEN;
+        }
+
+        ngx_content_task_finish(&list->task, outcome, cause);
+        return;
+    }
+
+    page = ngx_palloc(call->pool, sizeof(content_s3xml_page_t));
+
+    if (page == NULL
+        || ngx_array_init(&list->entries, list->task.pool, 64,
+                          sizeof(ngx_content_entry_t))
+           != NGX_OK)
+    {
+        ngx_content_task_finish(&list->task, NGX_CONTENT_FAILED, "no memory");
+        return;
+    }
+
+    visitor.object = ngx_content_s3_list_entry;
+    visitor.prefix = NULL;
+    visitor.data = list;
+
+    if (content_s3xml_list(ngx_content_from_ngx(call->body), page, &visitor)
+        != CONTENT_OK)
+    {
+        ngx_content_task_finish(&list->task, NGX_CONTENT_BROKEN,
+                                "S3: a listing that makes no sense");
+        return;
+    }
+
+    list->truncated = page->truncated;
+
+    ngx_content_task_finish(&list->task, NGX_CONTENT_OK, NULL);
+}
+
+
+static int
+ngx_content_s3_list_entry(void *data, const content_s3xml_entry_t *found)
+{
+    ngx_content_list_t *list = data;
+
+    const char           *why;
+    ngx_content_entry_t  *entry;
+
+    /* what others have put there and no path of ours can name */
+
+    if (content_key_check(found->key, &why) != CONTENT_OK) {
+        return CONTENT_OK;
+    }
+
+    entry = ngx_array_push(&list->entries);
+    if (entry == NULL) {
+        return CONTENT_ERROR;
+    }
+
+    entry->key = ngx_content_to_ngx(ngx_content_str_dup(list->task.pool,
+                                                        found->key));
+    entry->etag = ngx_content_to_ngx(ngx_content_str_dup(list->task.pool,
+                                                         found->etag));
+    entry->size = found->size;
+    entry->mtime = 0;
+
+    (void) content_s3xml_time(found->last_modified, &entry->mtime);
+
+    return CONTENT_OK;
+}

@@ -1,0 +1,734 @@
+/*
+ * Writing to S3: a body that fits one part goes as PutObject; a larger one as
+ * a multipart upload, whose parts are sent while the client still sends.
+ *
+ *     part()     CreateMultipartUpload at the first; UploadPart as soon as
+ *                the upload's id is known
+ *     commit()   HEAD (did it exist, do the conditions hold), then PutObject
+ *                or CompleteMultipartUpload
+ *     abort()    AbortMultipartUpload, if there is one
+ *
+ * Every body is signed with its SHA-256, so that the server refuses what was
+ * changed on the way.
+ */
+
+#include "store/ngx_content_s3.h"
+#include "store/ngx_content_upload.h"
+#include "core/ngx_content_str.h"
+#include "lib/content_range.h"
+#include "lib/content_s3xml.h"
+
+
+#define NGX_CONTENT_S3_UPLOAD_ID  1024
+
+
+typedef struct {
+    ngx_str_t                  id;
+    ngx_content_s3_head_t      head;
+    unsigned                   started:1;     /* CreateMultipartUpload sent */
+} ngx_content_s3_upload_t;
+
+typedef struct {
+    ngx_content_upload_t      *up;
+    ngx_content_part_t        *part;
+    ngx_buf_t                  buf;
+    ngx_chain_t                chain;
+    u_char                     hash[64];
+    u_char                     number[NGX_INT_T_LEN];
+} ngx_content_s3_body_t;
+
+typedef struct {
+    ngx_content_remove_t      *remove;
+    ngx_content_s3_head_t      head;
+} ngx_content_s3_remove_t;
+
+
+static ngx_content_s3_upload_t *ngx_content_s3_upload(
+    ngx_content_upload_t *up);
+static ngx_int_t ngx_content_s3_create_upload(ngx_content_upload_t *up);
+static void ngx_content_s3_upload_created(ngx_content_call_t *call);
+static ngx_int_t ngx_content_s3_upload_part(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
+static void ngx_content_s3_part_uploaded(ngx_content_call_t *call);
+static ngx_content_s3_body_t *ngx_content_s3_body(ngx_content_upload_t *up,
+    ngx_content_part_t *part, ngx_content_s3_request_t *request);
+static void ngx_content_s3_commit_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
+static ngx_int_t ngx_content_s3_put(ngx_content_upload_t *up);
+static void ngx_content_s3_put_done(ngx_content_call_t *call);
+static ngx_int_t ngx_content_s3_complete(ngx_content_upload_t *up);
+static void ngx_content_s3_completed(ngx_content_call_t *call);
+static void ngx_content_s3_end(ngx_content_upload_t *up,
+    ngx_content_outcome_e outcome, const char *cause);
+static void ngx_content_s3_abort_upload(ngx_content_upload_t *up);
+static ngx_uint_t ngx_content_s3_holds(ngx_content_conditions_t *conditions,
+    content_object_t *object);
+static void ngx_content_s3_remove_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
+static void ngx_content_s3_removed(ngx_content_call_t *call);
+static void ngx_content_s3_stat_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
+
+
+/* Parts. */
+
+void
+ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part)
+{
+    ngx_int_t                 rc;
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = ngx_content_s3_upload(up);
+
+    if (s3 == NULL) {
+        rc = NGX_ERROR;
+
+    } else if (s3->id.len) {
+        rc = ngx_content_s3_upload_part(up, part);
+
+    } else if (s3->started) {
+        rc = NGX_OK;                 /* goes when the id is there */
+
+    } else {
+        rc = ngx_content_s3_create_upload(up);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED, "no memory");
+    }
+}
+
+
+static ngx_content_s3_upload_t *
+ngx_content_s3_upload(ngx_content_upload_t *up)
+{
+    if (up->state == NULL) {
+        up->state = ngx_pcalloc(up->task.pool,
+                                sizeof(ngx_content_s3_upload_t));
+    }
+
+    return up->state;
+}
+
+
+static ngx_int_t
+ngx_content_s3_create_upload(ngx_content_upload_t *up)
+{
+    ngx_content_call_t        *call;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    s3 = up->state;
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "POST";
+    request.key = up->task.key;
+    ngx_content_s3_param(&request, "uploads", content_cstr(""));
+
+    if (ngx_content_s3_object_headers(&request, up->object, up->task.pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    call = ngx_content_s3_call(up->task.store, &request);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->handler = ngx_content_s3_upload_created;
+    call->data = up;
+    s3->started = 1;
+
+    return ngx_content_call_start(call);
+}
+
+
+static void
+ngx_content_s3_upload_created(ngx_content_call_t *call)
+{
+    u_char                   *buf;
+    const char               *cause;
+    content_out_t             out;
+    ngx_content_part_t       *part, *next;
+    ngx_content_upload_t     *up;
+    ngx_content_outcome_e     outcome;
+    ngx_content_s3_upload_t  *s3;
+
+    up = call->data;
+    s3 = up->state;
+
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (outcome == NGX_CONTENT_OK) {
+        buf = ngx_pnalloc(up->task.pool, NGX_CONTENT_S3_UPLOAD_ID);
+        content_out_init(&out, buf, buf ? NGX_CONTENT_S3_UPLOAD_ID : 0);
+
+        if (content_s3xml_upload_id(ngx_content_from_ngx(call->body), &out)
+            == CONTENT_OK)
+        {
+            s3->id = ngx_content_to_ngx(content_out_done(&out));
+
+        } else {
+            outcome = NGX_CONTENT_BROKEN;
+            cause = "S3: CreateMultipartUpload without an id";
+        }
+    }
+
+    if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
+    /* the parts that wait for the id: the last of them may end the upload */
+
+    for (part = up->parts; part; part = next) {
+        next = part->next;
+
+        if (outcome == NGX_CONTENT_OK && !up->aborted
+            && ngx_content_s3_upload_part(up, part) == NGX_OK)
+        {
+            continue;
+        }
+
+        if (outcome == NGX_CONTENT_OK) {
+            ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED,
+                                      "no memory");
+        } else {
+            ngx_content_upload_stored(up, part, outcome, cause);
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_content_s3_upload_part(ngx_content_upload_t *up, ngx_content_part_t *part)
+{
+    ngx_content_call_t        *call;
+    ngx_content_s3_body_t     *body;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    s3 = up->state;
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "PUT";
+    request.key = up->task.key;
+
+    body = ngx_content_s3_body(up, part, &request);
+    if (body == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_content_s3_param(&request, "partNumber", content_cstr("1"));
+    request.params[0].value.data = body->number;
+    request.params[0].value.len = ngx_sprintf(body->number, "%ui",
+                                              part->number)
+                                  - body->number;
+    ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    call = ngx_content_s3_call(up->task.store, &request);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->request_body = &body->chain;
+    call->handler = ngx_content_s3_part_uploaded;
+    call->data = body;
+
+    return ngx_content_call_start(call);
+}
+
+
+static void
+ngx_content_s3_part_uploaded(ngx_content_call_t *call)
+{
+    ngx_str_t               value;
+    const char             *cause;
+    ngx_content_upload_t   *up;
+    ngx_content_outcome_e   outcome;
+    ngx_content_s3_body_t  *body;
+
+    body = call->data;
+    up = body->up;
+
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (outcome == NGX_CONTENT_OK) {
+        if (ngx_content_call_response_header(call, "etag", &value) == NGX_OK) {
+            body->part->etag = ngx_content_to_ngx(
+                ngx_content_str_dup(up->task.pool,
+                                    ngx_content_from_ngx(value)));
+        }
+
+        if (body->part->etag.len == 0) {
+            outcome = NGX_CONTENT_BROKEN;
+            cause = "S3: UploadPart without an ETag";
+        }
+
+    } else if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
+    ngx_content_upload_stored(up, body->part, outcome, cause);
+}
+
+
+/* A part as a request's body; part NULL: an empty body. */
+
+static ngx_content_s3_body_t *
+ngx_content_s3_body(ngx_content_upload_t *up, ngx_content_part_t *part,
+    ngx_content_s3_request_t *request)
+{
+    content_out_t           out;
+    ngx_content_s3_body_t  *body;
+
+    body = ngx_pcalloc(up->task.pool, sizeof(ngx_content_s3_body_t));
+    if (body == NULL) {
+        return NULL;
+    }
+
+    body->up = up;
+    body->part = part;
+
+    if (part) {
+        body->buf.pos = part->data;
+        body->buf.last = part->data + part->size;
+        body->buf.memory = 1;
+
+        content_out_init(&out, body->hash, sizeof(body->hash));
+        content_out_hex(&out, part->sha256, 32);
+        request->payload_hash = content_out_done(&out);
+    }
+
+    body->chain.buf = &body->buf;
+
+    return body;
+}
+
+
+/* The end of an upload. */
+
+void
+ngx_content_s3_commit(ngx_content_upload_t *up)
+{
+    ngx_content_s3_upload_t  *s3;
+
+    if (up->task.outcome != NGX_CONTENT_OK) {
+        ngx_content_s3_abort_upload(up);
+        ngx_content_task_post(&up->task, up->task.outcome,
+                              (char *) up->task.cause.data);
+        return;
+    }
+
+    s3 = ngx_content_s3_upload(up);
+
+    if (s3) {
+        s3->head.store = up->task.store;
+        s3->head.pool = up->task.pool;
+        s3->head.key = up->task.key;
+        s3->head.done = ngx_content_s3_commit_headed;
+        s3->head.data = up;
+
+        if (ngx_content_s3_head(&s3->head) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_content_task_post(&up->task, NGX_CONTENT_FAILED, "no memory");
+}
+
+
+static void
+ngx_content_s3_commit_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_upload_t *up = data;
+
+    ngx_int_t  rc;
+
+    if (outcome != NGX_CONTENT_OK && outcome != NGX_CONTENT_ABSENT) {
+        ngx_content_s3_end(up, outcome, cause);
+        return;
+    }
+
+    up->replaced = (outcome == NGX_CONTENT_OK);
+
+    if (!ngx_content_s3_holds(&up->conditions, object)) {
+        ngx_content_s3_end(up, NGX_CONTENT_PRECONDITION, NULL);
+        return;
+    }
+
+    rc = up->nparts ? ngx_content_s3_complete(up) : ngx_content_s3_put(up);
+
+    if (rc != NGX_OK) {
+        ngx_content_s3_end(up, NGX_CONTENT_FAILED, "no memory");
+    }
+}
+
+
+static ngx_int_t
+ngx_content_s3_put(ngx_content_upload_t *up)
+{
+    ngx_content_call_t        *call;
+    ngx_content_part_t        *part;
+    ngx_content_s3_body_t     *body;
+    ngx_content_s3_request_t   request;
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "PUT";
+    request.key = up->task.key;
+
+    part = ngx_content_upload_single(up);
+
+    if (part) {
+        ngx_memcpy(part->sha256, up->object->sha256, 32);
+    }
+
+    body = ngx_content_s3_body(up, part, &request);
+
+    if (body == NULL
+        || ngx_content_s3_object_headers(&request, up->object, up->task.pool)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (up->conditions.if_none_match) {
+        ngx_content_s3_header(&request, "if-none-match", content_cstr("*"));
+    }
+
+    call = ngx_content_s3_call(up->task.store, &request);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->request_body = part ? &body->chain : NULL;
+    call->handler = ngx_content_s3_put_done;
+    call->data = up;
+
+    return ngx_content_call_start(call);
+}
+
+
+static void
+ngx_content_s3_put_done(ngx_content_call_t *call)
+{
+    ngx_str_t               value;
+    const char             *cause;
+    ngx_content_upload_t   *up;
+    ngx_content_outcome_e   outcome;
+
+    up = call->data;
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
+    if (outcome == NGX_CONTENT_OK
+        && ngx_content_call_response_header(call, "etag", &value) == NGX_OK)
+    {
+        up->object->etag = ngx_content_str_dup(up->task.pool,
+                                               ngx_content_from_ngx(value));
+    }
+
+    ngx_content_s3_end(up, outcome, cause);
+}
+
+
+static ngx_int_t
+ngx_content_s3_complete(ngx_content_upload_t *up)
+{
+    u_char                    *buf, *hash;
+    size_t                     size;
+    ngx_str_t                  text;
+    content_out_t              out, hex;
+    unsigned char              sha256[32];
+    ngx_content_call_t        *call;
+    ngx_content_part_t        *part;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    s3 = up->state;
+    size = 2 * CONTENT_S3XML_PART_SIZE;
+
+    for (part = up->parts; part; part = part->next) {
+        size += CONTENT_S3XML_PART_SIZE + 6 * part->etag.len;
+    }
+
+    buf = ngx_pnalloc(up->task.pool, size);
+    hash = ngx_pnalloc(up->task.pool, 64);
+
+    if (buf == NULL || hash == NULL) {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&out, buf, size);
+    content_s3xml_parts_begin(&out);
+
+    for (part = up->parts; part; part = part->next) {
+        content_s3xml_part(&out, part->number,
+                           ngx_content_from_ngx(part->etag));
+    }
+
+    content_s3xml_parts_end(&out);
+    text = ngx_content_to_ngx(content_out_done(&out));
+
+    if (EVP_Digest(text.data, text.len, sha256, NULL, EVP_sha256(), NULL)
+        != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&hex, hash, 64);
+    content_out_hex(&hex, sha256, 32);
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "POST";
+    request.key = up->task.key;
+    request.payload_hash = content_out_done(&hex);
+    ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    call = ngx_content_s3_call(up->task.store, &request);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_content_call_text(call, &text);
+    call->handler = ngx_content_s3_completed;
+    call->data = up;
+    call->fresh = 1;                 /* must not be replayed unseen */
+
+    return ngx_content_call_start(call);
+}
+
+
+/* 200 may still carry an error: only the ETag means that it is done. */
+
+static void
+ngx_content_s3_completed(ngx_content_call_t *call)
+{
+    u_char                  buf[256], text[64];
+    const char             *cause;
+    content_out_t           etag, code;
+    ngx_content_upload_t   *up;
+    ngx_content_outcome_e   outcome;
+
+    up = call->data;
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (outcome == NGX_CONTENT_OK) {
+        content_out_init(&etag, buf, sizeof(buf));
+        content_out_init(&code, text, sizeof(text));
+
+        if (content_s3xml_completed(ngx_content_from_ngx(call->body), &etag,
+                                    &code)
+            == CONTENT_OK)
+        {
+            up->object->etag = ngx_content_str_dup(up->task.pool,
+                                                   content_out_done(&etag));
+        } else {
+            outcome = NGX_CONTENT_BROKEN;
+            cause = "S3: CompleteMultipartUpload answered 200 with an error";
+        }
+
+    } else if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
+    ngx_content_s3_end(up, outcome, cause);
+}
+
+
+static void
+ngx_content_s3_end(ngx_content_upload_t *up, ngx_content_outcome_e outcome,
+    const char *cause)
+{
+    if (outcome != NGX_CONTENT_OK) {
+        ngx_content_s3_abort_upload(up);
+
+    } else {
+        up->object->mtime = ngx_time();
+    }
+
+    ngx_content_task_finish(&up->task, outcome, cause);
+}
+
+
+void
+ngx_content_s3_abort(ngx_content_upload_t *up)
+{
+    ngx_content_s3_abort_upload(up);
+    ngx_content_upload_free(up);
+}
+
+
+/* Nobody waits for it: what it can't reach is left to the bucket's rules. */
+
+static void
+ngx_content_s3_abort_upload(ngx_content_upload_t *up)
+{
+    ngx_content_call_t        *call;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    s3 = up->state;
+
+    if (s3 == NULL || s3->id.len == 0) {
+        return;
+    }
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "DELETE";
+    request.key = up->task.key;
+    ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    call = ngx_content_s3_call(up->task.store, &request);
+
+    if (call) {
+        (void) ngx_content_call_start(call);
+    }
+}
+
+
+/* S3 says of a DELETE neither whether it was there nor takes conditions. */
+
+static ngx_uint_t
+ngx_content_s3_holds(ngx_content_conditions_t *conditions,
+    content_object_t *object)
+{
+    content_str_t  etag;
+
+    if (conditions->if_none_match && object) {
+        return 0;
+    }
+
+    if (conditions->if_match.len == 0) {
+        return 1;
+    }
+
+    etag = object ? object->etag : content_cstr("");
+
+    return content_etag_match(ngx_content_from_ngx(conditions->if_match),
+                              etag, 0);
+}
+
+
+void
+ngx_content_s3_remove(ngx_content_remove_t *remove)
+{
+    ngx_content_s3_remove_t  *s3;
+
+    s3 = ngx_pcalloc(remove->task.pool, sizeof(ngx_content_s3_remove_t));
+
+    if (s3) {
+        s3->remove = remove;
+        s3->head.store = remove->task.store;
+        s3->head.pool = remove->task.pool;
+        s3->head.key = remove->task.key;
+        s3->head.done = ngx_content_s3_remove_headed;
+        s3->head.data = remove;
+
+        if (ngx_content_s3_head(&s3->head) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_content_task_post(&remove->task, NGX_CONTENT_FAILED, "no memory");
+}
+
+
+static void
+ngx_content_s3_remove_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_remove_t *remove = data;
+
+    ngx_content_call_t        *call;
+    ngx_content_s3_request_t   request;
+
+    if ((outcome == NGX_CONTENT_OK || outcome == NGX_CONTENT_ABSENT)
+        && !ngx_content_s3_holds(&remove->conditions, object))
+    {
+        outcome = NGX_CONTENT_PRECONDITION;
+    }
+
+    if (outcome != NGX_CONTENT_OK) {
+        ngx_content_task_finish(&remove->task, outcome, cause);
+        return;
+    }
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "DELETE";
+    request.key = remove->task.key;
+
+    call = ngx_content_s3_call(remove->task.store, &request);
+
+    if (call) {
+        call->handler = ngx_content_s3_removed;
+        call->data = remove;
+
+        if (ngx_content_call_start(call) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_content_task_finish(&remove->task, NGX_CONTENT_FAILED, "no memory");
+}
+
+
+static void
+ngx_content_s3_removed(ngx_content_call_t *call)
+{
+    const char             *cause;
+    ngx_content_remove_t   *remove;
+    ngx_content_outcome_e   outcome;
+
+    remove = call->data;
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    /* gone meanwhile: it was there when we looked */
+
+    if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_OK;
+    }
+
+    ngx_content_task_finish(&remove->task, outcome, cause);
+}
+
+
+void
+ngx_content_s3_stat(ngx_content_stat_t *stat)
+{
+    ngx_content_s3_head_t  *head;
+
+    head = ngx_pcalloc(stat->task.pool, sizeof(ngx_content_s3_head_t));
+
+    if (head) {
+        head->store = stat->task.store;
+        head->pool = stat->task.pool;
+        head->key = stat->task.key;
+        head->done = ngx_content_s3_stat_headed;
+        head->data = stat;
+
+        if (ngx_content_s3_head(head) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_content_task_post(&stat->task, NGX_CONTENT_FAILED, "no memory");
+}
+
+
+static void
+ngx_content_s3_stat_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_stat_t *stat = data;
+
+    stat->object = object;
+    ngx_content_task_finish(&stat->task, outcome, cause);
+}

@@ -1,0 +1,166 @@
+/*
+ * What all stores share: the life of a task, and what an outcome means to a
+ * client.
+ */
+
+#include "store/ngx_content_store.h"
+
+
+typedef struct {
+    ngx_event_t               event;
+    ngx_content_task_t       *task;
+    ngx_content_outcome_e     outcome;
+    const char               *cause;
+} ngx_content_post_t;
+
+
+static void ngx_content_task_posted(ngx_event_t *ev);
+
+
+void *
+ngx_content_task_create(ngx_content_store_t *store, size_t size,
+    ngx_str_t *key, ngx_log_t *log)
+{
+    ngx_pool_t          *pool;
+    ngx_content_task_t  *task;
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    task = ngx_pcalloc(pool, size);
+    if (task == NULL) {
+        goto failed;
+    }
+
+    task->key.data = ngx_pnalloc(pool, key->len + 1);
+    if (task->key.data == NULL) {
+        goto failed;
+    }
+
+    task->key.len = key->len;
+    ngx_memcpy(task->key.data, key->data, key->len);
+    task->key.data[key->len] = '\0';
+
+    /* the request's log handler would print a request that may be gone */
+
+    task->log = *log;
+    task->log.handler = NULL;
+    task->log.data = NULL;
+    task->log.action = NULL;
+
+    task->store = store;
+    task->pool = pool;
+
+    return task;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+void
+ngx_content_task_finish(ngx_content_task_t *task,
+    ngx_content_outcome_e outcome, const char *cause)
+{
+    size_t  len;
+
+    task->outcome = outcome;
+    ngx_str_null(&task->cause);
+
+    if (cause) {
+        len = ngx_strlen(cause);
+        task->cause.data = ngx_pnalloc(task->pool, len);
+
+        if (task->cause.data) {
+            ngx_memcpy(task->cause.data, cause, len);
+            task->cause.len = len;
+        }
+    }
+
+    if (task->done) {
+        task->done(task);
+
+    } else {
+        ngx_content_task_free(task);
+    }
+}
+
+
+void
+ngx_content_task_free(ngx_content_task_t *task)
+{
+    ngx_destroy_pool(task->pool);
+}
+
+
+void
+ngx_content_task_post(ngx_content_task_t *task,
+    ngx_content_outcome_e outcome, const char *cause)
+{
+    ngx_content_post_t  *post;
+
+    post = ngx_pcalloc(task->pool, sizeof(ngx_content_post_t));
+    if (post == NULL) {
+        ngx_content_task_finish(task, NGX_CONTENT_FAILED, "no memory");
+        return;
+    }
+
+    post->task = task;
+    post->outcome = outcome;
+    post->cause = cause;
+
+    post->event.handler = ngx_content_task_posted;
+    post->event.data = post;
+    post->event.log = &task->log;
+
+    ngx_post_event(&post->event, &ngx_posted_events);
+}
+
+
+static void
+ngx_content_task_posted(ngx_event_t *ev)
+{
+    ngx_content_post_t  *post = ev->data;
+
+    ngx_content_task_finish(post->task, post->outcome, post->cause);
+}
+
+
+ngx_uint_t
+ngx_content_outcome_status(ngx_content_outcome_e outcome)
+{
+    switch (outcome) {
+
+    case NGX_CONTENT_OK:
+        return NGX_HTTP_OK;
+
+    case NGX_CONTENT_ABSENT:
+        return NGX_HTTP_NOT_FOUND;
+
+    case NGX_CONTENT_PRECONDITION:
+        return NGX_HTTP_PRECONDITION_FAILED;
+
+    case NGX_CONTENT_INVALID:
+        return NGX_HTTP_BAD_REQUEST;
+
+    case NGX_CONTENT_BROKEN:
+        return NGX_HTTP_BAD_GATEWAY;
+
+    case NGX_CONTENT_UNAVAILABLE:
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    case NGX_CONTENT_TIMEOUT:
+        return NGX_HTTP_GATEWAY_TIME_OUT;
+
+    case NGX_CONTENT_FULL:
+        return NGX_HTTP_INSUFFICIENT_STORAGE;
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}

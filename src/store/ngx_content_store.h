@@ -1,0 +1,250 @@
+/*
+ * The store interface: what every place that keeps objects can do.  The file
+ * store (ngx_content_file*.c) and the S3 store (ngx_content_s3*.c) implement
+ * it; src/http calls it and knows neither.
+ *
+ * Two kinds of work:
+ *
+ *   - a read belongs to a client's request, lives in its pool and dies with
+ *     it: ngx_content_read_t;
+ *   - stat, upload, remove and list are tasks with a pool of their own, which
+ *     go on when the client has left: whatever embeds ngx_content_task_t.
+ *
+ * A task ends exactly once: ngx_content_task_finish() calls task->done, never
+ * from inside the call that started the task, or frees the task if nobody
+ * waits for it any more.  In done the owner takes the results; when it is
+ * through with them it calls ngx_content_task_free().
+ *
+ * Storage is the truth: an outcome other than OK and ABSENT says that nothing
+ * is known, and must never be answered with 404 nor be cached.
+ */
+
+#ifndef NGX_CONTENT_STORE_H
+#define NGX_CONTENT_STORE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <openssl/evp.h>
+
+#include "lib/content_object.h"
+
+
+typedef enum {
+    NGX_CONTENT_OK = 0,
+    NGX_CONTENT_ABSENT,              /* there is no such object */
+    NGX_CONTENT_PRECONDITION,        /* If-Match or If-None-Match failed */
+    NGX_CONTENT_INVALID,             /* the store can't keep such an object */
+    NGX_CONTENT_BROKEN,              /* no connection, no sense, no rights */
+    NGX_CONTENT_UNAVAILABLE,         /* the store asks to come back later */
+    NGX_CONTENT_TIMEOUT,             /* no answer in time: state unknown */
+    NGX_CONTENT_FULL,                /* no space left */
+    NGX_CONTENT_FAILED               /* no memory and the like, in here */
+} ngx_content_outcome_e;
+
+
+typedef struct ngx_content_store_s   ngx_content_store_t;
+typedef struct ngx_content_task_s    ngx_content_task_t;
+typedef struct ngx_content_read_s    ngx_content_read_t;
+typedef struct ngx_content_upload_s  ngx_content_upload_t;
+typedef struct ngx_content_part_s    ngx_content_part_t;
+
+typedef void (*ngx_content_task_pt)(ngx_content_task_t *task);
+typedef void (*ngx_content_read_pt)(ngx_content_read_t *read);
+
+
+struct ngx_content_task_s {
+    ngx_content_store_t       *store;
+    ngx_pool_t                *pool;      /* the task's own; it lives here */
+    ngx_log_t                  log;       /* a copy, without the request */
+    ngx_str_t                  key;       /* canonical, in pool */
+
+    ngx_content_outcome_e      outcome;
+    ngx_str_t                  cause;     /* for the log: why not OK */
+
+    ngx_content_task_pt        done;      /* NULL: nobody waits */
+    void                      *data;
+};
+
+
+/* stat: is it there, and what is it?  OK fills *object (strings in pool). */
+
+typedef struct {
+    ngx_content_task_t         task;
+    content_object_t          *object;
+} ngx_content_stat_t;
+
+
+/*
+ * The conditions of a write (RFC 9110, 13.1.1 and 13.1.2), decided in the
+ * same step as the write.
+ */
+
+typedef struct {
+    ngx_str_t                  if_match;          /* one strong entity tag, or
+                                                     "*"; empty: none */
+    unsigned                   if_none_match:1;   /* If-None-Match: "*" */
+} ngx_content_conditions_t;
+
+
+/* remove: OK, ABSENT (was not there), PRECONDITION or a fault. */
+
+typedef struct {
+    ngx_content_task_t         task;
+    ngx_content_conditions_t   conditions;
+} ngx_content_remove_t;
+
+
+/* list: keys in byte order that start with prefix and come after after. */
+
+typedef struct {
+    ngx_str_t                  key;
+    ngx_str_t                  etag;
+    int64_t                    size;
+    int64_t                    mtime;
+} ngx_content_entry_t;
+
+typedef struct {
+    ngx_content_task_t         task;
+    ngx_str_t                  prefix;
+    ngx_str_t                  after;
+    ngx_uint_t                 limit;             /* 1 .. 1000 */
+
+    ngx_array_t                entries;           /* ngx_content_entry_t */
+    unsigned                   truncated:1;       /* there are more */
+} ngx_content_list_t;
+
+
+/*
+ * upload: see ngx_content_upload.h for its life.  The store sees parts of
+ * equal size, of which only the last may be smaller.
+ */
+
+struct ngx_content_part_s {
+    ngx_content_part_t        *next;
+    u_char                    *data;
+    size_t                     size;
+    size_t                     capacity;
+    off_t                      offset;            /* in the body */
+    ngx_uint_t                 number;            /* 1, 2, ... */
+    u_char                     sha256[32];        /* if the store wants it */
+    ngx_str_t                  etag;              /* for the store's use */
+};
+
+struct ngx_content_upload_s {
+    ngx_content_task_t         task;
+    content_object_t          *object;            /* in: what was sent along;
+                                                     out: etag, size, mtime */
+    ngx_content_conditions_t   conditions;
+    unsigned                   replaced:1;        /* out: there was one before */
+
+    off_t                      expected;          /* Content-Length, or -1 */
+    void                     (*resume)(ngx_content_upload_t *up);
+
+    /* the rest belongs to ngx_content_upload.c and the store */
+
+    ngx_content_part_t        *filling;
+    ngx_content_part_t        *parts;             /* stored or being stored */
+    ngx_content_part_t       **last_part;
+    ngx_uint_t                 nparts;
+    ngx_uint_t                 in_flight;
+    off_t                      received;
+    EVP_MD_CTX                *body_digest;
+    EVP_MD_CTX                *part_digest;
+    void                      *state;             /* the store's */
+    unsigned                   blocked:1;
+    unsigned                   ended:1;
+    unsigned                   committing:1;
+    unsigned                   aborted:1;
+};
+
+
+/*
+ * read: the way of one object to one client.  open() finds out what it is;
+ * send() answers the request with its bytes: all, or first..last when ranged.
+ * Whoever knows the metadata first calls headers() to fill r->headers_out:
+ * send() itself if open() was left out.
+ *
+ * open() returns NGX_OK when read->outcome is set, or NGX_AGAIN: then done is
+ * called later, unless the request's pool is destroyed before.
+ * send() returns what a content handler may return, or NGX_DONE when it goes
+ * on by itself and finalizes the request.
+ */
+
+struct ngx_content_read_s {
+    ngx_http_request_t        *request;
+    ngx_content_store_t       *store;
+    ngx_str_t                  key;
+
+    content_object_t          *object;            /* NULL: not known yet */
+    ngx_content_outcome_e      outcome;
+    ngx_str_t                  cause;
+
+    off_t                      first;
+    off_t                      last;
+    unsigned                   ranged:1;
+
+    ngx_int_t                (*headers)(ngx_content_read_t *read);
+    ngx_int_t                (*body)(ngx_content_read_t *read, u_char *data,
+                                     size_t len); /* if not NULL: sees the
+                                                     bytes go by, of bodies of
+                                                     1 .. body_max bytes */
+    size_t                     body_max;
+    ngx_content_read_pt        done;              /* of open() */
+    ngx_content_read_pt        failed;            /* of send(), after it
+                                                     returned NGX_DONE: outcome
+                                                     is set, the request is
+                                                     about to be finalized */
+    void                      *data;
+    void                      *state;             /* the store's */
+};
+
+
+typedef struct {
+    ngx_int_t                (*open)(ngx_content_read_t *read);
+    ngx_int_t                (*send)(ngx_content_read_t *read);
+
+    void                     (*stat)(ngx_content_stat_t *stat);
+    void                     (*remove)(ngx_content_remove_t *remove);
+    void                     (*list)(ngx_content_list_t *list);
+
+    /* upload: each ends in ngx_content_upload_stored() or _task_finish() */
+    void                     (*part)(ngx_content_upload_t *up,
+                                     ngx_content_part_t *part);
+    void                     (*commit)(ngx_content_upload_t *up);
+    void                     (*abort)(ngx_content_upload_t *up);
+} ngx_content_store_ops_t;
+
+
+struct ngx_content_store_s {
+    ngx_str_t                        name;        /* "file", "s3" */
+    const ngx_content_store_ops_t   *ops;
+    void                            *conf;        /* the store's own */
+    ngx_thread_pool_t               *threads;
+    void                            *engine;      /* ngx_content_curl_t of this
+                                                     process, S3 only */
+
+    size_t                           part_size;   /* bytes */
+    ngx_uint_t                       parts_max;   /* stored at once */
+    unsigned                         part_digest:1;
+    unsigned                         open_first:1; /* open() costs nothing */
+};
+
+
+/* size: of the struct that embeds the task, which is zeroed. */
+void *ngx_content_task_create(ngx_content_store_t *store, size_t size,
+    ngx_str_t *key, ngx_log_t *log);
+
+void ngx_content_task_finish(ngx_content_task_t *task,
+    ngx_content_outcome_e outcome, const char *cause);
+void ngx_content_task_free(ngx_content_task_t *task);
+
+/* finish() from the event loop, for what is known at once. */
+void ngx_content_task_post(ngx_content_task_t *task,
+    ngx_content_outcome_e outcome, const char *cause);
+
+/* The HTTP status that tells a client about an outcome. */
+ngx_uint_t ngx_content_outcome_status(ngx_content_outcome_e outcome);
+
+
+#endif

@@ -1,0 +1,393 @@
+/*
+ * The engine of uploads, the same for every store: see ngx_content_upload.h.
+ * src/http writes into it, the store's part(), commit() and abort() are
+ * called from it.  An upload owns its parts and digests, and is freed with
+ * its task's pool.
+ */
+
+#include "store/ngx_content_upload.h"
+
+
+#define NGX_CONTENT_PART_MIN  (64 * 1024)
+
+
+static void ngx_content_upload_cleanup(void *data);
+static ngx_int_t ngx_content_upload_fill(ngx_content_upload_t *up,
+    u_char **data, size_t *len);
+static ngx_content_part_t *ngx_content_part_create(ngx_content_upload_t *up);
+static ngx_int_t ngx_content_part_grow(ngx_content_upload_t *up,
+    ngx_content_part_t *part, size_t need);
+static ngx_int_t ngx_content_upload_cut(ngx_content_upload_t *up);
+static void ngx_content_upload_fail(ngx_content_upload_t *up,
+    ngx_content_outcome_e outcome, const char *cause);
+static void ngx_content_upload_advance(ngx_content_upload_t *up);
+
+
+ngx_content_upload_t *
+ngx_content_upload_create(ngx_content_store_t *store, ngx_str_t *key,
+    off_t expected, ngx_log_t *log)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_content_upload_t  *up;
+
+    up = ngx_content_task_create(store, sizeof(ngx_content_upload_t), key,
+                                 log);
+    if (up == NULL) {
+        return NULL;
+    }
+
+    up->expected = expected;
+    up->last_part = &up->parts;
+    up->task.outcome = NGX_CONTENT_OK;
+
+    cln = ngx_pool_cleanup_add(up->task.pool, 0);
+    if (cln == NULL) {
+        goto failed;
+    }
+
+    cln->handler = ngx_content_upload_cleanup;
+    cln->data = up;
+
+    up->object = ngx_pcalloc(up->task.pool, sizeof(content_object_t));
+    up->body_digest = EVP_MD_CTX_new();
+    up->part_digest = EVP_MD_CTX_new();
+
+    if (up->object == NULL || up->body_digest == NULL
+        || up->part_digest == NULL
+        || EVP_DigestInit_ex(up->body_digest, EVP_sha256(), NULL) != 1)
+    {
+        goto failed;
+    }
+
+    return up;
+
+failed:
+
+    ngx_content_task_free(&up->task);
+
+    return NULL;
+}
+
+
+static void
+ngx_content_upload_cleanup(void *data)
+{
+    ngx_content_upload_t *up = data;
+
+    ngx_content_part_t  *part;
+
+    EVP_MD_CTX_free(up->body_digest);
+    EVP_MD_CTX_free(up->part_digest);
+
+    if (up->filling) {
+        ngx_free(up->filling->data);
+    }
+
+    for (part = up->parts; part; part = part->next) {
+        if (part->data) {
+            ngx_free(part->data);
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_content_upload_write(ngx_content_upload_t *up, u_char *data, size_t len)
+{
+    if (up->task.outcome != NGX_CONTENT_OK) {
+        return NGX_ERROR;
+    }
+
+    if (len == 0) {
+        return up->blocked ? NGX_AGAIN : NGX_OK;
+    }
+
+    if (EVP_DigestUpdate(up->body_digest, data, len) != 1) {
+        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "SHA-256 failed");
+        return NGX_ERROR;
+    }
+
+    up->received += len;
+
+    while (len) {
+        if (ngx_content_upload_fill(up, &data, &len) != NGX_OK) {
+            ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "no memory");
+            return NGX_ERROR;
+        }
+    }
+
+    if (up->in_flight > up->task.store->parts_max) {
+        up->blocked = 1;
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Moves bytes into the part that is being filled.  A full part is handed to
+ * the store only when more follows: so that a body which fits into one part
+ * can be stored in one piece, and the last part is known to be the last.
+ */
+
+static ngx_int_t
+ngx_content_upload_fill(ngx_content_upload_t *up, u_char **data, size_t *len)
+{
+    size_t               n;
+    ngx_content_part_t  *part;
+
+    part = up->filling;
+
+    if (part && part->size == up->task.store->part_size) {
+        if (ngx_content_upload_cut(up) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        part = NULL;
+    }
+
+    if (part == NULL) {
+        part = ngx_content_part_create(up);
+        if (part == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    n = ngx_min(*len, up->task.store->part_size - part->size);
+
+    if (ngx_content_part_grow(up, part, part->size + n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(part->data + part->size, *data, n);
+    part->size += n;
+
+    if (up->task.store->part_digest
+        && EVP_DigestUpdate(up->part_digest, *data, n) != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    *data += n;
+    *len -= n;
+
+    return NGX_OK;
+}
+
+
+static ngx_content_part_t *
+ngx_content_part_create(ngx_content_upload_t *up)
+{
+    ngx_content_part_t  *part;
+
+    if (up->task.store->part_digest
+        && EVP_DigestInit_ex(up->part_digest, EVP_sha256(), NULL) != 1)
+    {
+        return NULL;
+    }
+
+    part = ngx_pcalloc(up->task.pool, sizeof(ngx_content_part_t));
+    if (part == NULL) {
+        return NULL;
+    }
+
+    part->number = up->nparts + 1;
+    part->offset = (off_t) up->nparts * up->task.store->part_size;
+
+    up->filling = part;
+
+    return part;
+}
+
+
+/*
+ * Room for need bytes: at once for all that is expected, else by doubling, so
+ * that a small upload takes little memory.
+ */
+
+static ngx_int_t
+ngx_content_part_grow(ngx_content_upload_t *up, ngx_content_part_t *part,
+    size_t need)
+{
+    size_t   capacity;
+    u_char  *p;
+
+    if (need <= part->capacity) {
+        return NGX_OK;
+    }
+
+    if (up->expected >= 0) {
+        capacity = (size_t) ngx_min((off_t) up->task.store->part_size,
+                                    up->expected - part->offset);
+
+    } else {
+        capacity = ngx_max(part->capacity * 2, NGX_CONTENT_PART_MIN);
+    }
+
+    capacity = ngx_min(ngx_max(capacity, need), up->task.store->part_size);
+
+    p = ngx_alloc(capacity, &up->task.log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (part->data) {
+        ngx_memcpy(p, part->data, part->size);
+        ngx_free(part->data);
+    }
+
+    part->data = p;
+    part->capacity = capacity;
+
+    return NGX_OK;
+}
+
+
+/* Hands the part that was filled to the store. */
+
+static ngx_int_t
+ngx_content_upload_cut(ngx_content_upload_t *up)
+{
+    ngx_content_part_t  *part;
+
+    part = up->filling;
+
+    if (up->task.store->part_digest
+        && EVP_DigestFinal_ex(up->part_digest, part->sha256, NULL) != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    up->filling = NULL;
+    *up->last_part = part;
+    up->last_part = &part->next;
+    up->nparts++;
+    up->in_flight++;
+
+    up->task.store->ops->part(up, part);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_content_upload_stored(ngx_content_upload_t *up, ngx_content_part_t *part,
+    ngx_content_outcome_e outcome, const char *cause)
+{
+    ngx_free(part->data);
+    part->data = NULL;
+
+    up->in_flight--;
+
+    if (outcome != NGX_CONTENT_OK) {
+        ngx_content_upload_fail(up, outcome, cause);
+    }
+
+    ngx_content_upload_advance(up);
+}
+
+
+/* The first failure is the one that is told. */
+
+static void
+ngx_content_upload_fail(ngx_content_upload_t *up,
+    ngx_content_outcome_e outcome, const char *cause)
+{
+    if (up->task.outcome != NGX_CONTENT_OK) {
+        return;
+    }
+
+    up->task.outcome = outcome;
+    up->task.cause.len = cause ? ngx_strlen(cause) : 0;
+    up->task.cause.data = ngx_pnalloc(up->task.pool, up->task.cause.len + 1);
+
+    if (up->task.cause.data == NULL) {
+        up->task.cause.len = 0;
+        return;
+    }
+
+    ngx_memcpy(up->task.cause.data, cause ? cause : "", up->task.cause.len + 1);
+}
+
+
+/* What can go on now that a part has been stored? */
+
+static void
+ngx_content_upload_advance(ngx_content_upload_t *up)
+{
+    if (up->aborted) {
+        if (up->in_flight == 0) {
+            up->task.store->ops->abort(up);
+        }
+
+        return;
+    }
+
+    if (up->blocked
+        && (up->in_flight < up->task.store->parts_max
+            || up->task.outcome != NGX_CONTENT_OK))
+    {
+        up->blocked = 0;
+        up->resume(up);
+        return;
+    }
+
+    if (up->ended && up->in_flight == 0 && !up->committing) {
+        up->committing = 1;
+        up->task.store->ops->commit(up);
+    }
+}
+
+
+void
+ngx_content_upload_end(ngx_content_upload_t *up)
+{
+    up->ended = 1;
+    up->blocked = 0;
+
+    up->object->size = up->received;
+
+    if (up->task.outcome == NGX_CONTENT_OK
+        && EVP_DigestFinal_ex(up->body_digest, up->object->sha256, NULL) == 1)
+    {
+        up->object->has_sha256 = 1;
+
+    } else {
+        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "SHA-256 failed");
+    }
+
+    /* several parts: the last one goes the way of the others */
+
+    if (up->task.outcome == NGX_CONTENT_OK && up->nparts && up->filling
+        && ngx_content_upload_cut(up) != NGX_OK)
+    {
+        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "SHA-256 failed");
+    }
+
+    ngx_content_upload_advance(up);
+}
+
+
+void
+ngx_content_upload_abort(ngx_content_upload_t *up)
+{
+    up->aborted = 1;
+    up->blocked = 0;
+
+    ngx_content_upload_advance(up);
+}
+
+
+ngx_content_part_t *
+ngx_content_upload_single(ngx_content_upload_t *up)
+{
+    return up->nparts == 0 ? up->filling : NULL;
+}
+
+
+void
+ngx_content_upload_free(ngx_content_upload_t *up)
+{
+    ngx_content_task_free(&up->task);
+}

@@ -1,0 +1,57 @@
+/*
+ * An upload: bytes come in as the client sends them, are cut into parts,
+ * hashed, and handed to the store a few at a time.
+ *
+ *     create -> write, write, ... -> end -> task.done
+ *                                 \-> abort
+ *
+ * Memory is bounded by part_size * (parts_max + 1): write() says NGX_AGAIN
+ * when no more can be taken, and up->resume is called when it can again.
+ * Nothing can be seen of an upload before it has ended well; a failure or an
+ * abort leaves the older object whole.
+ */
+
+#ifndef NGX_CONTENT_UPLOAD_H
+#define NGX_CONTENT_UPLOAD_H
+
+#include "store/ngx_content_store.h"
+
+
+/*
+ * expected: Content-Length, or -1.  The caller fills up->object (strings in
+ * up->task.pool), up->conditions, up->resume, task.done and task.data.
+ * Returns NULL when there is no memory.
+ */
+ngx_content_upload_t *ngx_content_upload_create(ngx_content_store_t *store,
+    ngx_str_t *key, off_t expected, ngx_log_t *log);
+
+/*
+ * Takes all len bytes (a copy is made).  NGX_OK: go on; NGX_AGAIN: stop until
+ * resume; NGX_ERROR: the upload has failed, task.done will say why or no
+ * memory: the caller still has to call end() or abort().
+ */
+ngx_int_t ngx_content_upload_write(ngx_content_upload_t *up, u_char *data,
+    size_t len);
+
+/* The body is complete.  task.done follows: OK, or why nothing was changed. */
+void ngx_content_upload_end(ngx_content_upload_t *up);
+
+/* The body will never be complete.  Neither done nor resume is called. */
+void ngx_content_upload_abort(ngx_content_upload_t *up);
+
+
+/* For the stores. */
+
+/* A part has been stored, or could not be. */
+void ngx_content_upload_stored(ngx_content_upload_t *up,
+    ngx_content_part_t *part, ngx_content_outcome_e outcome,
+    const char *cause);
+
+/* The whole body lies in one part that was not handed to part() yet. */
+ngx_content_part_t *ngx_content_upload_single(ngx_content_upload_t *up);
+
+/* abort() of a store ends here: frees the upload with all its parts. */
+void ngx_content_upload_free(ngx_content_upload_t *up);
+
+
+#endif
