@@ -10,10 +10,10 @@
 
 #include "cache/ngx_content_redis.h"
 #include "cache/ngx_content_redis_conn.h"
+#include "core/ngx_content_secret.h"
 
 
 #define NGX_CONTENT_REDIS_PORT      6379
-#define NGX_CONTENT_REDIS_PASSWORD  1024     /* the longest */
 
 
 static char *ngx_content_redis_address(ngx_conf_t *cf,
@@ -21,13 +21,6 @@ static char *ngx_content_redis_address(ngx_conf_t *cf,
 static ngx_int_t ngx_content_redis_host(ngx_conf_t *cf,
     ngx_content_redis_conf_t *conf, ngx_addr_t *addr);
 static ngx_uint_t ngx_content_redis_prefix_ok(ngx_str_t *prefix);
-static char *ngx_content_redis_password_env(ngx_conf_t *cf,
-    ngx_str_t *name, ngx_str_t *password);
-static char *ngx_content_redis_password_file(ngx_conf_t *cf,
-    ngx_str_t *name, ngx_str_t *password);
-static char *ngx_content_redis_password_keep(ngx_conf_t *cf, u_char *data,
-    size_t len, ngx_str_t *password);
-static void ngx_content_redis_password_wipe(void *data);
 
 
 void
@@ -212,144 +205,6 @@ ngx_content_redis_password_slot(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "env") == 0) {
-        return ngx_content_redis_password_env(cf, &value[2], &conf->password);
-    }
-
-    if (ngx_strcmp(value[1].data, "file") == 0) {
-        return ngx_content_redis_password_file(cf, &value[2],
-                                               &conf->password);
-    }
-
-    /* not the value: whoever gets the syntax wrong may have put a secret */
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"content_redis_password\" takes \"env NAME\" or "
-                       "\"file PATH\"");
-
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_content_redis_password_env(ngx_conf_t *cf, ngx_str_t *name,
-    ngx_str_t *password)
-{
-    char    *text;
-    size_t   len;
-
-    text = getenv((char *) name->data);
-    len = text ? ngx_strlen(text) : 0;
-
-    if (len == 0 || len > NGX_CONTENT_REDIS_PASSWORD) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "environment variable \"%V\" of "
-                           "\"content_redis_password\" is %s", name,
-                           len ? "too long" : "not set");
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_content_redis_password_keep(cf, (u_char *) text, len, password);
-}
-
-
-static char *
-ngx_content_redis_password_file(ngx_conf_t *cf, ngx_str_t *name,
-    ngx_str_t *password)
-{
-    char     *rv;
-    size_t    len;
-    ssize_t   n;
-    u_char    buf[NGX_CONTENT_REDIS_PASSWORD + 1];
-    ngx_fd_t  fd;
-
-    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" of "
-                           "\"content_redis_password\" failed", name);
-        return NGX_CONF_ERROR;
-    }
-
-    n = ngx_read_fd(fd, buf, sizeof(buf));
-
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_read_fd_n " \"%V\" of "
-                           "\"content_redis_password\" failed", name);
-        rv = NGX_CONF_ERROR;
-        goto done;
-    }
-
-    for (len = 0; len < (size_t) n; len++) {
-        if (buf[len] == LF || buf[len] == CR) {
-            break;
-        }
-    }
-
-    if (len == 0 || len > NGX_CONTENT_REDIS_PASSWORD) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "first line of \"%V\" of "
-                           "\"content_redis_password\" is %s", name,
-                           len ? "too long" : "empty");
-        rv = NGX_CONF_ERROR;
-        goto done;
-    }
-
-    rv = ngx_content_redis_password_keep(cf, buf, len, password);
-
-done:
-
-    ngx_explicit_memzero(buf, sizeof(buf));
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", name);
-    }
-
-    return rv;
-}
-
-
-/* A copy in the cycle's pool, wiped when the next configuration takes over. */
-
-static char *
-ngx_content_redis_password_keep(ngx_conf_t *cf, u_char *data, size_t len,
-    ngx_str_t *password)
-{
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-
-    if (cln == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    password->data = ngx_pnalloc(cf->pool, len);
-
-    if (password->data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memcpy(password->data, data, len);
-    password->len = len;
-
-    cln->handler = ngx_content_redis_password_wipe;
-    cln->data = password;
-
-    return NGX_CONF_OK;
-}
-
-
-static void
-ngx_content_redis_password_wipe(void *data)
-{
-    ngx_str_t  *password = data;
-
-    ngx_explicit_memzero(password->data, password->len);
+    return ngx_content_secret(cf, &cmd->name, &value[1], &value[2],
+                              &conf->password);
 }

@@ -62,8 +62,6 @@ typedef struct {
 static ngx_content_file_temp_t *ngx_content_file_temp(
     ngx_content_upload_t *up);
 static void ngx_content_file_temp_cleanup(void *data);
-static ngx_content_outcome_e ngx_content_file_temp_open(
-    ngx_content_file_temp_t *temp, const char **cause);
 static ngx_content_outcome_e ngx_content_file_pwrite(int fd, u_char *data,
     size_t size, off_t offset, const char **cause);
 static void ngx_content_file_part_run(void *data);
@@ -115,7 +113,8 @@ ngx_content_file_part(ngx_content_upload_t *up, ngx_content_part_t *part)
 
 failed:
 
-    ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED, "no memory");
+    ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED,
+                              "no temporary file");
 }
 
 
@@ -138,7 +137,6 @@ ngx_content_file_temp(ngx_content_upload_t *up)
     }
 
     temp = cln->data;
-    temp->fd = -1;
     temp->head = ngx_content_file_head_size(up->object);
 
     temp->path = ngx_pnalloc(up->task.pool, conf->root.len + 64);
@@ -150,10 +148,16 @@ ngx_content_file_temp(ngx_content_upload_t *up)
                        ngx_pid, ngx_time(), (uint64_t) ngx_random(),
                        (uint64_t) ngx_random());
 
-    /* the file itself is opened by the first job that writes to it */
+    /* in the event loop, as nginx opens its own temporary files */
 
     temp->fd = open((const char *) temp->path,
                     O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
+
+    if (temp->fd == -1) {
+        ngx_log_error(NGX_LOG_CRIT, &up->task.log, ngx_errno,
+                      "content: open() \"%s\" failed", temp->path);
+        return NULL;
+    }
 
     cln->handler = ngx_content_file_temp_cleanup;
     up->state = temp;
@@ -167,28 +171,11 @@ ngx_content_file_temp_cleanup(void *data)
 {
     ngx_content_file_temp_t *temp = data;
 
-    if (temp->fd == -1) {
-        return;
-    }
-
     close(temp->fd);
 
     /* after a rename there is nothing left under this name */
 
     (void) unlink((const char *) temp->path);
-}
-
-
-static ngx_content_outcome_e
-ngx_content_file_temp_open(ngx_content_file_temp_t *temp, const char **cause)
-{
-    if (temp->fd != -1) {
-        return NGX_CONTENT_OK;
-    }
-
-    *cause = "the temporary file can't be made";
-
-    return NGX_CONTENT_BROKEN;
 }
 
 
@@ -226,14 +213,10 @@ ngx_content_file_part_run(void *data)
 {
     ngx_content_file_part_t *job = data;
 
-    job->outcome = ngx_content_file_temp_open(job->temp, &job->cause);
-
-    if (job->outcome == NGX_CONTENT_OK) {
-        job->outcome = ngx_content_file_pwrite(job->temp->fd, job->part->data,
+    job->outcome = ngx_content_file_pwrite(job->temp->fd, job->part->data,
                                          job->part->size,
                                          job->temp->head + job->part->offset,
                                          &job->cause);
-    }
 }
 
 
@@ -290,7 +273,8 @@ ngx_content_file_commit(ngx_content_upload_t *up)
 
 failed:
 
-    ngx_content_task_post(&up->task, NGX_CONTENT_FAILED, "no memory");
+    ngx_content_task_post(&up->task, NGX_CONTENT_FAILED,
+                          "no temporary file");
 }
 
 
@@ -334,9 +318,9 @@ ngx_content_file_commit_run(void *data)
     change = &job->change;
     cause = NULL;
 
-    change->outcome = ngx_content_file_temp_open(temp, &cause);
+    change->outcome = NGX_CONTENT_OK;
 
-    if (change->outcome == NGX_CONTENT_OK && single) {
+    if (single) {
         change->outcome = ngx_content_file_pwrite(temp->fd, single->data,
                                                   single->size, temp->head,
                                                   &cause);
