@@ -81,9 +81,9 @@ static ngx_command_t  ngx_content_commands[] = {
 
     { ngx_string("content_s3_endpoint"),
       NGX_CONTENT_ANY|NGX_CONF_TAKE1,
-      ngx_conf_set_str_slot,
+      ngx_content_s3_endpoint_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      ngx_content_loc(s3.endpoint),
+      ngx_content_loc(s3),
       NULL },
 
     { ngx_string("content_s3_bucket"),

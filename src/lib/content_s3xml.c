@@ -52,7 +52,8 @@ typedef struct {
 typedef struct {
     const char     *path;                  /* of the element that counts */
     content_out_t  *value;
-    content_out_t  *code;                  /* of an error, or NULL */
+    content_out_t  *code;                  /* of an error, or NULL: then the
+                                              value may not be empty */
     unsigned        found:1;
 } result_t;
 
@@ -428,7 +429,7 @@ result_element(walk_t *w, const char *path)
     r = w->data;
 
     if (strcmp(path, r->path) == 0) {
-        if (w->text.pos == w->text.start || r->found) {
+        if (r->found || (w->text.pos == w->text.start && r->code == NULL)) {
             return CONTENT_ERROR;
         }
 

@@ -105,8 +105,8 @@ int content_s3xml_upload_id(content_str_t body, content_out_t *id);
 
 /*
  * CompleteMultipartUpload and CopyObject: write the object's ETag.  S3 sends
- * the status 200 before it knows the outcome, so only the ETag means success:
- * an <Error> gives CONTENT_ERROR with its code in code, which stays empty
+ * the status 200 before it knows the outcome, so only the ETag means success
+ * (Ceph completes with an empty one: ask by HEAD then); an <Error> gives CONTENT_ERROR with its code in code, which stays empty
  * for a document that is cut or is something else.
  * Returns CONTENT_OK, CONTENT_ERROR or CONTENT_OVERFLOW.
  */

@@ -20,10 +20,8 @@ extern ngx_module_t  ngx_http_upstream_keepalive_module;
 
 static ngx_int_t ngx_content_s3_check(ngx_conf_t *cf,
     ngx_content_s3_conf_t *conf);
-static ngx_int_t ngx_content_s3_address(ngx_conf_t *cf,
-    ngx_content_s3_conf_t *conf);
 static ngx_int_t ngx_content_s3_names(ngx_conf_t *cf,
-    ngx_content_s3_conf_t *conf, ngx_str_t *authority);
+    ngx_content_s3_conf_t *conf);
 static ngx_int_t ngx_content_s3_keepalive(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf);
 static ngx_int_t ngx_content_s3_ssl(ngx_conf_t *cf,
@@ -63,7 +61,14 @@ void
 ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
     ngx_content_s3_conf_t *conf)
 {
-    ngx_conf_merge_str_value(conf->endpoint, prev->endpoint, "");
+    if (conf->endpoint.data == NULL) {
+        conf->endpoint = prev->endpoint;
+        conf->authority = prev->authority;
+        conf->origin = prev->origin;
+        conf->secure = prev->secure;
+        conf->upstream.upstream = prev->upstream.upstream;
+    }
+
     ngx_conf_merge_str_value(conf->bucket, prev->bucket, "");
     ngx_conf_merge_str_value(conf->region, prev->region, "us-east-1");
     ngx_conf_merge_uint_value(conf->style, prev->style, NGX_CONTENT_S3_PATH);
@@ -86,7 +91,8 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
     ngx_content_store_t  *store;
 
     if (ngx_content_s3_check(cf, conf) != NGX_OK
-        || ngx_content_s3_address(cf, conf) != NGX_OK)
+        || ngx_content_s3_names(cf, conf) != NGX_OK
+        || (conf->secure && ngx_content_s3_ssl(cf, conf) != NGX_OK))
     {
         return NULL;
     }
@@ -141,79 +147,80 @@ ngx_content_s3_check(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
 }
 
 
-static ngx_int_t
-ngx_content_s3_address(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
+/*
+ * A slot of its own, for an upstream has to be known before nginx initializes
+ * them all, which is before configurations are merged.
+ */
+
+char *
+ngx_content_s3_endpoint_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    size_t      scheme;
+    ngx_content_s3_conf_t *s3 = (void *) ((u_char *) conf + cmd->offset);
+
     ngx_url_t   u;
-    ngx_uint_t  secure;
+    ngx_str_t  *value;
 
-    if (ngx_strncasecmp(conf->endpoint.data, (u_char *) "http://", 7) == 0) {
-        scheme = 7;
-        secure = 0;
-
-    } else if (ngx_strncasecmp(conf->endpoint.data, (u_char *) "https://", 8)
-               == 0)
-    {
-        scheme = 8;
-        secure = 1;
-
-    } else {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"content_s3_endpoint\": \"%V\" is not an http or "
-                           "https URL", &conf->endpoint);
-        return NGX_ERROR;
+    if (s3->endpoint.data) {
+        return "is duplicate";
     }
 
-    ngx_memzero(&u, sizeof(ngx_url_t));
+    value = cf->args->elts;
+    s3->endpoint = value[1];
 
-    u.url.data = conf->endpoint.data + scheme;
-    u.url.len = conf->endpoint.len - scheme;
-    u.default_port = secure ? 443 : 80;
+    ngx_memzero(&u, sizeof(ngx_url_t));
+    u.url = s3->endpoint;
     u.uri_part = 1;
 
-    conf->upstream.upstream = ngx_http_upstream_add(cf, &u, 0);
+    if (ngx_strncasecmp(u.url.data, (u_char *) "http://", 7) == 0) {
+        u.url.data += 7;
+        u.url.len -= 7;
+        u.default_port = 80;
 
-    if (conf->upstream.upstream == NULL) {
+    } else if (ngx_strncasecmp(u.url.data, (u_char *) "https://", 8) == 0) {
+        u.url.data += 8;
+        u.url.len -= 8;
+        u.default_port = 443;
+        s3->secure = 1;
+
+    } else {
+        return "is not an http or https URL";
+    }
+
+    s3->upstream.upstream = ngx_http_upstream_add(cf, &u, 0);
+
+    if (s3->upstream.upstream == NULL) {
         if (u.err) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"content_s3_endpoint\": %s in \"%V\"", u.err,
-                               &conf->endpoint);
+                               &s3->endpoint);
         }
 
-        return NGX_ERROR;
+        return NGX_CONF_ERROR;
     }
 
     if (u.uri.len > 1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"content_s3_endpoint\": \"%V\" has a path; the "
-                           "bucket belongs to \"content_s3_bucket\"",
-                           &conf->endpoint);
-        return NGX_ERROR;
+        return "has a path: the bucket belongs to \"content_s3_bucket\"";
     }
 
-    u.url.len -= u.uri.len;
-    conf->origin.data = conf->endpoint.data;
-    conf->origin.len = scheme + u.url.len;
+    s3->authority = u.url;
+    s3->authority.len -= u.uri.len;
 
-    if (ngx_content_s3_names(cf, conf, &u.url) != NGX_OK
-        || ngx_content_s3_keepalive(cf, conf->upstream.upstream) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    s3->origin.data = s3->endpoint.data;
+    s3->origin.len = s3->authority.data + s3->authority.len
+                     - s3->endpoint.data;
 
-    return secure ? ngx_content_s3_ssl(cf, conf) : NGX_OK;
+    return ngx_content_s3_keepalive(cf, s3->upstream.upstream) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
 static ngx_int_t
-ngx_content_s3_names(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
-    ngx_str_t *authority)
+ngx_content_s3_names(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
 {
     u_char  *p;
 
     if (conf->style == NGX_CONTENT_S3_PATH) {
-        conf->host = *authority;
+        conf->host = conf->authority;
 
         conf->base.len = conf->bucket.len + 2;
         p = ngx_pnalloc(cf->pool, conf->base.len);
@@ -229,14 +236,14 @@ ngx_content_s3_names(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
 
     ngx_str_set(&conf->base, "/");
 
-    conf->host.len = conf->bucket.len + 1 + authority->len;
+    conf->host.len = conf->bucket.len + 1 + conf->authority.len;
     p = ngx_pnalloc(cf->pool, conf->host.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     conf->host.data = p;
-    (void) ngx_sprintf(p, "%V.%V", &conf->bucket, authority);
+    (void) ngx_sprintf(p, "%V.%V", &conf->bucket, &conf->authority);
 
     return NGX_OK;
 }

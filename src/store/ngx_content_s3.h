@@ -39,7 +39,9 @@ typedef struct {
     content_sigv4_credentials_t   *credentials;
 
     /* made of them */
+    ngx_str_t                      authority;  /* "host:port" */
     ngx_str_t                      origin;     /* "http://host:port" */
+    ngx_uint_t                     secure;     /* https */
     ngx_str_t                      host;       /* for Host and signature */
     ngx_str_t                      base;       /* "/" or "/bucket/" */
     ngx_http_upstream_conf_t       upstream;
@@ -54,6 +56,10 @@ typedef struct {
 void ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf);
 void ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
     ngx_content_s3_conf_t *conf);
+
+/* Slot of content_s3_endpoint, by cmd->offset. */
+char *ngx_content_s3_endpoint_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* Slot of "content_s3_credentials env | file PATH [profile=NAME]". */
 char *ngx_content_s3_credentials_slot(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -4,8 +4,8 @@
  *
  *     part()     CreateMultipartUpload at the first; UploadPart as soon as
  *                the upload's id is known
- *     commit()   HEAD (did it exist, do the conditions hold), then PutObject
- *                or CompleteMultipartUpload
+ *     commit()   HEAD (did it exist, do the conditions hold), then PutObject,
+ *                or CompleteMultipartUpload and HEAD (what has become of it)
  *     abort()    AbortMultipartUpload, if there is one
  *
  * Every body is signed with its SHA-256, so that the server refuses what was
@@ -59,6 +59,9 @@ static ngx_int_t ngx_content_s3_put(ngx_content_upload_t *up);
 static void ngx_content_s3_put_done(ngx_content_call_t *call);
 static ngx_int_t ngx_content_s3_complete(ngx_content_upload_t *up);
 static void ngx_content_s3_completed(ngx_content_call_t *call);
+static void ngx_content_s3_complete_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
 static void ngx_content_s3_end(ngx_content_upload_t *up,
     ngx_content_outcome_e outcome, const char *cause);
 static void ngx_content_s3_abort_upload(ngx_content_upload_t *up);
@@ -506,18 +509,20 @@ ngx_content_s3_complete(ngx_content_upload_t *up)
 }
 
 
-/* 200 may still carry an error: only the ETag means that it is done. */
+/* 200 may still carry an error: only the result means that it is done. */
 
 static void
 ngx_content_s3_completed(ngx_content_call_t *call)
 {
-    u_char                  buf[256], text[64];
-    const char             *cause;
-    content_out_t           etag, code;
-    ngx_content_upload_t   *up;
-    ngx_content_outcome_e   outcome;
+    u_char                    buf[256], text[64];
+    const char               *cause;
+    content_out_t             etag, code;
+    ngx_content_upload_t     *up;
+    ngx_content_outcome_e     outcome;
+    ngx_content_s3_upload_t  *s3;
 
     up = call->data;
+    s3 = up->state;
     outcome = ngx_content_s3_call_outcome(call, &cause);
 
     if (outcome == NGX_CONTENT_OK) {
@@ -526,17 +531,43 @@ ngx_content_s3_completed(ngx_content_call_t *call)
 
         if (content_s3xml_completed(ngx_content_from_ngx(call->body), &etag,
                                     &code)
-            == CONTENT_OK)
+            != CONTENT_OK)
         {
-            up->object->etag = ngx_content_str_dup(up->task.pool,
-                                                   content_out_done(&etag));
-        } else {
             outcome = NGX_CONTENT_BROKEN;
             cause = "S3: CompleteMultipartUpload answered 200 with an error";
         }
 
     } else if (outcome == NGX_CONTENT_ABSENT) {
         outcome = NGX_CONTENT_BROKEN;
+    }
+
+    if (outcome == NGX_CONTENT_OK) {
+        s3->id.len = 0;                       /* nothing to abort any more */
+        s3->head.done = ngx_content_s3_complete_headed;
+
+        if (ngx_content_s3_head(&s3->head) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_content_s3_end(up, outcome, cause);
+}
+
+
+/* The server's word for what it has put together: ETag and length. */
+
+static void
+ngx_content_s3_complete_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_upload_t *up = data;
+
+    if (outcome == NGX_CONTENT_OK && object->size != up->received) {
+        outcome = NGX_CONTENT_BROKEN;
+        cause = "S3: the object has not the length that was uploaded";
+
+    } else if (outcome == NGX_CONTENT_OK) {
+        up->object->etag = object->etag;
     }
 
     ngx_content_s3_end(up, outcome, cause);
