@@ -1,0 +1,59 @@
+"""Fixtures that all HTTP tests share.
+
+`origin` runs a test on both stores; whoever needs other directives makes an
+Nginx of its own from `workdir`, and `bucket` if it needs S3.
+"""
+
+import itertools
+
+import pytest
+
+from harness import Nginx, Redis, S3Server
+
+_keys = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """One S3 server for all."""
+    server = S3Server(tmp_path_factory.mktemp("rgw"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def bucket(s3):
+    """A bucket of the module's own."""
+    return s3.bucket()
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture(scope="module", params=["file", "s3"])
+def store(request):
+    """What Nginx() takes as its store: each of both."""
+    return ("file" if request.param == "file"
+            else request.getfixturevalue("bucket"))
+
+
+@pytest.fixture(scope="module")
+def origin(store, tmp_path_factory):
+    """An origin without Redis and without a CDN, the same for a module."""
+    nginx = Nginx(tmp_path_factory.mktemp("origin"), store)
+    yield nginx
+    nginx.stop()
+
+
+@pytest.fixture
+def redis(tmp_path):
+    with Redis(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def key():
+    """A path nobody has used, as the beginning of others."""
+    return f"/t{next(_keys)}/object"
