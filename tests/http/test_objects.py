@@ -16,7 +16,8 @@ import urllib.parse
 
 import pytest
 
-from harness import EDITOR, ROOT, Nginx, problem, request_head
+from harness import (EDITOR, ROOT, Nginx, problem, request_head,
+                     wait_until)
 
 MIB = 1 << 20
 VECTORS = json.loads((ROOT / "tests/unit/vectors/keys.json").read_text())
@@ -551,8 +552,16 @@ INVALID = [v for v in VECTORS if not v["key"] and v["path"][:1] == "/"
            and v["path"] != "/"]
 
 
+def is_listed(origin, store, name):
+    # RGW repeats the prefix unencoded, and \uffff is not allowed in XML.
+    prefix = name
+    if store != "file":
+        prefix = name.partition("\uffff")[0]
+    return name in keys(listed(origin, prefix=prefix))
+
+
 @pytest.mark.parametrize("vector", VALID, ids=lambda v: v["name"])
-def test_key_can_be_put_read_listed_and_deleted(origin, vector):
+def test_key_can_be_put_read_listed_and_deleted(origin, store, vector):
     path, name = vector["path"], vector["key"]
     # Different spellings of one key are vectors of their own.
     origin.delete(path)
@@ -565,13 +574,11 @@ def test_key_can_be_put_read_listed_and_deleted(origin, vector):
         assert (answer.status, answer.body) == (200, name.encode())
         assert answer.headers["Cache-Tag"] == vector["tag"]
 
-    listed = origin.list("?" + urllib.parse.urlencode({"prefix": name}))
-    assert name in [o["key"] for o in listed["objects"]]
+    assert is_listed(origin, store, name)
 
     assert origin.delete("/" + vector["encoded"]).status == 204
     assert origin.get(path).status == 404
-    listed = origin.list("?" + urllib.parse.urlencode({"prefix": name}))
-    assert name not in [o["key"] for o in listed["objects"]]
+    assert not is_listed(origin, store, name)
 
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
@@ -617,7 +624,7 @@ def test_query_does_not_change_the_key_of_a_get(origin, key):
 
 NAMES = ["!", "-", ".hidden", "0", "A", "B/", "B/1", "Z", "a", "a!", "a-b",
          "a.b", "a/", "a//", "a/b", "a/b/c", "a0", "aa", "b", "b%20", "z",
-         "~", "\u00e9", "\u0416", "\uc0ac", "\uffff", "\U0001f600"]
+         "~", "\u00e9", "\u0416", "\uc0ac", "\ufffd", "\U0001f600"]
 
 
 @pytest.fixture(scope="module")
@@ -632,7 +639,8 @@ def shelf(origin):
 
 
 def listed(origin, **query):
-    return origin.list("?" + urllib.parse.urlencode(query))
+    return origin.list("?" + urllib.parse.urlencode(
+        query, quote_via=urllib.parse.quote))
 
 
 def keys(page):
@@ -687,7 +695,7 @@ def test_list_keeps_to_its_prefix(origin, shelf, prefix):
 
 @pytest.mark.parametrize("after", [
     "shelf/", "shelf/a", "shelf/a/", "shelf/a/b/zzz", "shelf/a0",
-    "shelf/none", "shelf/\uffff", "a", "shelf/~", "shelg"])
+    "shelf/none", "shelf/\ufffd", "a", "shelf/~", "shelg"])
 def test_list_begins_behind_after(origin, shelf, after):
     expected = [k for k in in_order(NAMES) if k.encode() > after.encode()]
     assert keys(listed(origin, prefix=shelf, after=after)) == expected
@@ -760,7 +768,7 @@ def test_what_boto3_deleted_is_gone(s3_origin, bucket, key):
     problem(s3_origin.get(key), 404)
 
 
-@pytest.mark.parametrize("name", ["libs3.txt", "lib s3+(1).txt"])
+@pytest.mark.parametrize("name", ["libs3.txt", "a+(1)@'.txt"])
 def test_libs3_reads_what_was_put(s3_origin, s3, bucket, key, name):
     body = data(1000)
     s3_origin.put(path_of(f"{key[1:]}/{name}"), body)
@@ -790,7 +798,7 @@ def test_awscli_reads_what_was_put(s3_origin, s3, bucket, key, tmp_path):
 def test_no_multipart_upload_is_left(s3_origin, bucket, key):
     s3_origin.put(key, data(12 * MIB))
     s3_origin.put(key, data(12 * MIB), if_none_match="*")
-    assert bucket.uploads() == []
+    wait_until(lambda: bucket.uploads() == [], what=bucket.uploads())
 
 
 def test_s3_over_tls_is_verified_by_the_ca_file(s3, bucket, key, tmp_path):
