@@ -283,6 +283,8 @@ ngx_content_set_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_content_loc_conf_t *lcf = conf;
 
     ngx_str_t                 *value;
+    ngx_content_loc_conf_t    *server;
+    ngx_http_core_srv_conf_t  *cscf;
     ngx_http_core_loc_conf_t  *clcf;
 
     if (lcf->kind != NGX_CONTENT_STORE_OFF) {
@@ -310,6 +312,12 @@ ngx_content_set_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_content_handler;
+
+    /* what nginx refuses before it looks for a location is a problem, too */
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+    server = cscf->ctx->loc_conf[ngx_content_module.ctx_index];
+    server->above_origin = 1;
 
     return NGX_CONF_OK;
 }

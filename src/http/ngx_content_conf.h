@@ -76,6 +76,8 @@ typedef struct {
     ngx_uint_t                   kind;        /* NGX_CONTENT_STORE_*: not
                                                  inherited */
     ngx_content_store_t         *store;       /* NULL: not an origin */
+    ngx_uint_t                   above_origin; /* a server with such a location:
+                                                 not inherited */
     ngx_content_file_conf_t      file;
     ngx_content_s3_conf_t        s3;
 

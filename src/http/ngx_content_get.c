@@ -136,6 +136,10 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     get->read.failed = ngx_content_get_failed;
     get->read.data = get;
 
+    /* CHECK decides about conditions, for all tiers alike */
+
+    r->disable_not_modified = 1;
+
     /* from here on the steps finalize the request themselves */
 
     r->main->count++;
@@ -466,11 +470,7 @@ ngx_content_get_range(ngx_content_get_t *get)
     r = get->request;
     object = get->read.object;
 
-    /* bytes at hand: nginx's range filter does it, several ranges too */
-
-    if (r->headers_in.range == NULL || get->body.data
-        || get->read.store->open_first)
-    {
+    if (r->headers_in.range == NULL) {
         return NGX_OK;
     }
 
@@ -488,9 +488,15 @@ ngx_content_get_range(ngx_content_get_t *get)
     switch (content_range_parse(range, object->size, &first, &last)) {
 
     case CONTENT_RANGE_OK:
-        get->read.ranged = 1;
-        get->read.first = first;
-        get->read.last = last;
+
+        /* bytes at hand are cut by nginx's range filter */
+
+        if (get->body.data == NULL && !get->read.store->open_first) {
+            get->read.ranged = 1;
+            get->read.first = first;
+            get->read.last = last;
+        }
+
         return NGX_OK;
 
     case CONTENT_RANGE_UNSATISFIABLE:
@@ -627,9 +633,10 @@ ngx_content_get_headers(ngx_content_read_t *read)
         return ngx_content_get_partial(get);
     }
 
-    /* where nginx's range filter can't, this module answers ranges itself */
+    /* where nginx's range filter does not say so itself */
 
-    if (!read->store->open_first && get->body.data == NULL
+    if ((r->method == NGX_HTTP_HEAD
+         || (!read->store->open_first && get->body.data == NULL))
         && ngx_content_header(r, "Accept-Ranges", bytes) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

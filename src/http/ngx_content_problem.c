@@ -20,6 +20,7 @@
 static ngx_int_t ngx_content_problem_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_content_problem_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static void ngx_content_problem_clean(ngx_http_request_t *r);
 static ngx_int_t ngx_content_problem_make(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 static ngx_int_t ngx_content_problem_headers(ngx_http_request_t *r,
@@ -100,7 +101,7 @@ ngx_content_problem_header_filter(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
-    if (lcf->store == NULL || r != r->main
+    if ((lcf->store == NULL && !lcf->above_origin) || r != r->main
         || r->headers_out.status < NGX_HTTP_BAD_REQUEST)
     {
         return ngx_http_next_header_filter(r);
@@ -111,10 +112,17 @@ ngx_content_problem_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    /* an object that error_page chose is an answer of its own */
+    /*
+     * An object that error_page chose is an answer of its own; a 416 is the
+     * range filter's, after the object's headers were set.
+     */
 
     if (ctx->answered) {
-        return ngx_http_next_header_filter(r);
+        if (r->headers_out.status != NGX_HTTP_RANGE_NOT_SATISFIABLE) {
+            return ngx_http_next_header_filter(r);
+        }
+
+        ngx_content_problem_clean(r);
     }
 
     if (ngx_content_problem_make(r, ctx) != NGX_OK
@@ -124,6 +132,32 @@ ngx_content_problem_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/* Takes back the object's headers. */
+
+static void
+ngx_content_problem_clean(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (&h[i] != r->headers_out.content_range) {
+                h[i].hash = 0;
+            }
+        }
+    }
+
+    r->headers_out.etag = NULL;
+    r->headers_out.content_encoding = NULL;
+    r->headers_out.last_modified_time = -1;
+    r->headers_out.last_modified = NULL;
 }
 
 

@@ -23,12 +23,16 @@ static ngx_int_t ngx_content_receive_take(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
 static void ngx_content_receive_end(ngx_http_request_t *r,
     ngx_content_receive_t *rcv, ngx_int_t rc);
+static ngx_uint_t ngx_content_is_tags(ngx_table_elt_t *h);
+static ngx_int_t ngx_content_object_header(ngx_http_request_t *r,
+    ngx_table_elt_t *h, content_object_t *object, content_out_t *tags,
+    ngx_pool_t *pool);
 static ngx_int_t ngx_content_object_field(ngx_http_request_t *r,
     ngx_table_elt_t *h, content_str_t *field, ngx_pool_t *pool);
 static ngx_int_t ngx_content_object_meta(ngx_http_request_t *r,
     ngx_table_elt_t *h, content_object_t *object, ngx_pool_t *pool);
 static ngx_int_t ngx_content_object_tags(ngx_http_request_t *r,
-    ngx_table_elt_t *h, content_out_t *tags);
+    content_str_t list, content_object_t *object, ngx_pool_t *pool);
 
 
 static const struct {
@@ -196,44 +200,39 @@ ngx_content_object_from_request(ngx_http_request_t *r,
     content_object_t *object, ngx_pool_t *pool)
 {
     u_char           *buf;
+    size_t            size;
     ngx_int_t         rc;
-    ngx_uint_t        i, k;
+    ngx_uint_t        i;
     content_out_t     tags;
-    content_str_t     name;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    buf = ngx_pnalloc(pool, CONTENT_POLICY_TAGS_MAX);
-    if (buf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    /* several Cache-Tag headers are one list (RFC 9110, 5.3) */
 
-    content_out_init(&tags, buf, CONTENT_POLICY_TAGS_MAX);
+    size = 0;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            name.data = h[i].lowcase_key;
-            name.len = h[i].key.len;
-            rc = NGX_OK;
-
-            for (k = 0; ngx_content_kept_headers[k].name; k++) {
-                if (content_str_eq(name,
-                              content_cstr(ngx_content_kept_headers[k].name)))
-                {
-                    rc = ngx_content_object_field(r, &h[i],
-                          (content_str_t *) ((u_char *) object
-                               + ngx_content_kept_headers[k].offset), pool);
-                }
+            if (ngx_content_is_tags(&h[i])) {
+                size += h[i].value.len + 1;
             }
+        }
+    }
 
-            if (content_str_starts(name, ngx_content_meta_prefix)) {
-                rc = ngx_content_object_meta(r, &h[i], object, pool);
+    buf = ngx_pnalloc(r->pool, size + 1);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-            } else if (content_str_eq(name, content_cstr("cache-tag"))) {
-                rc = ngx_content_object_tags(r, &h[i], &tags);
-            }
+    content_out_init(&tags, buf, size);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            rc = ngx_content_object_header(r, &h[i], object, &tags, pool);
 
             if (rc != NGX_OK) {
                 return rc;
@@ -241,7 +240,48 @@ ngx_content_object_from_request(ngx_http_request_t *r,
         }
     }
 
-    object->tags = content_out_done(&tags);
+    return ngx_content_object_tags(r, content_out_done(&tags), object, pool);
+}
+
+
+static ngx_uint_t
+ngx_content_is_tags(ngx_table_elt_t *h)
+{
+    return h->key.len == sizeof("cache-tag") - 1
+           && ngx_strncmp(h->lowcase_key, "cache-tag", h->key.len) == 0;
+}
+
+
+static ngx_int_t
+ngx_content_object_header(ngx_http_request_t *r, ngx_table_elt_t *h,
+    content_object_t *object, content_out_t *tags, ngx_pool_t *pool)
+{
+    ngx_uint_t     i;
+    content_str_t  name, *field;
+
+    name.data = h->lowcase_key;
+    name.len = h->key.len;
+
+    if (content_str_starts(name, ngx_content_meta_prefix)) {
+        return ngx_content_object_meta(r, h, object, pool);
+    }
+
+    if (ngx_content_is_tags(h)) {
+        content_out_str(tags, ngx_content_from_ngx(h->value));
+        content_out_char(tags, ',');
+        return NGX_OK;
+    }
+
+    for (i = 0; ngx_content_kept_headers[i].name; i++) {
+        if (content_str_eq(name,
+                           content_cstr(ngx_content_kept_headers[i].name)))
+        {
+            field = (content_str_t *) ((u_char *) object
+                                       + ngx_content_kept_headers[i].offset);
+
+            return ngx_content_object_field(r, h, field, pool);
+        }
+    }
 
     return NGX_OK;
 }
@@ -322,19 +362,32 @@ ngx_content_object_meta(ngx_http_request_t *r, ngx_table_elt_t *h,
 
 
 static ngx_int_t
-ngx_content_object_tags(ngx_http_request_t *r, ngx_table_elt_t *h,
-    content_out_t *tags)
+ngx_content_object_tags(ngx_http_request_t *r, content_str_t list,
+    content_object_t *object, ngx_pool_t *pool)
 {
-    int          rc;
-    const char  *why;
+    int             rc;
+    u_char         *buf;
+    const char     *why;
+    content_out_t   out;
 
-    rc = content_policy_tags_parse(ngx_content_from_ngx(h->value), tags,
-                                   &why);
-
-    if (rc == CONTENT_OK) {
+    if (list.len == 0) {
         return NGX_OK;
     }
 
-    return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "Cache-Tag: %s",
-                               rc == CONTENT_ERROR ? why : "too long");
+    buf = ngx_pnalloc(pool, list.len);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    content_out_init(&out, buf, list.len);
+    rc = content_policy_tags_parse(list, &out, &why);
+
+    if (rc != CONTENT_OK) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "Cache-Tag: %s",
+                                   rc == CONTENT_ERROR ? why : "too long");
+    }
+
+    object->tags = content_out_done(&out);
+
+    return NGX_OK;
 }
