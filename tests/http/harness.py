@@ -341,7 +341,7 @@ http {{
     {http}
     server {{
         listen 127.0.0.1:{port};
-        client_max_body_size 64m;
+        client_max_body_size {max_body};
         {server}
         location / {{
             {location}
@@ -375,8 +375,8 @@ class Nginx(Server, Client):
 
     def __init__(self, workdir, store="file", redis=None, purge=None,
                  main="", http="", server="", location="", tokens=TOKENS,
-                 anonymous="read", expect=(), environment=None, workers=2,
-                 level=LOG_LEVEL, start=True):
+                 anonymous="read", max_body="64m", expect=(),
+                 environment=None, workers=2, level=LOG_LEVEL, start=True):
         self.dir = pathlib.Path(workdir)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.dir.chmod(0o755)
@@ -404,7 +404,7 @@ class Nginx(Server, Client):
         self.settings = dict(
             module=MODULE, dir=self.dir, level=level, workers=workers,
             user="user root;" if os.geteuid() == 0 else "",
-            port=self.port, main=main,
+            port=self.port, main=main, max_body=max_body,
             http="\n    ".join([*http_lines, http]),
             server="\n        ".join(
                 [f'content_tokens "{self.tokens}";',
