@@ -544,23 +544,26 @@ class Nginx(Server, Client):
 class Redis(Server):
     """A redis-server on a unix socket, that keeps what it was told."""
 
-    def __init__(self, workdir, keep=False):
+    def __init__(self, workdir, keep=False, password=None):
         self.dir = pathlib.Path(workdir)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.socket = self.dir / "redis.sock"
         self.address = f"unix:{self.socket}"
-        self.keep = keep
-        self.client = redis.Redis(unix_socket_path=str(self.socket))
+        self.options = (["--appendonly", "yes", "--appendfsync", "always"]
+                        if keep else [])
+        if password:
+            self.options += ["--requirepass", password]
+        self.client = redis.Redis(unix_socket_path=str(self.socket),
+                                  password=password)
         self.start()
 
     def start(self):
         self.socket.unlink(missing_ok=True)
-        keep = ["--appendonly", "yes", "--appendfsync", "always"]
         with open(self.dir / "log", "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 ["redis-server", "--port", "0", "--unixsocket",
                  str(self.socket), "--dir", str(self.dir), "--save", "",
-                 "--daemonize", "no", *(keep if self.keep else [])],
+                 "--daemonize", "no", *self.options],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_until(self.answers, what="Redis to answer")
 
