@@ -4,13 +4,14 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test unit unit-programs module lib install-deps check \
+.PHONY: help run test bench unit unit-programs module lib install-deps check \
         check-trixie clean
 
 
 help:
 	@echo 'make run [STORE=file|s3] [PORT=8080]   build, start nginx with Redis, show how to try it'
 	@echo 'make test [SANITIZE=1] [ARGS="-k put"] all tests; ARGS goes to pytest'
+	@echo 'make bench [QUICK=1] [ONLY=hot,l1]     beside its peers, into docs/benchmarks.md (8 minutes)'
 	@echo 'make unit [SANITIZE=1]                 only the unit tests'
 	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
 	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
@@ -37,6 +38,13 @@ run:
 
 test:
 	@exec scripts/test.sh
+
+# The settings are told in tests/bench/bench.py.
+bench:
+	@scripts/install-packages.sh build run s3 bench
+	@scripts/build-module.sh release
+	@exec env $(foreach v,ROUNDS SECONDS_EACH ONLY QUICK UPLOADS BACKING_CORE,$(if $($(v)),$(v)="$($(v))")) \
+		/usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/bench/bench.py
 
 module:
 	@scripts/build-module.sh $(FLAVOUR)

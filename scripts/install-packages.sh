@@ -10,6 +10,7 @@
 #   s3       a real S3 server (Ceph's gateway) and clients for it
 #   unit     the unit tests
 #   test     what `make test` needs besides all of these (without image)
+#   bench    what `make bench` needs besides build, run and s3: the peers
 #   check    what `make check` and `make check-trixie` need
 #
 # Packaged services are not started.  Works as root, or through sudo.
@@ -33,6 +34,9 @@ packages_of() {
                 # A vendor's newer node is as good, and conflicts with Debian's.
                 command -v node > /dev/null || echo nodejs
                 command -v npm > /dev/null || echo npm ;;
+        bench)  echo python3 wrk redis-tools varnish h2o memcached \
+                     libnginx-mod-http-srcache-filter \
+                     libnginx-mod-http-memc ;;
         check)  echo shellcheck debootstrap ;;
         *)      echo "install-packages: no group \"$1\"" >&2
                 return 1 ;;

@@ -1,0 +1,259 @@
+"""What is measured, part by part.  Each part is a function of the run: it
+starts its peers, warms them, interleaves the rounds, and stops them."""
+
+import contextlib
+import time
+
+import load
+import peers
+import servers
+from peers import KIB, MIB, SMALL, TOKEN, name_of, size_text
+from rounds import interleave, say
+from servers import Trouble
+
+PROBES = 100                                    # a second
+
+
+@contextlib.contextmanager
+def started(run, prefix, subjects):
+    """Those of the subjects that start; the others are marked absent."""
+    with contextlib.ExitStack() as stack:
+        running = []
+        for peer in subjects:
+            stack.callback(peer.stop)
+            try:
+                peer.start(run.site)
+                running.append(peer)
+            except (Trouble, FileNotFoundError) as trouble:
+                run.results.miss(f"{prefix}/{peer.name}", trouble)
+        yield running
+
+
+def warm_cells(run, prefix, subjects, size, seconds):
+    """wrk on each subject that gives the right answer."""
+    cells = []
+    for peer in subjects:
+        name = f"{prefix}/{peer.name}"
+        try:
+            peer.warm(size)
+        except Trouble as trouble:
+            run.results.miss(name, trouble)
+            continue
+        cells.append((name, "requests/s", lambda peer=peer: load.wrk(
+            peer.url(size), seconds, getattr(peer, "headers", ()))))
+    return cells
+
+
+# Hot objects, 304, Redis
+
+def hot(run):
+    subjects = [make() for make in (
+        peers.Return, peers.Static, peers.H2o, peers.ProxyCache,
+        peers.Varnish, peers.Srcache, peers.OursMemory, peers.OursRedis,
+        peers.OursFile)]
+    subjects = [p for p in subjects if run.wants(p.name)]
+    with started(run, "hot", subjects) as running:
+        for size in run.sizes:
+            say(f"hot objects of {size_text(size)}")
+            interleave(run.results, run.rounds, warm_cells(
+                run, f"hot/{size_text(size)}", running, size,
+                run.seconds_for(size)))
+        not_modified(run, {p.name: p for p in running})
+        ceiling(run, {p.name: p for p in running})
+
+
+def not_modified(run, running):
+    """304 from the fastest cache that there is, against `return 304`."""
+    ours = running.get("l1") or running.get("redis")
+    if ours is None or "return" not in running:
+        return
+    say("304")
+    title = f"{ours.title}, `If-None-Match`"
+    interleave(run.results, run.rounds, warm_cells(run, "304", [
+        peers.NotModified(running["return"], "return", "nginx `return 304`"),
+        peers.NotModified(ours, "ours", title)], KIB, run.seconds))
+
+
+def ceiling(run, running):
+    """
+    What Redis itself gives to one connection.  nginx's worker has one, on
+    which the look-ups of all its clients are pipelined: as many at a time as
+    came up while the worker was busy.  How many, Redis counts (commands per
+    read of its socket); redis-benchmark then does the same: -c 1 -P depth.
+    """
+    ours = running.get("redis")
+    if ours is None or run.results.median("hot/1 KiB/redis") is None:
+        return
+    say("Redis by itself")
+    before = ours.redis.traffic()
+    load.wrk(ours.url(KIB), 1)
+    lookups, reads = (b - a for a, b in zip(before, ours.redis.traffic()))
+    depth = max(1, round(lookups / max(1, reads)))
+    run.notes["redis_depth"] = depth
+
+    ours.redis.cli("set", "bench:1k", peers.body(KIB).decode())
+    kinds = {"get": ["get", "bench:1k"],
+             "script": ours.redis.first_command(
+                 lambda: load.fetch(ours.url(KIB)))}
+    cells = [("ceiling/ours", "requests/s",
+              lambda: load.wrk(ours.url(KIB), run.seconds))]
+    cells += [(f"ceiling/{kind}", "commands/s",
+               lambda command=command: load.redis_benchmark(
+                   ours.redis.socket, run.seconds, depth, *command))
+              for kind, command in kinds.items() if command]
+    interleave(run.results, run.rounds, cells)
+
+
+# S3: small and large objects, uncached
+
+def uncached(run):
+    run.need_s3()
+    direct_put(run, run.small, name_of(SMALL))
+    direct_put(run, run.medium, "medium.bin")
+    subjects = [peers.ProxyPass(), peers.OursS3()]
+    with started(run, "small", subjects) as running:
+        say(f"uncached objects of {size_text(SMALL)} from S3")
+        interleave(run.results, run.rounds, warm_cells(
+            run, "small", running, SMALL, run.seconds))
+        say(f"an uncached object of {size_text(run.medium_size)} from S3")
+        interleave(run.results, run.rounds * 4, [
+            (f"get/{p.name}", "MiB/s", lambda p=p: run.medium_size / MIB
+             / load.curl(f"http://127.0.0.1:{p.server.port}/medium.bin"))
+            for p in running])
+
+
+def direct_put(run, file, key):
+    """Straight into S3, readable by everybody: seconds."""
+    return load.curl(*run.site.s3.signing(), "-H", "x-amz-acl: public-read",
+                     "-T", file, run.site.s3.url(key))
+
+
+def our_put(peer, file, key):
+    """Seconds, and the growth of the worker's memory."""
+    worker = peer.server.worker()
+    servers.forget_peak(worker)
+    before = servers.memory(worker, "VmRSS")
+    seconds = load.curl("-H", f"Authorization: Bearer {TOKEN}", "-T", file,
+                        f"http://127.0.0.1:{peer.server.port}/{key}")
+    return seconds, servers.memory(worker, "VmHWM") - before
+
+
+def puts(run):
+    run.need_s3()
+    with started(run, "put", [peers.OursS3()]) as running:
+        for peer in running:
+            put_sizes(run, peer)
+
+
+def put_sizes(run, peer):
+    """One file of each size: through us, and straight into the same S3."""
+    for kind, file, size, rounds in (
+            ("medium", run.medium, run.medium_size, run.rounds * 2),
+            ("large", run.large, run.large_size, run.rounds)):
+
+        def ours(file=file, size=size, kind=kind):
+            seconds, grown = our_put(peer, file, f"put-{kind}.bin")
+            run.site.s3.collect_garbage()
+            return {"value": size / MIB / seconds, "grown_mib": grown / MIB}
+
+        def direct(file=file, size=size, kind=kind):
+            seconds = direct_put(run, file, f"direct-{kind}.bin")
+            run.site.s3.collect_garbage()
+            return size / MIB / seconds
+
+        say(f"PUT of {size_text(size)} to S3")
+        interleave(run.results, rounds, [(f"put/{kind}/direct", "MiB/s",
+                                          direct),
+                                         (f"put/{kind}/ours", "MiB/s", ours)])
+
+
+# Many uploads at once
+
+def uploads(run):
+    """
+    Meanwhile a small cached object is asked for at the same worker, and, as a
+    control for what is due to the machine being busy, `return 200` at an nginx
+    that has nothing else to do but shares its core.
+    """
+    run.need_s3()
+    run.site.s3.collect_garbage()
+    count = run.uploads_that_fit()
+    with started(run, "uploads", [peers.OursUploads(), peers.Return()]) as up:
+        if len(up) < 2:
+            return
+        say(f"{count} uploads of {size_text(run.medium_size)} at once")
+        ours, control = up
+        try:
+            ours.warm(KIB)
+            measure_uploads(run, ours, control, count)
+        except Trouble as trouble:
+            run.results.miss("uploads", trouble)
+
+
+def measure_uploads(run, ours, control, count):
+    urls = [ours.url(KIB), control.url(KIB)]
+    idle = probe_during(urls, lambda: time.sleep(run.idle_seconds))[0]
+
+    worker = ours.server.worker()
+    servers.forget_peak(worker)
+    before = servers.memory(worker, "VmRSS")
+    busy, done = probe_during(urls, lambda: load.finish(load.swarm(
+        "upload", count, run.medium,
+        f"http://127.0.0.1:{ours.server.port}/many/", TOKEN), 600))
+    grown = servers.memory(worker, "VmHWM") - before
+
+    for url, who in zip(urls, ("ours", "control")):
+        run.results.add(f"uploads/idle/{who}", "ms p99", idle[url]["p99_ms"])
+        run.results.add(f"uploads/busy/{who}", "ms p99", busy[url]["p99_ms"])
+    run.results.add("uploads/rate", "MiB/s",
+                    count * run.medium_size / MIB / done["seconds"])
+    run.results.add("uploads/memory", "MiB", grown / MIB)
+    run.notes["uploads"] = {**done, "idle": list(idle.values()),
+                            "busy": list(busy.values())}
+    say(f"  {done['complete']} of {count} in {done['seconds']:.1f} s, memory "
+        f"+{grown / MIB:.0f} MiB, p99 {idle[urls[0]]['p99_ms']:.2f} -> "
+        f"{busy[urls[0]]['p99_ms']:.2f} ms {done['failures']}")
+
+
+def probe_during(urls, action):
+    """(what the probe saw, what the action returned)."""
+    probe = load.swarm("probe", PROBES, *urls)
+    try:
+        result = action()
+    finally:
+        seen = load.finish(probe)
+    return seen, result
+
+
+# Many clients, one cold object
+
+def misses(run):
+    run.need_s3()
+    with started(run, "misses", [peers.OursCold()]) as running:
+        for peer in running:
+            say(f"{run.clients} clients, one cold object of 1 MiB")
+            try:
+                measure_misses(run, peer)
+            except Trouble as trouble:
+                run.results.miss("misses", trouble)
+
+
+def measure_misses(run, peer):
+    for number in range(run.rounds):
+        key = f"cold-{number}.bin"
+        direct_put(run, run.site.files / name_of(MIB), key)
+        done = load.finish(load.swarm(
+            "misses", run.clients,
+            f"http://127.0.0.1:{peer.server.port}/{key}"))
+        if done["complete"] != run.clients:
+            raise Trouble(f"{done['complete']} of {run.clients} complete")
+        run.results.add("misses/reads", "reads of S3", peer.reads(key))
+        run.results.add("misses/wait", "last / first",
+                        done["last_ms"] / done["first_ms"])
+    say(f"  {run.results.median('misses/reads'):.0f} reads of S3, last "
+        f"waiter's first byte after {run.results.median('misses/wait'):.1f} "
+        "times the first one's")
+
+
+PARTS = {"hot": hot, "uncached": uncached, "put": puts, "uploads": uploads,
+         "misses": misses}

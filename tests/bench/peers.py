@@ -1,0 +1,369 @@
+"""The subjects: ngx_content in its several states, and what Debian has to
+compare it with.  All of them answer the same objects under the same names.
+
+A peer is started once, warmed and checked for each object before it is
+measured (the status, every byte, and where the answer came from), and
+stopped by pid.
+"""
+
+import hashlib
+import os
+import random
+import string
+import time
+
+import load
+from servers import (MODULE, Memcached, Nginx, Process, Redis, Trouble,
+                     free_port, knows_directive, listens)
+
+KIB = 1024
+MIB = 1024 * KIB
+SIZES = (KIB, 16 * KIB, 128 * KIB, MIB)
+SMALL = 4 * KIB                                 # of the uncached reads
+
+MODULES = "/usr/lib/nginx/modules"
+TOKEN = "benchmark-token"
+
+# An object that is passed on is not written to disk on its way.
+PROXY_TUNING = "proxy_max_temp_file_size 0;"
+
+# Letters and digits: it has to fit into nginx's configuration.
+BLOCK = "".join(random.Random(1).choices(string.ascii_letters + string.digits,
+                                         k=KIB))
+
+
+def body(size):
+    return (BLOCK * (size // KIB)).encode()
+
+
+def name_of(size):
+    return f"{size // KIB}k.bin"
+
+
+def size_text(size):
+    return (f"{size // 2**30} GiB" if size >= 2**30 else
+            f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB")
+
+
+class Peer:
+    """name is its column in var/bench.json, title its row in the table."""
+
+    name = title = None
+    server = None
+
+    def start(self, site):
+        raise NotImplementedError
+
+    def url(self, size):
+        return f"http://127.0.0.1:{self.server.port}/{name_of(size)}"
+
+    def warm(self, size):
+        """Asks until the answer comes from where it is meant to."""
+        for _ in range(40):
+            status, headers, data = load.fetch(self.url(size))
+            if status != 200 or data != body(size):
+                raise Trouble(f"HTTP {status}, {len(data)} bytes of {size}")
+            if self.is_warm(headers):
+                return
+            time.sleep(0.05)
+        raise Trouble(f"it does not keep {size_text(size)}")
+
+    def is_warm(self, _headers):
+        return True
+
+    def stop(self):
+        if self.server:
+            self.server.stop()
+
+
+# nginx by itself
+
+class Return(Peer):
+    """A constant; the configuration takes no longer text than 4 KiB, so the
+    larger ones are put together for each request."""
+
+    name, title = "return", "nginx `return 200`, body of that size"
+
+    def start(self, site):
+        locations = [f'location = /{name_of(KIB)} {{ return 200 "{BLOCK}"; }}']
+        for size in SIZES[1:]:
+            text = "$block" * (size // KIB) if size <= 128 * KIB else (
+                "$blocks" * (size // (128 * KIB)))
+            locations.append(
+                f'location = /{name_of(size)} {{ set $block "{BLOCK}"; '
+                f'set $blocks "{"$block" * 128}"; return 200 "{text}"; }}')
+        locations.append("location = /not-modified { return 304; }")
+        self.server = Nginx("return", site.place, server="\n".join(locations))
+
+
+class Static(Peer):
+    name, title = "static", "nginx static, `open_file_cache`"
+
+    def start(self, site):
+        self.server = Nginx(
+            "static", site.place,
+            http="open_file_cache max=1000 inactive=1h; "
+                 "open_file_cache_valid 1h;",
+            server=f'root "{site.files}";')
+
+
+class ProxyCache(Peer):
+    name, title = "proxy_cache", "nginx `proxy_cache`, before S3"
+
+    def start(self, site):
+        self.server = Nginx(
+            "proxy_cache", site.place,
+            http=f'proxy_cache_path "{site.place}/cache" keys_zone=c:8m '
+                 "inactive=1h max_size=1g use_temp_path=off;"
+                 "open_file_cache max=1000 inactive=1h;"
+                 "open_file_cache_valid 1h;" + upstream(site),
+            server="proxy_cache c; proxy_cache_valid 200 1h;"
+                   "add_header X-Cache $upstream_cache_status;"
+                   + proxy(site))
+
+    def is_warm(self, headers):
+        return headers.get("x-cache") == "HIT"
+
+
+class ProxyPass(Peer):
+    name, title = "proxy_pass", "nginx `proxy_pass` to the same S3"
+
+    def start(self, site):
+        self.server = Nginx("proxy_pass", site.place, http=upstream(site),
+                            server=proxy(site))
+
+
+def upstream(site):
+    return f"upstream s3 {{ server {site.s3.host()}; keepalive 64; }}"
+
+
+def proxy(site):
+    return ("location / { proxy_http_version 1.1; "
+            'proxy_set_header Connection ""; '
+            "proxy_set_header Host $proxy_host; "
+            f"{PROXY_TUNING} "
+            f"proxy_pass http://s3/{site.s3.bucket}/; }}")
+
+
+class Srcache(Peer):
+    name, title = "srcache", "nginx srcache, memcached"
+
+    def __init__(self):
+        self.memcached = None
+
+    def start(self, site):
+        self.memcached = Memcached(site.place)
+        self.server = Nginx(
+            "srcache", site.place,
+            modules=[f"{MODULES}/ndk_http_module.so",
+                     f"{MODULES}/ngx_http_memc_module.so",
+                     f"{MODULES}/ngx_http_srcache_filter_module.so"],
+            http=f"upstream m {{ server unix:{self.memcached.socket}; "
+                 "keepalive 64; }",
+            server="location / { srcache_fetch GET /memc $uri; "
+                   "srcache_store PUT /memc $uri; "
+                   "add_header X-Fetched $srcache_fetch_status; "
+                   f"proxy_pass {site.backend}; }}"
+                   "client_max_body_size 8m; "
+                   "location = /memc { internal; "
+                   "set $memc_key $query_string; set $memc_exptime 3600; "
+                   "memc_pass m; }")
+
+    def is_warm(self, headers):
+        return headers.get("x-fetched") == "HIT"
+
+    def stop(self):
+        super().stop()
+        if self.memcached:
+            self.memcached.stop()
+
+
+# other servers
+
+class Varnish(Peer):
+    name, title = "varnish", "Varnish, malloc"
+
+    def start(self, site):
+        vcl = site.place / "varnish.vcl"
+        host, port = site.backend.removeprefix("http://").split(":")
+        vcl.write_text(
+            f'vcl 4.1;\nbackend b {{ .host = "{host}"; .port = "{port}"; }}\n'
+            "sub vcl_backend_response { set beresp.ttl = 1h; }\n"
+            "sub vcl_deliver {\n"
+            "    if (obj.hits > 0) { set resp.http.X-Cache = \"HIT\"; }\n}\n")
+        port = free_port()
+        self.server = Process("varnish", site.place, [
+            "varnishd", "-F", "-j", "none", "-n", site.place / "varnish",
+            "-f", vcl, "-a", f"127.0.0.1:{port}", "-T", "none",
+            "-s", "malloc,256m"])
+        self.server.port = port
+        self.server.wait(lambda: listens(port))
+
+    def is_warm(self, headers):
+        return headers.get("x-cache") == "HIT"
+
+
+class H2o(Peer):
+    name, title = "h2o", "h2o static"
+
+    def start(self, site):
+        port = free_port()
+        conf = site.place / "h2o.yaml"
+        conf.write_text(
+            f"listen:\n  host: 127.0.0.1\n  port: {port}\nnum-threads: 1\n"
+            f"pid-file: {site.place}/h2o.pid\n"
+            + ("user: root\n" if os.geteuid() == 0 else "")
+            + "hosts:\n  default:\n    paths:\n      /:\n"
+            f"        file.dir: {site.files}\n")
+        self.server = Process("h2o", site.place, ["h2o", "-c", conf])
+        self.server.port = port
+        self.server.wait(lambda: listens(port))
+
+
+# ngx_content
+
+def ours(site, name, store, http="", endpoint=None):
+    """An nginx with the module; editors' token TOKEN, reading is free."""
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    tokens = site.place / f"{name}.tokens"
+    tokens.write_text(f"bench sha256:{digest} read,write,purge,admin /\n")
+    files = site.place / f"{name}.objects"
+    files.mkdir(exist_ok=True)
+    if store == "file":
+        where = f'content_file_root "{files}";'
+    else:
+        where = (f"content_s3_endpoint {endpoint or site.s3.endpoint}; "
+                 f"content_s3_bucket {site.s3.bucket}; "
+                 f'content_s3_credentials file "{site.s3.credentials}";')
+    return Nginx(name, site.place, modules=[MODULE], http=http,
+                 server=f'content_tokens "{tokens}"; content_anonymous read; '
+                        f"client_max_body_size 8g; {where} "
+                        f"location / {{ content {store}; }}")
+
+
+class OursHot(Peer):
+    """Answered from a cache before the store."""
+
+    store, endpoint = "file", None
+    http = ""
+    source = None                               # in Cache-Status
+
+    def __init__(self):
+        self.redis = None
+
+    def start(self, site):
+        self.redis = Redis(f"{self.name}-redis", site.place)
+        self.server = ours(site, self.name, self.store,
+                           f"content_redis unix:{self.redis.socket}; "
+                           f"content_hot hits=2 size=2m; {self.http}",
+                           self.endpoint)
+        fill(self, site)
+
+    def is_warm(self, headers):
+        status = headers.get("cache-status", "")
+        return "; hit" in status and self.source in (
+            None, "redis" if "detail=redis" in status else "memory")
+
+    def stop(self):
+        super().stop()
+        if self.redis:
+            self.redis.stop()
+
+
+class OursMemory(OursHot):
+    name, title = "l1", "**ngx_content**, shared memory (L1)"
+    http = "content_memory 64m;"
+    source = "memory"
+
+    def start(self, site):
+        if not knows_directive(site.place, self.http):
+            raise Trouble("the module has no content_memory yet")
+        super().start(site)
+
+
+class OursRedis(OursHot):
+    name, title = "redis", "**ngx_content**, Redis (L1 off)"
+    source = "redis"
+
+
+class OursUploads(OursHot):
+    """With S3 behind it: takes uploads, and answers a cached object
+    meanwhile."""
+
+    name, title, store = "uploads", "**ngx_content**, S3, Redis", "s3"
+
+
+class OursCold(OursHot):
+    """With S3 behind a proxy that counts what is asked of S3."""
+
+    name, title, store = "cold", "**ngx_content**, S3, Redis", "s3"
+
+    def __init__(self):
+        super().__init__()
+        self.counter = self.log = None
+
+    def start(self, site):
+        self.log = site.place / "counter.log"
+        self.counter = Nginx(
+            "counter", site.place, http=upstream(site),
+            server=f'access_log "{self.log}"; location / {{ '
+                   "proxy_http_version 1.1; proxy_set_header Connection \"\"; "
+                   "proxy_set_header Host $http_host; "
+                   "proxy_pass http://s3; }")
+        self.endpoint = f"http://127.0.0.1:{self.counter.port}"
+        super().start(site)
+
+    def reads(self, key):
+        """How often the object was asked for at S3."""
+        return sum(1 for line in self.log.read_text().splitlines()
+                   if f"/{key} HTTP" in line
+                   and ("\"GET " in line or "\"HEAD " in line))
+
+    def stop(self):
+        super().stop()
+        if self.counter:
+            self.counter.stop()
+
+
+class OursFile(Peer):
+    name, title = "file", "**ngx_content**, file store, no cache"
+
+    def start(self, site):
+        self.server = ours(site, self.name, "file")
+        fill(self, site)
+
+
+class OursS3(Peer):
+    name, title = "s3", "**ngx_content**, S3, no cache"
+
+    def start(self, site):
+        self.server = ours(site, self.name, "s3")
+
+
+def fill(peer, site):
+    """Puts the objects into the peer's own store."""
+    for size in SIZES:
+        load.curl("-T", site.files / name_of(size),
+                  "-H", f"Authorization: Bearer {TOKEN}", peer.url(size))
+
+
+class NotModified(Peer):
+    """A peer's answer to an If-None-Match with its own entity tag."""
+
+    def __init__(self, peer, name, title):
+        self.peer, self.name, self.title = peer, name, title
+        self.headers = []
+
+    def url(self, size):
+        if isinstance(self.peer, Return):
+            return f"http://127.0.0.1:{self.peer.server.port}/not-modified"
+        return self.peer.url(size)
+
+    def warm(self, size):
+        if not isinstance(self.peer, Return):
+            self.peer.warm(size)
+            _, headers, _ = load.fetch(self.peer.url(size))
+            self.headers = [f"If-None-Match: {headers['etag']}"]
+        status, _, _ = load.fetch(self.url(size), *self.headers)
+        if status != 304:
+            raise Trouble(f"HTTP {status} instead of 304")

@@ -1,0 +1,239 @@
+"""The tables of docs/benchmarks.md, out of the results and the goals."""
+
+import machine
+import peers
+from peers import SIZES, size_text
+
+BEGIN = "<!-- Written by `make bench` from here on. -->\n"
+END = "<!-- End of what `make bench` writes. -->\n"
+
+SUBJECTS = {p.name: p.title for p in (
+    peers.OursMemory, peers.OursRedis, peers.OursFile, peers.Return,
+    peers.Static, peers.H2o, peers.ProxyCache, peers.Varnish, peers.Srcache)}
+
+# (what, series, the series it is compared with, the least ratio)
+GOALS = (
+    ("L1 hit 1 KiB / `return 200`", "hot/1 KiB/l1", "hot/1 KiB/return", 0.95),
+    ("L1 hit 1 KiB / static file", "hot/1 KiB/l1", "hot/1 KiB/static", 1.3),
+    ("L1 hit 1 KiB / proxy_cache", "hot/1 KiB/l1", "hot/1 KiB/proxy_cache",
+     1.8),
+    ("L1 hit 1 KiB / Varnish", "hot/1 KiB/l1", "hot/1 KiB/varnish", 2.5),
+    ("L1 hit 16 KiB / static file", "hot/16 KiB/l1", "hot/16 KiB/static", 1.2),
+    ("L1 hit 128 KiB / static file (sendfile)", "hot/128 KiB/l1",
+     "hot/128 KiB/static", 1.0),
+    ("Redis hit 1 KiB / srcache and memcached", "hot/1 KiB/redis",
+     "hot/1 KiB/srcache", 1.5),
+    ("Redis hit 1 KiB / redis-benchmark GET", "ceiling/ours", "ceiling/get",
+     0.6),
+    ("Redis hit 1 KiB / redis-benchmark, our look-up script", "ceiling/ours",
+     "ceiling/script", None),
+    ("304 from the record / `return 304`", "304/ours", "304/return", 0.9),
+    ("PUT of 64 MiB to S3 / curl straight into it", "put/medium/ours",
+     "put/medium/direct", 0.95),
+    ("PUT of 1 GiB to S3 / curl straight into it", "put/large/ours",
+     "put/large/direct", 0.95),
+    ("GET of 64 MiB from S3, uncached / proxy_pass", "get/s3",
+     "get/proxy_pass", 0.97),
+    ("GET of 4 KiB from S3, uncached / proxy_pass", "small/s3",
+     "small/proxy_pass", 0.95),
+)
+
+FULL = 0.97                             # a core as busy as it can be
+
+
+def goals(results):
+    """[{"goal", "least", "ratio", "low", "high", "met"}]; ratio None: n/a."""
+    rows = []
+    for what, series, base, least in GOALS:
+        ratio = results.ratio(series, base)
+        middle, low, high = ratio or (None, None, None)
+        rows.append({"goal": what, "least": least, "ratio": middle,
+                     "low": low, "high": high,
+                     "met": None if ratio is None or least is None
+                     else middle >= least})
+    return rows
+
+
+def markdown(document, results):
+    sections = (about(document), goal_table(document), hot_table(results),
+                hot_ratios(results), redis_note(document, results),
+                storage_table(document, results), absent(document))
+    return "\n".join(s for s in sections if s)
+
+
+def rows_text(head, rows):
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def about(document):
+    m, s = document["machine"], document["settings"]
+    versions = ", ".join(f"{n} {v}" for n, v in document["versions"].items())
+    text = (f"Taken {document['when']} in {document['took_seconds']} s: "
+            f"{s['rounds']} rounds of {s['seconds_each']} s (less for larger "
+            f"objects), {s['connections']} connections.\n\n"
+            f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, "
+            f"{m['system']}, Linux {m['kernel']}. {versions}.\n\n"
+            "What could not be controlled:\n\n")
+    if s["quick"]:
+        text = "**QUICK=1: these figures mean nothing.**\n\n" + text
+    return text + "".join(f"- {line}\n" for line in document["not_controlled"])
+
+
+def goal_table(document):
+    rows = []
+    for g in document["goals"]:
+        if g["ratio"] is None:
+            rows.append([g["goal"], least_text(g), "n/a", "", "n/a"])
+            continue
+        rows.append([g["goal"], least_text(g), f"{g['ratio']:.2f}",
+                     f"{g['low']:.2f} to {g['high']:.2f}",
+                     {True: "met", False: "**not met**", None: ""}[g["met"]]])
+    return "### Goals\n\n" + rows_text(
+        ["requests or bytes per second, as ratios", "goal", "ratio",
+         "rounds", ""], rows)
+
+
+def least_text(goal):
+    return "" if goal["least"] is None else f">= {goal['least']}"
+
+
+def hot_cell(results, name):
+    middle = results.median(name)
+    if middle is None:
+        return "n/a"
+    full = results.median(name, "client_core") >= FULL
+    return f"{middle:,.0f} ±{results.spread(name) / 2:.0%}" + "†" * full
+
+
+def any_of(results, part):
+    return any(name.startswith(part + "/") for name in results.series)
+
+
+def hot_table(results):
+    if not any_of(results, "hot"):
+        return ""
+    rows = [[title, *(hot_cell(results, f"hot/{size_text(s)}/{name}")
+                      for s in SIZES)]
+            for name, title in SUBJECTS.items()]
+    for name, title in (("ours", "**ngx_content**, 304 from the record"),
+                        ("return", "nginx `return 304`")):
+        rows.append([title, hot_cell(results, f"304/{name}"), "", "", ""])
+    return ("### Hot objects, requests/s\n\n" + rows_text(
+        ["", *(size_text(s) for s in SIZES)], rows)
+            + "\n† The load generator's core was full: the server could "
+              "have done more.\n")
+
+
+def hot_ratios(results):
+    if results.median("hot/1 KiB/static") is None:
+        return ""
+    rows = []
+    for name, title in SUBJECTS.items():
+        cells = []
+        for size in SIZES:
+            ratio = results.ratio(f"hot/{size_text(size)}/{name}",
+                                  f"hot/{size_text(size)}/static")
+            cells.append(f"{ratio[0]:.2f}" if ratio else "n/a")
+        rows.append([title, *cells])
+    return "### The same, nginx's static file being 1\n\n" + rows_text(
+        ["", *(size_text(s) for s in SIZES)], rows)
+
+
+def redis_note(document, results):
+    depth = document["notes"].get("redis_depth")
+    if depth is None:
+        return ""
+    said = [f"{results.median(f'ceiling/{kind}'):,.0f}/s with {what}"
+            for kind, what in (("get", "GET of a string of 1 KiB"),
+                               ("script", "our own look-up script"))
+            if results.median(f"ceiling/{kind}")]
+    return ("### Redis by itself\n\n"
+            "A worker has one connection to Redis, on which the look-ups of "
+            "all its clients are pipelined. Redis counted "
+            f"{depth} of them per read of its socket, so redis-benchmark was "
+            f"run with `-c 1 -P {depth}`, in the place of the worker: "
+            + ", ".join(said) + ".\n")
+
+
+def storage_table(document, results):
+    medium = size_text(document["settings"]["medium_bytes"])
+    large = size_text(document["settings"]["large_bytes"])
+    rows = [[what, value(results, ours), value(results, base), note]
+            for what, ours, base, note in (
+                (f"PUT, {medium}, MiB/s (curl straight into S3)",
+                 "put/medium/ours", "put/medium/direct",
+                 grown(results, "put/medium/ours")),
+                (f"PUT, {large}, MiB/s (curl straight into S3)",
+                 "put/large/ours", "put/large/direct",
+                 grown(results, "put/large/ours")),
+                (f"GET, {medium}, MiB/s (`proxy_pass`)", "get/s3",
+                 "get/proxy_pass", ""),
+                ("GET, 4 KiB, requests/s (`proxy_pass`)", "small/s3",
+                 "small/proxy_pass", ""))
+            if results.median(ours) or results.median(base)]
+    rows += upload_rows(document, results) + miss_rows(document, results)
+    if not rows:
+        return ""
+    return "### Storage: Ceph's S3 gateway, nothing cached\n\n" + rows_text(
+        ["", "ngx_content", "compared with", ""], rows)
+
+
+def value(results, name, digits=0):
+    middle = results.median(name)
+    return "n/a" if middle is None else f"{middle:,.{digits}f}"
+
+
+def grown(results, name):
+    if results.median(name) is None:
+        return ""
+    most = max(results.values(name, "grown_mib"))
+    return f"the worker grew by {most:.0f} MiB at most"
+
+
+def upload_rows(document, results):
+    done = document["notes"].get("uploads")
+    if done is None:
+        return []
+    size = size_text(document["settings"]["medium_bytes"])
+    rate = results.median("uploads/rate")
+    memory = results.median("uploads/memory")
+    idle, busy = (f"uploads/{state}" for state in ("idle", "busy"))
+    return [
+        [f"{done['count']} uploads of {size} at once, MiB/s", f"{rate:,.0f}",
+         "", f"{done['complete']} complete; the worker grew by "
+             f"{memory:,.0f} MiB ({memory / done['count']:.1f} an upload)"],
+        ["p99 of other requests meanwhile, ms (`return 200` beside it)",
+         value(results, f"{busy}/ours", 2),
+         value(results, f"{busy}/control", 2),
+         f"idle: {value(results, f'{idle}/ours', 2)} and "
+         f"{value(results, f'{idle}/control', 2)}"]]
+
+
+def miss_rows(document, results):
+    reads = results.median("misses/reads")
+    if reads is None:
+        return []
+    clients = document["settings"]["clients"]
+    built = reads <= clients / 10
+    note = ("" if built else
+            "n/a until misses are collapsed: each client reads S3 itself")
+    return [[f"{clients} misses of one object of 1 MiB: reads of S3",
+             f"{reads:,.0f}", "1", note],
+            ["first byte of the last waiter / of the first",
+             value(results, "misses/wait", 1), "", note and "n/a, as above"]]
+
+
+def absent(document):
+    if not document["absent"]:
+        return ""
+    return "### Not measured\n\n" + "".join(
+        f"- {name}: {why}\n" for name, why in document["absent"].items())
+
+
+def insert(path, text):
+    """Between the marks of the page; what is around them stays."""
+    page = machine.read(path)
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text(before + BEGIN + "\n" + text + "\n" + END + after)
