@@ -10,7 +10,10 @@ Settings (environment):
                    subjects (return static h2o proxy_cache varnish srcache l1
                    redis file)
   QUICK=1          shows that all works; the figures mean nothing
-  UPLOADS=200      how many at once (fewer if the memory does not suffice)
+  UPLOADS=200      how many at once
+  UPLOAD_MIB=16    of what size (less if the memory does not suffice: the S3
+                   server keeps them there.  S3_STORE=bluestore keeps them on
+                   disk, and takes UPLOAD_MIB=64)
   BACKING_CORE=1   where Redis and memcached run
 
 ONLY and QUICK leave docs/benchmarks.md as it is.  Nothing is asserted: goals
@@ -63,6 +66,8 @@ class Run:
         self.large_size = 64 * MIB if self.quick else 1024 * MIB
         self.uploads = int(os.environ.get("UPLOADS")
                            or (10 if self.quick else 200))
+        self.upload_size = MIB * int(os.environ.get("UPLOAD_MIB")
+                                     or (4 if self.quick else 16))
         self.clients = 100 if self.quick else 1000
         self.idle_seconds = 1 if self.quick else 5
         self.check_only()
@@ -106,17 +111,18 @@ class Run:
         """The store must hold all uploads and what is not yet collected."""
         if self.site.s3 is None:
             say("starting S3")
-            size = self.uploads * self.medium_size + 4 * self.large_size
+            size = self.uploads * self.upload_size + 4 * self.large_size
             self.site.s3 = S3Server(self.site.place, 4 + size * 5 // 4 // 2**30)
             self.stack.callback(self.site.s3.stop)
 
-    def uploads_that_fit(self):
-        """memstore keeps them in memory, nginx a part of each."""
-        room = machine.available_memory() - 3 * 2**30
-        fit = max(1, min(self.uploads, room // (self.medium_size * 6 // 5)))
-        if fit < self.uploads:
-            say(f"  memory for {fit} uploads instead of {self.uploads}")
-        return int(fit)
+    def upload_size_that_fits(self):
+        """memstore takes half as much memory again as it holds, and nginx up
+        to 9 MiB an upload."""
+        if os.environ.get("S3_STORE", "memstore") != "memstore":
+            return self.upload_size
+        room = machine.available_memory() // 2 - 9 * MIB * self.uploads
+        fit = int(room / 1.5 / self.uploads / MIB) * MIB
+        return max(MIB, min(self.upload_size, fit))
 
     def start_site(self):
         self.make_files()

@@ -177,20 +177,21 @@ def uploads(run):
     """
     run.need_s3()
     run.site.s3.collect_garbage()
-    count = run.uploads_that_fit()
+    count, size = run.uploads, run.upload_size_that_fits()
     with started(run, "uploads", [peers.OursUploads(), peers.Return()]) as up:
         if len(up) < 2:
             return
-        say(f"{count} uploads of {size_text(run.medium_size)} at once")
+        say(f"{count} uploads of {size_text(size)} at once")
         ours, control = up
         try:
             ours.warm(KIB)
-            measure_uploads(run, ours, control, count)
+            measure_uploads(run, ours, control, count, size)
         except Trouble as trouble:
             run.results.miss("uploads", trouble)
 
 
-def measure_uploads(run, ours, control, count):
+def measure_uploads(run, ours, control, count, size):
+    file = run.file("upload", size)
     urls = [ours.url(KIB), control.url(KIB)]
     idle = probe_during(urls, lambda: time.sleep(run.idle_seconds))[0]
 
@@ -198,17 +199,18 @@ def measure_uploads(run, ours, control, count):
     servers.forget_peak(worker)
     before = servers.memory(worker, "VmRSS")
     busy, done = probe_during(urls, lambda: load.finish(load.swarm(
-        "upload", count, run.medium,
-        f"http://127.0.0.1:{ours.server.port}/many/", TOKEN), 600))
+        "upload", count, file,
+        f"http://127.0.0.1:{ours.server.port}/many/", TOKEN), 180))
     grown = servers.memory(worker, "VmHWM") - before
 
     for url, who in zip(urls, ("ours", "control")):
         run.results.add(f"uploads/idle/{who}", "ms p99", idle[url]["p99_ms"])
         run.results.add(f"uploads/busy/{who}", "ms p99", busy[url]["p99_ms"])
     run.results.add("uploads/rate", "MiB/s",
-                    count * run.medium_size / MIB / done["seconds"])
+                    count * size / MIB / done["seconds"])
     run.results.add("uploads/memory", "MiB", grown / MIB)
-    run.notes["uploads"] = {**done, "idle": list(idle.values()),
+    run.notes["uploads"] = {**done, "bytes_each": size,
+                            "idle": list(idle.values()),
                             "busy": list(busy.values())}
     say(f"  {done['complete']} of {count} in {done['seconds']:.1f} s, memory "
         f"+{grown / MIB:.0f} MiB, p99 {idle[urls[0]]['p99_ms']:.2f} -> "

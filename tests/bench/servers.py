@@ -9,6 +9,7 @@ import select
 import shlex
 import socket
 import subprocess
+import sys
 import time
 
 import machine
@@ -150,6 +151,15 @@ class Nginx(Process):
         super().__init__(name, self.dir, [
             "nginx", "-e", self.dir / "error.log", "-p", self.dir, "-c", conf])
         self.wait(lambda: listens(self.port) and self.worker())
+
+    def stop(self):
+        super().stop()
+        log = self.dir / "error.log"
+        alarms = re.findall(r"\[(?:alert|emerg|crit)\] (.*)",
+                            machine.read(log) if log.exists() else "")
+        if alarms:
+            print(f"  {self.name} logged {len(alarms)} alarms, the first: "
+                  f"{alarms[0]}", file=sys.stderr)
 
     def worker(self):
         """Its pid, or None."""

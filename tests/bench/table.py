@@ -195,7 +195,7 @@ def upload_rows(document, results):
     done = document["notes"].get("uploads")
     if done is None:
         return []
-    size = size_text(document["settings"]["medium_bytes"])
+    size = size_text(done["bytes_each"])
     rate = results.median("uploads/rate")
     memory = results.median("uploads/memory")
     idle, busy = (f"uploads/{state}" for state in ("idle", "busy"))
