@@ -30,9 +30,8 @@ import time
 
 import machine
 import measures
-import peers
 import table
-from peers import KIB, MIB, SIZES, SMALL, Trouble, body, name_of
+from peers import KIB, MIB, SIZES, SMALL, body, name_of
 from rounds import Results, say
 from servers import MODULE, ROOT, Nginx, S3Server
 
@@ -112,7 +111,8 @@ class Run:
         if self.site.s3 is None:
             say("starting S3")
             size = self.uploads * self.upload_size + 4 * self.large_size
-            self.site.s3 = S3Server(self.site.place, 4 + size * 5 // 4 // 2**30)
+            self.site.s3 = S3Server(self.site.place,
+                                    4 + size * 5 // 4 // 2**30)
             self.stack.callback(self.site.s3.stop)
 
     def upload_size_that_fits(self):
