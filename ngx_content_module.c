@@ -61,6 +61,13 @@ static ngx_command_t  ngx_content_commands[] = {
       ngx_content_main(zone_size),
       NULL },
 
+    { ngx_string("content_memory"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_content_set_memory,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("content_thread_pool"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,

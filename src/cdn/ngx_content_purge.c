@@ -134,7 +134,7 @@ ngx_content_purge_enqueue(ngx_content_purge_t *purge,
     rc = ngx_content_purge_queue_add(purge->shared, conf->target, items, n,
                                      id);
 
-    if (rc == NGX_OK && conf->target) {
+    if (rc != NGX_BUSY && conf->target) {
         ngx_content_purge_schedule(purge, NGX_CONTENT_PURGE_COLLECT);
     }
 

@@ -59,9 +59,15 @@ typedef struct ngx_content_purge_s  ngx_content_purge_t;
 
 void ngx_content_purge_conf_create(ngx_content_purge_conf_t *conf);
 
-/* Defaults; NGX_CONF_ERROR is logged and names the directive. */
-char *ngx_content_purge_conf_merge(ngx_conf_t *cf,
-    ngx_content_purge_conf_t *prev, ngx_content_purge_conf_t *conf);
+void ngx_content_purge_conf_merge(ngx_content_purge_conf_t *prev,
+    ngx_content_purge_conf_t *conf);
+
+/*
+ * For an origin's location: what is needed is there.  Errors are logged and
+ * name the directive.
+ */
+char *ngx_content_purge_conf_check(ngx_conf_t *cf,
+    ngx_content_purge_conf_t *conf);
 
 /*
  * Slots, by cmd->offset: "content_purge_token env NAME | file PATH",
@@ -89,7 +95,8 @@ void ngx_content_purge_destroy(ngx_content_purge_t *purge);
 /*
  * Queues one job with n items, all or none, and sends soon.  id is filled.
  * Without a CDN (conf->target 0) the job is done at once.
- * Returns NGX_OK, or NGX_BUSY: the queue is full.
+ * Returns NGX_OK; NGX_DECLINED: queued, but there are too many open jobs for
+ * another id; or NGX_BUSY: the queue is full.
  */
 ngx_int_t ngx_content_purge_enqueue(ngx_content_purge_t *purge,
     ngx_content_purge_conf_t *conf, const content_purge_item_t *items,

@@ -8,10 +8,6 @@
 #include "core/ngx_content_str.h"
 
 
-static char *ngx_content_purge_check(ngx_conf_t *cf,
-    ngx_content_purge_conf_t *conf);
-
-
 void
 ngx_content_purge_conf_create(ngx_content_purge_conf_t *conf)
 {
@@ -23,8 +19,8 @@ ngx_content_purge_conf_create(ngx_content_purge_conf_t *conf)
 }
 
 
-char *
-ngx_content_purge_conf_merge(ngx_conf_t *cf, ngx_content_purge_conf_t *prev,
+void
+ngx_content_purge_conf_merge(ngx_content_purge_conf_t *prev,
     ngx_content_purge_conf_t *conf)
 {
     static content_str_t  plan = content_string("free");
@@ -45,19 +41,17 @@ ngx_content_purge_conf_merge(ngx_conf_t *cf, ngx_content_purge_conf_t *prev,
         conf->by_url = (prev->by_url == 1);
         conf->url_base = prev->url_base;
     }
+}
+
+
+char *
+ngx_content_purge_conf_check(ngx_conf_t *cf, ngx_content_purge_conf_t *conf)
+{
+    const char  *missing;
 
     if (conf->provider == NGX_CONTENT_PURGE_OFF) {
         return NGX_CONF_OK;
     }
-
-    return ngx_content_purge_check(cf, conf);
-}
-
-
-static char *
-ngx_content_purge_check(ngx_conf_t *cf, ngx_content_purge_conf_t *conf)
-{
-    const char  *missing;
 
     missing = conf->zone_id.len == 0 ? "content_purge_zone_id"
               : conf->token.len == 0 ? "content_purge_token" : NULL;

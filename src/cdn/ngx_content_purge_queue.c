@@ -13,8 +13,15 @@ static ngx_content_purge_node_t *ngx_content_purge_node(
     ngx_content_purge_shared_t *shared, const content_purge_item_t *item);
 static void ngx_content_purge_expire(ngx_content_purge_shared_t *shared,
     ngx_msec_t now);
-static ngx_content_purge_node_t *ngx_content_purge_first(
-    ngx_content_purge_shared_t *shared, ngx_msec_t now, ngx_msec_t *wait);
+static void ngx_content_purge_unrefuse(ngx_content_purge_shared_t *shared);
+static ngx_uint_t ngx_content_purge_allowed(
+    ngx_content_purge_shared_t *shared, ngx_content_purge_node_t *node,
+    ngx_content_purge_pace_t *pace, const content_cloudflare_plan_t *limits,
+    ngx_msec_t now, ngx_msec_t *wait);
+static ngx_uint_t ngx_content_purge_count(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_node_t *first, ngx_uint_t most, ngx_msec_t now);
+static ngx_uint_t ngx_content_purge_alike(ngx_content_purge_node_t *first,
+    ngx_content_purge_node_t *node, ngx_msec_t now);
 static ngx_content_purge_pace_t *ngx_content_purge_pace(
     ngx_content_purge_shared_t *shared, uint32_t target,
     const content_cloudflare_plan_t *plan, ngx_msec_t now);
@@ -25,6 +32,8 @@ static void ngx_content_purge_attempted(ngx_content_purge_shared_t *shared,
     ngx_content_purge_batch_t *batch);
 static void ngx_content_purge_finish(ngx_content_purge_shared_t *shared,
     ngx_content_purge_node_t *node, ngx_uint_t failed, content_str_t error);
+static void ngx_content_purge_account(ngx_content_purge_record_t *job,
+    ngx_uint_t failed, content_str_t error);
 static void ngx_content_purge_note(ngx_content_purge_record_t *job,
     content_str_t error);
 
@@ -62,20 +71,20 @@ ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
 
     job = ngx_content_purge_job_open(shared);
 
-    for (i = 0; job && target && i < n; i++) {
+    for (i = 0; target && i < n; i++) {
         node = ngx_content_purge_node(shared, &items[i]);
 
         if (node == NULL) {
-            job = NULL;
             break;
         }
 
-        node->job = (ngx_uint_t) -1;
+        node->job = job ? (ngx_uint_t) (job - shared->jobs)
+                        : NGX_CONTENT_PURGE_JOBS;
         node->target = target;
         ngx_queue_insert_tail(&added, &node->queue);
     }
 
-    if (job == NULL) {
+    if (target && i < n) {
         while (!ngx_queue_empty(&added)) {
             q = ngx_queue_head(&added);
             ngx_queue_remove(q);
@@ -88,31 +97,27 @@ ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
         return NGX_BUSY;
     }
 
-    ngx_memzero(job, sizeof(ngx_content_purge_record_t));
-    ngx_memcpy(job->id, id, CONTENT_PURGE_ID_SIZE);
-    job->created = ngx_time();
-    job->items = n;
+    if (job) {
+        ngx_memzero(job, sizeof(ngx_content_purge_record_t));
+        ngx_memcpy(job->id, id, CONTENT_PURGE_ID_SIZE);
+        job->created = ngx_time();
+        job->items = n;
 
-    if (target == 0) {
-        job->state = CONTENT_PURGE_DONE;
-        job->done = n;
-        job->finished = job->created;
-
-    } else {
-        for (q = ngx_queue_head(&added); q != ngx_queue_sentinel(&added);
-             q = ngx_queue_next(q))
-        {
-            node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
-            node->job = job - shared->jobs;
+        if (target == 0) {
+            job->state = CONTENT_PURGE_DONE;
+            job->done = n;
+            job->finished = job->created;
         }
+    }
 
+    if (target) {
         ngx_queue_add(&shared->queued, &added);
         shared->pending += n;
     }
 
     ngx_shmtx_unlock(&shared->pool->mutex);
 
-    return NGX_OK;
+    return job ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -149,7 +154,10 @@ ngx_content_purge_node(ngx_content_purge_shared_t *shared,
     if (node) {
         node->kind = item->kind;
         node->len = item->value.len;
-        ngx_memcpy(node->value, item->value.data, item->value.len);
+
+        if (item->value.len) {
+            ngx_memcpy(node->value, item->value.data, item->value.len);
+        }
     }
 
     return node;
@@ -161,9 +169,9 @@ ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
     ngx_content_purge_batch_t *batch, ngx_pool_t *pool, ngx_msec_t until,
     ngx_content_purge_plan_pt plan, void *data)
 {
-    uint64_t                          wait_pace;
     ngx_msec_t                        now, wait;
     ngx_uint_t                        most;
+    ngx_queue_t                      *q, *next;
     ngx_content_purge_node_t         *node;
     ngx_content_purge_pace_t         *pace;
     const content_cloudflare_plan_t  *limits;
@@ -172,17 +180,23 @@ ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
                                                 "configured");
     batch->n = 0;
     now = ngx_current_msec;
+    wait = NGX_TIMER_INFINITE;
 
     ngx_shmtx_lock(&shared->pool->mutex);
 
     ngx_content_purge_expire(shared, now);
+    ngx_content_purge_unrefuse(shared);
 
-    for ( ;; ) {
-        wait = NGX_TIMER_INFINITE;
-        node = ngx_content_purge_first(shared, now, &wait);
+    for (q = ngx_queue_head(&shared->queued);
+         q != ngx_queue_sentinel(&shared->queued);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
 
-        if (node == NULL) {
-            break;
+        if (node->due && (ngx_msec_int_t) (node->due - now) > 0) {
+            wait = ngx_min(wait, node->due - now);
+            continue;
         }
 
         limits = plan(data, node->target);
@@ -195,42 +209,120 @@ ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
             continue;
         }
 
-        if (node->kind == CONTENT_PURGE_URL) {
-            most = limits->urls_per_call;
+        /* one zone or kind that has to wait does not hold up the others */
 
-        } else if (node->kind == CONTENT_PURGE_EVERYTHING) {
-            most = 1;
-
-        } else {
-            most = limits->items;
-        }
-
-        most = ngx_max(ngx_min(most, NGX_CONTENT_PURGE_BATCH) >> node->split,
-                       1);
-
-        /* URLs are counted one by one, of the others the calls */
-
-        wait_pace = content_pace_take(node->kind == CONTENT_PURGE_URL
-                                      ? &pace->urls : &pace->calls,
-                                      now, 1);
-        if (wait_pace) {
-            wait = (ngx_msec_t) ngx_min(wait_pace, 60000);
+        most = ngx_content_purge_allowed(shared, node, pace, limits, now,
+                                         &wait);
+        if (most) {
+            ngx_content_purge_gather(shared, batch, pool, node, most, until);
+            wait = 0;
             break;
         }
-
-        ngx_content_purge_gather(shared, batch, pool, node, most, until);
-
-        if (node->kind == CONTENT_PURGE_URL && batch->n > 1) {
-            (void) content_pace_take(&pace->urls, now, batch->n - 1);
-        }
-
-        wait = 0;
-        break;
     }
 
     ngx_shmtx_unlock(&shared->pool->mutex);
 
     return wait;
+}
+
+
+static void
+ngx_content_purge_unrefuse(ngx_content_purge_shared_t *shared)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CONTENT_PURGE_TARGETS; i++) {
+        shared->paces[i].refused = 0;
+    }
+}
+
+
+/*
+ * How many items of this one's kind may go in a call now: 0 when its budget
+ * is spent.  URLs are counted one by one, of the others the calls.
+ */
+
+static ngx_uint_t
+ngx_content_purge_allowed(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_node_t *node, ngx_content_purge_pace_t *pace,
+    const content_cloudflare_plan_t *limits, ngx_msec_t now,
+    ngx_msec_t *wait)
+{
+    uint64_t         left;
+    ngx_uint_t       most, n, bit;
+    content_pace_t  *bucket;
+
+    if (node->kind == CONTENT_PURGE_URL) {
+        bucket = &pace->urls;
+        most = limits->urls_per_call;
+        bit = 1;
+
+    } else {
+        bucket = &pace->calls;
+        most = (node->kind == CONTENT_PURGE_EVERYTHING) ? 1 : limits->items;
+        bit = 2;
+    }
+
+    if (pace->refused & bit) {
+        return 0;
+    }
+
+    most = ngx_max(ngx_min(most, NGX_CONTENT_PURGE_BATCH) >> node->split, 1);
+    n = 1;
+
+    if (node->kind == CONTENT_PURGE_URL) {
+        n = most = ngx_content_purge_count(shared, node, most, now);
+    }
+
+    left = content_pace_take(bucket, now, 1);
+
+    if (left) {
+        pace->refused |= bit;
+        *wait = ngx_min(*wait, (ngx_msec_t) ngx_min(left, 60000));
+        return 0;
+    }
+
+    while (--n && content_pace_take(bucket, now, 1) == 0) {
+        /* void */
+    }
+
+    return most - n;
+}
+
+
+/* How many items could go with this one, at most `most`. */
+
+static ngx_uint_t
+ngx_content_purge_count(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_node_t *first, ngx_uint_t most, ngx_msec_t now)
+{
+    ngx_uint_t    n;
+    ngx_queue_t  *q;
+
+    n = 0;
+
+    for (q = &first->queue;
+         q != ngx_queue_sentinel(&shared->queued) && n < most;
+         q = ngx_queue_next(q))
+    {
+        n += ngx_content_purge_alike(first,
+                        ngx_queue_data(q, ngx_content_purge_node_t, queue),
+                        now);
+    }
+
+    return n;
+}
+
+
+/* Whether two items may go in one call, now. */
+
+static ngx_uint_t
+ngx_content_purge_alike(ngx_content_purge_node_t *first,
+    ngx_content_purge_node_t *node, ngx_msec_t now)
+{
+    return node->target == first->target && node->kind == first->kind
+           && node->split == first->split
+           && (node->due == 0 || (ngx_msec_int_t) (node->due - now) <= 0);
 }
 
 
@@ -255,32 +347,6 @@ ngx_content_purge_expire(ngx_content_purge_shared_t *shared, ngx_msec_t now)
             ngx_queue_insert_tail(&shared->queued, q);
         }
     }
-}
-
-
-static ngx_content_purge_node_t *
-ngx_content_purge_first(ngx_content_purge_shared_t *shared, ngx_msec_t now,
-    ngx_msec_t *wait)
-{
-    ngx_queue_t               *q;
-    ngx_msec_int_t             left;
-    ngx_content_purge_node_t  *node;
-
-    for (q = ngx_queue_head(&shared->queued);
-         q != ngx_queue_sentinel(&shared->queued);
-         q = ngx_queue_next(q))
-    {
-        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
-        left = node->due ? (ngx_msec_int_t) (node->due - now) : 0;
-
-        if (left <= 0) {
-            return node;
-        }
-
-        *wait = ngx_min(*wait, (ngx_msec_t) left);
-    }
-
-    return NULL;
 }
 
 
@@ -344,10 +410,7 @@ ngx_content_purge_gather(ngx_content_purge_shared_t *shared,
         next = ngx_queue_next(q);
         node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
 
-        if (node->target != first->target || node->kind != first->kind
-            || node->split != first->split
-            || (node->due && (ngx_msec_int_t) (node->due - now) > 0))
-        {
+        if (!ngx_content_purge_alike(first, node, now)) {
             continue;
         }
 
@@ -369,7 +432,9 @@ ngx_content_purge_gather(ngx_content_purge_shared_t *shared,
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&shared->taken, q);
 
-        if (shared->jobs[node->job].state == CONTENT_PURGE_QUEUED) {
+        if (node->job < NGX_CONTENT_PURGE_JOBS
+            && shared->jobs[node->job].state == CONTENT_PURGE_QUEUED)
+        {
             shared->jobs[node->job].state = CONTENT_PURGE_RUNNING;
         }
     }
@@ -414,7 +479,7 @@ ngx_content_purge_attempted(ngx_content_purge_shared_t *shared,
     ngx_content_purge_node_t  *node;
 
     shared->calls++;
-    job = NGX_CONTENT_PURGE_JOBS;
+    job = NGX_CONTENT_PURGE_JOBS;          /* stands for none, too */
 
     for (q = ngx_queue_head(&shared->taken);
          q != ngx_queue_sentinel(&shared->taken);
@@ -434,32 +499,45 @@ static void
 ngx_content_purge_finish(ngx_content_purge_shared_t *shared,
     ngx_content_purge_node_t *node, ngx_uint_t failed, content_str_t error)
 {
-    ngx_content_purge_record_t  *job;
-
-    job = &shared->jobs[node->job];
-
     if (failed) {
-        job->failed++;
         shared->items_failed++;
-        ngx_content_purge_note(job, error);
 
     } else {
-        job->done++;
         shared->items_done++;
     }
 
-    if (job->done + job->failed == job->items) {
-        job->state = job->failed ? CONTENT_PURGE_FAILED : CONTENT_PURGE_DONE;
-        job->finished = ngx_time();
-
-        if (!job->failed) {
-            job->error_len = 0;
-        }
+    if (node->job < NGX_CONTENT_PURGE_JOBS) {
+        ngx_content_purge_account(&shared->jobs[node->job], failed, error);
     }
 
     ngx_queue_remove(&node->queue);
     ngx_slab_free_locked(shared->pool, node);
     shared->pending--;
+}
+
+
+static void
+ngx_content_purge_account(ngx_content_purge_record_t *job, ngx_uint_t failed,
+    content_str_t error)
+{
+    if (failed) {
+        job->failed++;
+        ngx_content_purge_note(job, error);
+
+    } else {
+        job->done++;
+    }
+
+    if (job->done + job->failed < job->items) {
+        return;
+    }
+
+    job->state = job->failed ? CONTENT_PURGE_FAILED : CONTENT_PURGE_DONE;
+    job->finished = ngx_time();
+
+    if (!job->failed) {
+        job->error_len = 0;
+    }
 }
 
 
@@ -503,7 +581,9 @@ ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
         node->split += split;
         node->due = due;
 
-        ngx_content_purge_note(&shared->jobs[node->job], error);
+        if (node->job < NGX_CONTENT_PURGE_JOBS) {
+            ngx_content_purge_note(&shared->jobs[node->job], error);
+        }
 
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&shared->queued, q);

@@ -39,7 +39,8 @@ typedef struct {
 
 typedef struct {
     ngx_queue_t               queue;
-    ngx_uint_t                job;          /* index of the record */
+    ngx_uint_t                job;          /* index of the record, or
+                                               NGX_CONTENT_PURGE_JOBS */
     uint32_t                  target;
     content_purge_kind_t      kind;
     ngx_uint_t                attempt;
@@ -57,6 +58,7 @@ typedef struct {
     uint32_t                  target;
     content_pace_t            calls;
     content_pace_t            urls;
+    ngx_uint_t                refused;      /* in the look that goes on */
 } ngx_content_purge_pace_t;
 
 
@@ -68,7 +70,8 @@ typedef struct {
     ngx_uint_t                next_job;
     ngx_uint_t                next_ticket;
     ngx_content_purge_pace_t  paces[NGX_CONTENT_PURGE_TARGETS];
-    ngx_content_purge_record_t  jobs[NGX_CONTENT_PURGE_JOBS];
+    ngx_content_purge_record_t
+                              jobs[NGX_CONTENT_PURGE_JOBS];
 
     /* for the status page; these only grow */
     ngx_atomic_t              calls;
@@ -97,7 +100,10 @@ typedef struct {
 ngx_content_purge_shared_t *ngx_content_purge_queue_create(
     ngx_slab_pool_t *pool);
 
-/* NGX_OK, or NGX_BUSY: no room for the items or for another open job. */
+/*
+ * NGX_OK; NGX_DECLINED: queued, but no job tells of it, for all the places of
+ * jobs are open ones; NGX_BUSY: no room for the items, nothing was queued.
+ */
 ngx_int_t ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
     uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
     const u_char id[CONTENT_PURGE_ID_SIZE]);

@@ -32,11 +32,13 @@ typedef struct {
 static ngx_int_t ngx_content_list_args(ngx_http_request_t *r,
     ngx_content_list_t *list);
 static ngx_int_t ngx_content_list_arg(ngx_http_request_t *r, const char *name,
-    ngx_pool_t *pool, ngx_str_t *value);
+    ngx_uint_t goes_on, ngx_pool_t *pool, ngx_str_t *value);
 static void ngx_content_list_left(void *data);
 static void ngx_content_listed(ngx_content_task_t *task);
 static ngx_int_t ngx_content_list_answer(ngx_http_request_t *r,
     ngx_content_list_t *list);
+static void ngx_content_status_memory(content_out_t *out,
+    ngx_content_memory_t *memory);
 static void ngx_content_status_number(content_out_t *out, const char *name,
     uint64_t value);
 
@@ -103,6 +105,12 @@ ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     ngx_content_listing_t   *listing;
     ngx_content_loc_conf_t  *lcf;
 
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_listing_t));
@@ -118,10 +126,11 @@ ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     rc = ngx_content_list_args(r, list);
 
-    /* the right to read is needed for what is listed */
+    /* to read what one knows of is one thing, to be told all names another */
 
     if (rc == NGX_OK) {
-        rc = ngx_content_authorize(r, CONTENT_RIGHT_READ, &list->prefix);
+        rc = ngx_content_authorize_token(r, CONTENT_RIGHT_READ,
+                                         &list->prefix);
     }
 
     if (rc != NGX_OK) {
@@ -138,7 +147,11 @@ ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     list->task.data = listing;
 
     r->main->count++;
-    r->read_event_handler = ngx_http_test_reading;
+
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
     r->write_event_handler = ngx_http_request_empty_handler;
 
     lcf->store->ops->list(list);
@@ -153,9 +166,9 @@ ngx_content_list_args(ngx_http_request_t *r, ngx_content_list_t *list)
     ngx_int_t  n;
     ngx_str_t  limit;
 
-    if (ngx_content_list_arg(r, "prefix", list->task.pool, &list->prefix)
+    if (ngx_content_list_arg(r, "prefix", 1, list->task.pool, &list->prefix)
         != NGX_OK
-        || ngx_content_list_arg(r, "after", list->task.pool, &list->after)
+        || ngx_content_list_arg(r, "after", 0, list->task.pool, &list->after)
            != NGX_OK)
     {
         return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
@@ -181,11 +194,14 @@ ngx_content_list_args(ngx_http_request_t *r, ngx_content_list_t *list)
 }
 
 
-/* Decoded; the rules of keys hold, but for a prefix that ends in the midst. */
+/*
+ * Decoded; the rules of keys hold.  A prefix may go on, as "a/." may be the
+ * beginning of "a/.b": then one more letter is decoded, and cut off.
+ */
 
 static ngx_int_t
 ngx_content_list_arg(ngx_http_request_t *r, const char *name,
-    ngx_pool_t *pool, ngx_str_t *value)
+    ngx_uint_t goes_on, ngx_pool_t *pool, ngx_str_t *value)
 {
     u_char         *buf;
     ngx_str_t       raw;
@@ -201,24 +217,33 @@ ngx_content_list_arg(ngx_http_request_t *r, const char *name,
         return NGX_OK;
     }
 
-    buf = ngx_pnalloc(pool, 2 * raw.len + 2);
+    buf = ngx_pnalloc(pool, 2 * raw.len + 4);
     if (buf == NULL) {
         return NGX_ERROR;
     }
 
     buf[0] = '/';
     ngx_memcpy(buf + 1, raw.data, raw.len);
+    buf[raw.len + 1] = 'x';
 
     path.data = buf;
     path.len = raw.len + 1;
 
-    content_out_init(&out, buf + path.len, raw.len + 1);
+    content_out_init(&out, buf + raw.len + 2, raw.len + 1);
 
-    if (content_key_decode(path, &out, &why) != CONTENT_OK) {
+    if (content_key_decode(path, &out, &why) == CONTENT_OK) {
+        *value = ngx_content_to_ngx(content_out_done(&out));
+        return NGX_OK;
+    }
+
+    path.len++;
+
+    if (!goes_on || content_key_decode(path, &out, &why) != CONTENT_OK) {
         return NGX_ERROR;
     }
 
     *value = ngx_content_to_ngx(content_out_done(&out));
+    value->len--;
 
     return NGX_OK;
 }
@@ -379,6 +404,11 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     ngx_content_status_number(&out, "reconnects", redis->reconnects);
 
     out.pos--;
+
+    if (mcf->memory_zone) {
+        ngx_content_status_memory(&out, ngx_content_memory(mcf));
+    }
+
     content_out_text(&out, "},\"purge\":{");
 
     ngx_content_status_number(&out, "pending", shared->purge->pending);
@@ -392,6 +422,31 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     content_out_text(&out, "}}");
 
     return ngx_content_send_json(r, NGX_HTTP_OK, content_out_done(&out));
+}
+
+
+static void
+ngx_content_status_memory(content_out_t *out, ngx_content_memory_t *memory)
+{
+    ngx_content_memory_stats_t  stats;
+
+    ngx_content_memory_stats(memory, &stats);
+
+    content_out_text(out, "},\"memory\":{");
+
+    ngx_content_status_number(out, "hits", stats.hits);
+    ngx_content_status_number(out, "misses", stats.misses);
+    ngx_content_status_number(out, "stored", stats.stored);
+    ngx_content_status_number(out, "fenced", stats.fenced);
+    ngx_content_status_number(out, "resets", stats.resets);
+    ngx_content_status_number(out, "held", stats.held);
+    ngx_content_status_number(out, "records", stats.shards.entries);
+    ngx_content_status_number(out, "bytes", stats.shards.bytes);
+    ngx_content_status_number(out, "size", stats.shards.size);
+    ngx_content_status_number(out, "evicted", stats.shards.evicted);
+    ngx_content_status_number(out, "refused", stats.shards.refused);
+
+    out->pos--;
 }
 
 

@@ -25,6 +25,7 @@ typedef struct {
     ngx_content_loc_conf_t     *lcf;
     ngx_array_t                 items;       /* content_purge_item_t */
     ngx_uint_t                  ends;        /* Redis is still to confirm */
+    ngx_pool_cleanup_t         *cleanup;     /* of the request: clears it */
 } ngx_content_purging_t;
 
 
@@ -38,6 +39,9 @@ static void ngx_content_purge_left(void *data);
 static void ngx_content_purge_drop(ngx_content_purging_t *p);
 static ngx_int_t ngx_content_purge_drop_url(ngx_content_purging_t *p,
     content_str_t url);
+static ngx_int_t ngx_content_purge_key(ngx_content_purging_t *p,
+    content_str_t url, ngx_str_t *key);
+static void ngx_content_purge_forget(ngx_content_purging_t *p);
 static void ngx_content_purge_dropped(ngx_content_redis_op_t *op);
 static void ngx_content_purge_queue(ngx_content_purging_t *p);
 static ngx_int_t ngx_content_purge_answer(ngx_http_request_t *r,
@@ -132,6 +136,7 @@ ngx_content_purge_begin(ngx_http_request_t *r)
 
     cln->handler = ngx_content_purge_left;
     cln->data = p;
+    p->cleanup = cln;
 
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -238,7 +243,7 @@ ngx_content_purge_drop(ngx_content_purging_t *p)
     }
 
     if (p->mcf->redis_client == NULL) {
-        /* there is nothing to drop */
+        /* there is nothing to ask */
 
     } else if (urls < p->items.nelts || urls > NGX_CONTENT_PURGE_ENDS) {
         if (ngx_content_redis_epoch(p->mcf->redis_client,
@@ -257,7 +262,41 @@ ngx_content_purge_drop(ngx_content_purging_t *p)
     }
 
     if (--p->ends == 0) {
+        ngx_content_purge_forget(p);
         ngx_content_purge_queue(p);
+    }
+}
+
+
+/* Then the memory cache, or it could be filled from Redis again. */
+
+static void
+ngx_content_purge_forget(ngx_content_purging_t *p)
+{
+    ngx_str_t                  key;
+    ngx_uint_t                 i;
+    content_purge_item_t      *item;
+    ngx_content_memory_key_t   mkey;
+
+    if (p->mcf->memory_zone == NULL) {
+        return;
+    }
+
+    item = p->items.elts;
+
+    for (i = 0; i < p->items.nelts; i++) {
+        if (item[i].kind != CONTENT_PURGE_URL) {
+            ngx_content_memory_clear(ngx_content_memory(p->mcf));
+            return;
+        }
+    }
+
+    for (i = 0; i < p->items.nelts; i++) {
+        if (ngx_content_purge_key(p, item[i].value, &key) == NGX_OK) {
+            ngx_content_memory_key(ngx_content_memory(p->mcf), &mkey,
+                                   p->lcf->store->id, &key);
+            ngx_content_memory_drop(ngx_content_memory(p->mcf), &mkey);
+        }
     }
 }
 
@@ -265,8 +304,27 @@ ngx_content_purge_drop(ngx_content_purging_t *p)
 static ngx_int_t
 ngx_content_purge_drop_url(ngx_content_purging_t *p, content_str_t url)
 {
+    ngx_str_t  key, record_key;
+
+    if (ngx_content_purge_key(p, url, &key) != NGX_OK
+        || ngx_content_record_key(p->pool, p->lcf->store, &key, &record_key)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_content_redis_end(p->mcf->redis_client, &record_key,
+                                 ngx_content_purge_dropped, p, NULL);
+}
+
+
+/* The key that a URL names, or NGX_DECLINED: none. */
+
+static ngx_int_t
+ngx_content_purge_key(ngx_content_purging_t *p, content_str_t url,
+    ngx_str_t *key)
+{
     u_char         *path, *query, *end;
-    ngx_str_t       key;
     const char     *why;
     content_out_t   out;
     content_str_t   raw;
@@ -285,21 +343,20 @@ ngx_content_purge_drop_url(ngx_content_purging_t *p, content_str_t url)
     raw.data = path;
     raw.len = (query ? query : end) - path;
 
-    key.data = ngx_pnalloc(p->pool, raw.len);
-    if (key.data == NULL) {
+    key->data = ngx_pnalloc(p->pool, raw.len);
+    if (key->data == NULL) {
         return NGX_DECLINED;
     }
 
-    content_out_init(&out, key.data, raw.len);
+    content_out_init(&out, key->data, raw.len);
 
     if (content_key_decode(raw, &out, &why) != CONTENT_OK) {
         return NGX_DECLINED;
     }
 
-    key = ngx_content_to_ngx(content_out_done(&out));
+    *key = ngx_content_to_ngx(content_out_done(&out));
 
-    return ngx_content_redis_end(p->mcf->redis_client, &key,
-                                 ngx_content_purge_dropped, p, NULL);
+    return NGX_OK;
 }
 
 
@@ -319,6 +376,7 @@ ngx_content_purge_dropped(ngx_content_redis_op_t *op)
 
     c = p->request ? p->request->connection : NULL;
 
+    ngx_content_purge_forget(p);
     ngx_content_purge_queue(p);
 
     if (c) {
@@ -349,8 +407,9 @@ ngx_content_purge_queue(ngx_content_purging_t *p)
     }
 
     if (r) {
-        /* the cleanup must not find p any more: nothing is left to do */
+        /* the request may outlive p */
 
+        p->cleanup->handler = NULL;
         ngx_http_finalize_request(r, rc);
     }
 

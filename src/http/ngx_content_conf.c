@@ -9,19 +9,26 @@
 
 #define NGX_CONTENT_ZONE_MIN   (4 * 1024 * 1024)
 #define NGX_CONTENT_HOT_WIDTH  16         /* 512 KiB of counters */
+#define NGX_CONTENT_HOT_SIZE   (4 * 1024 * 1024 - 128 * 1024)
+                                          /* with its head, what the Redis
+                                             client fills with */
 
 
 static ngx_int_t ngx_content_zone(ngx_conf_t *cf,
     ngx_content_main_conf_t *mcf);
 static ngx_int_t ngx_content_init_zone(ngx_shm_zone_t *zone, void *data);
+static ngx_int_t ngx_content_init_memory(ngx_shm_zone_t *zone, void *data);
 static void ngx_content_merge_hot(ngx_content_hot_conf_t *prev,
     ngx_content_hot_conf_t *conf);
 static char *ngx_content_merge_store(ngx_conf_t *cf,
     ngx_content_loc_conf_t *conf);
+static ngx_int_t ngx_content_check_field(ngx_conf_t *cf,
+    const char *directive, content_str_t value);
 static ngx_int_t ngx_content_use(ngx_array_t *array, void *element);
 
 
 static ngx_str_t  ngx_content_zone_name = ngx_string("ngx_content");
+static ngx_str_t  ngx_content_memory_name = ngx_string("ngx_content_memory");
 
 
 void *
@@ -90,7 +97,48 @@ ngx_content_zone(ngx_conf_t *cf, ngx_content_main_conf_t *mcf)
 
     mcf->zone->init = ngx_content_init_zone;
 
+    if (mcf->memory_size == 0) {
+        return NGX_OK;
+    }
+
+    mcf->memory_zone = ngx_shared_memory_add(cf, &ngx_content_memory_name,
+                                             mcf->memory_size,
+                                             &ngx_content_module);
+    if (mcf->memory_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf->memory_zone->init = ngx_content_init_memory;
+
     return NGX_OK;
+}
+
+
+/* Kept over a reload that does not change its size. */
+
+static ngx_int_t
+ngx_content_init_memory(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_slab_pool_t  *pool;
+
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (data || zone->shm.exists) {
+        zone->data = data ? data : pool->data;
+        return NGX_OK;
+    }
+
+    pool->data = ngx_content_memory_create(pool);
+    zone->data = pool->data;
+
+    return zone->data ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_content_memory_t *
+ngx_content_memory(ngx_content_main_conf_t *mcf)
+{
+    return mcf->memory_zone->data;
 }
 
 
@@ -172,6 +220,8 @@ ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_content_loc_conf_t *prev = parent;
     ngx_content_loc_conf_t *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
+
     ngx_conf_merge_str_value(conf->file.root, prev->file.root, "");
     ngx_content_s3_conf_merge(&prev->s3, &conf->s3);
     ngx_content_merge_hot(&prev->hot, &conf->hot);
@@ -179,11 +229,7 @@ ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->tokens, prev->tokens, NULL);
     ngx_conf_merge_uint_value(conf->anonymous, prev->anonymous, 0);
 
-    if (ngx_content_purge_conf_merge(cf, &prev->purge, &conf->purge)
-        != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
+    ngx_content_purge_conf_merge(&prev->purge, &conf->purge);
 
     ngx_conf_merge_str_value(conf->cache_control, prev->cache_control,
                              "public, max-age=0");
@@ -200,9 +246,22 @@ ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->policy.cdn_cache_control =
                              ngx_content_from_ngx(conf->cdn_cache_control);
     } else {
-        conf->policy.cdn_cache_control = content_cstr(conf->purge.target
+        conf->policy.cdn_cache_control = content_cstr(
+            conf->purge.provider != NGX_CONTENT_PURGE_OFF
             ? "max-age=86400, stale-while-revalidate=60, stale-if-error=86400"
             : "max-age=60, stale-while-revalidate=60, stale-if-error=86400");
+    }
+
+    /* "if" and "limit_except" in the location make one without a name */
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && conf->kind == NGX_CONTENT_STORE_OFF && prev->store) {
+        conf->store = prev->store;
+        conf->purge = prev->purge;
+        clcf->handler = ngx_content_handler;
+
+        return NGX_CONF_OK;
     }
 
     return ngx_content_merge_store(cf, conf);
@@ -239,6 +298,17 @@ ngx_content_merge_store(ngx_conf_t *cf, ngx_content_loc_conf_t *conf)
         return NGX_CONF_OK;
     }
 
+    if (ngx_content_purge_conf_check(cf, &conf->purge) != NGX_CONF_OK
+        || ngx_content_check_field(cf, "content_cache_control",
+                                   conf->policy.cache_control)
+           != NGX_OK
+        || ngx_content_check_field(cf, "content_cdn_cache_control",
+                                   conf->policy.cdn_cache_control)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_content_module);
 
     conf->store = (conf->kind == NGX_CONTENT_STORE_FILE)
@@ -252,12 +322,38 @@ ngx_content_merge_store(ngx_conf_t *cf, ngx_content_loc_conf_t *conf)
     }
 
     if (conf->purge.target
+        && mcf->zones.nelts == NGX_CONTENT_PURGE_TARGETS)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_purge\": more than %d origins",
+                           NGX_CONTENT_PURGE_TARGETS);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->purge.target
         && ngx_content_use(&mcf->zones, &conf->purge) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* What goes into every answer must be a header's value. */
+
+static ngx_int_t
+ngx_content_check_field(ngx_conf_t *cf, const char *directive,
+    content_str_t value)
+{
+    if (content_policy_field_check(value) == CONTENT_OK) {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%s\": printable ASCII only", directive);
+
+    return NGX_ERROR;
 }
 
 
@@ -372,7 +468,7 @@ ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             n = ngx_parse_size(&s);
             lcf->hot.size = n;
 
-            if (n <= 0 || n > 16 * 1024 * 1024) {
+            if (n <= 0 || n > NGX_CONTENT_HOT_SIZE) {
                 goto invalid;
             }
 
@@ -402,6 +498,59 @@ invalid:
 }
 
 
+char *
+ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_content_main_conf_t *mcf = conf;
+
+    ssize_t     size, max;
+    ngx_str_t  *value, s;
+
+    if (mcf->memory_size) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    size = ngx_parse_size(&value[1]);
+    max = 1024 * 1024;
+
+    if (cf->args->nelts == 3) {
+        s = value[2];
+
+        if (ngx_strncmp(s.data, "max=", 4) != 0) {
+            return "takes a size and \"max=SIZE\"";
+        }
+
+        s.data += 4;
+        s.len -= 4;
+        max = ngx_parse_size(&s);
+    }
+
+    if (size == NGX_ERROR || max == NGX_ERROR || max == 0) {
+        return "has an invalid size";
+    }
+
+    if (size < NGX_CONTENT_MEMORY_MIN || size / 16 < max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_memory\" must be at least %uzm for "
+                           "objects of up to %z bytes",
+                           ngx_max(NGX_CONTENT_MEMORY_MIN, max * 16) >> 20,
+                           max);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->memory_size = size;
+    mcf->memory_max = max;
+
+    return NGX_CONF_OK;
+}
+
+
 /* A worker starts, and ends. */
 
 ngx_int_t
@@ -418,6 +567,10 @@ ngx_content_init_process(ngx_cycle_t *cycle)
             && ngx_process != NGX_PROCESS_SINGLE))
     {
         return NGX_OK;
+    }
+
+    if (mcf->memory_zone) {
+        ngx_content_memory_enter(ngx_content_memory(mcf));
     }
 
     mcf->curl = ngx_content_curl_create(cycle, 0);

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "cache/ngx_content_memory.h"
 #include "cache/ngx_content_redis.h"
 #include "cdn/ngx_content_purge.h"
 #include "core/ngx_content_counters.h"
@@ -41,6 +42,9 @@ typedef struct {
     size_t                       zone_size;
     ngx_shm_zone_t              *zone;        /* data: ngx_content_shared_t,
                                                  once it is there */
+    size_t                       memory_size; /* 0: no memory cache */
+    size_t                       memory_max;  /* the largest body it takes */
+    ngx_shm_zone_t              *memory_zone; /* data: ngx_content_memory_t */
     ngx_str_t                    thread_pool;
     ngx_content_redis_conf_t     redis;
 
@@ -105,12 +109,16 @@ char *ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 /* The slots of directives that stock slots can't fill. */
 char *ngx_content_set_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 ngx_int_t ngx_content_init_process(ngx_cycle_t *cycle);
 void ngx_content_exit_process(ngx_cycle_t *cycle);
 
 /* NULL before the zone is there, that is: never in a worker. */
 ngx_content_shared_t *ngx_content_shared(ngx_content_main_conf_t *mcf);
+
+/* The memory cache, where memory_zone is not NULL. */
+ngx_content_memory_t *ngx_content_memory(ngx_content_main_conf_t *mcf);
 
 
 #endif

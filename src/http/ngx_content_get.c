@@ -1,7 +1,9 @@
 /*
  * GET and HEAD: finds an object in Redis or in the store, and answers.
  *
- * Called by ngx_content_handler() with the key and the right checked.  The
+ * Called by ngx_content_handler() with the key and the right checked.  What
+ * is in shared memory is answered at once (ngx_content_hit.c).  For the rest
+ * the
  * state (ngx_content_get_t) lives in the request's pool; what is under way
  * when the client goes (a look-up, a HEAD to S3) is let go by its cleanup.
  *
@@ -42,6 +44,7 @@ typedef struct {
     ngx_content_get_step_e      step;
     ngx_content_read_t          read;
 
+    ngx_str_t                   record_key;  /* in Redis */
     ngx_content_redis_op_t     *lookup;      /* under way */
     ngx_content_redis_token_t   token;       /* if has_token */
     content_object_t            record;      /* of a hit */
@@ -71,14 +74,12 @@ static void ngx_content_get_resume(ngx_content_get_t *get);
 static void ngx_content_get_next(ngx_content_get_t *get,
     ngx_content_get_step_e step);
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
+static size_t ngx_content_kept_max(ngx_content_get_t *get);
 static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
 static void ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_str_t *record);
 static ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);
 static void ngx_content_get_opened(ngx_content_read_t *read);
-static ngx_int_t ngx_content_get_condition(ngx_content_get_t *get);
-static ngx_int_t ngx_content_get_range(ngx_content_get_t *get);
-static ngx_int_t ngx_content_get_unsatisfied(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_fault(ngx_content_get_t *get);
 static void ngx_content_get_failed(ngx_content_read_t *read);
 static ngx_int_t ngx_content_get_headers(ngx_content_read_t *read);
@@ -87,7 +88,8 @@ static ngx_int_t ngx_content_get_send_headers(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_send_memory(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_copy(ngx_content_read_t *read, u_char *data,
     size_t len);
-static void ngx_content_get_fill(ngx_content_get_t *get);
+static void ngx_content_get_copied(ngx_content_get_t *get);
+static void ngx_content_get_fill(ngx_content_get_t *get, content_str_t body);
 
 
 static const struct {
@@ -114,6 +116,16 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return rc;
     }
 
+    /* CHECK decides about conditions, for all tiers alike */
+
+    r->disable_not_modified = 1;
+
+    rc = ngx_content_hit(r, ctx);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_get_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -136,10 +148,6 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     get->read.failed = ngx_content_get_failed;
     get->read.data = get;
 
-    /* CHECK decides about conditions, for all tiers alike */
-
-    r->disable_not_modified = 1;
-
     /* from here on the steps finalize the request themselves */
 
     r->main->count++;
@@ -160,7 +168,7 @@ ngx_content_get_cleanup(void *data)
     }
 
     if (get->has_token) {
-        ngx_content_redis_give_back(get->mcf->redis_client, &get->read.key,
+        ngx_content_redis_give_back(get->mcf->redis_client, &get->record_key,
                                     &get->token);
     }
 }
@@ -235,7 +243,14 @@ ngx_content_get_lookup(ngx_content_get_t *get)
         return NGX_OK;
     }
 
-    if (ngx_content_redis_lookup(get->mcf->redis_client, &get->read.key,
+    if (ngx_content_record_key(get->request->pool, get->read.store,
+                               &get->read.key, &get->record_key)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_content_redis_lookup(get->mcf->redis_client, &get->record_key,
                                  ngx_content_get_is_hot(get),
                                  ngx_content_get_looked_up, get, &get->lookup)
         != NGX_OK)
@@ -312,6 +327,8 @@ ngx_content_get_take_record(ngx_content_get_t *get, ngx_str_t *record)
     get->hit = 1;
     get->read.object = &get->record;
     get->read.outcome = NGX_CONTENT_OK;
+
+    ngx_content_keep(get->request, get->ctx, &get->record, get->body);
     ngx_content_count(&ngx_content_shared(get->mcf)->counters, hits_redis);
 }
 
@@ -351,6 +368,10 @@ ngx_content_get_open(ngx_content_get_t *get)
 static ngx_uint_t
 ngx_content_get_conditional(ngx_http_request_t *r)
 {
+    if (ngx_content_unconditional(r)) {
+        return 0;
+    }
+
     return r->headers_in.if_none_match || r->headers_in.if_modified_since
            || r->headers_in.if_match || r->headers_in.if_unmodified_since
            || r->headers_in.range;
@@ -369,7 +390,10 @@ ngx_content_get_opened(ngx_content_read_t *read)
 static ngx_int_t
 ngx_content_get_check(ngx_content_get_t *get)
 {
-    ngx_int_t  rc;
+    ngx_int_t            rc;
+    int64_t              first, last;
+    content_object_t    *object;
+    ngx_http_request_t  *r;
 
     if (get->opened && get->read.outcome != NGX_CONTENT_OK) {
         return ngx_content_get_fault(get);
@@ -377,115 +401,35 @@ ngx_content_get_check(ngx_content_get_t *get)
 
     ngx_content_get_next(get, NGX_CONTENT_GET_SEND);
 
-    if (get->read.object == NULL) {
+    r = get->request;
+    object = get->read.object;
+
+    if (object == NULL) {
         return NGX_OK;
     }
 
-    rc = ngx_content_get_condition(get);
+    rc = ngx_content_conditions(r, object->etag, object->mtime);
 
-    if (rc != NGX_OK || get->step == NGX_CONTENT_GET_END) {
-        return rc;
-    }
-
-    if (get->request->method == NGX_HTTP_HEAD) {
+    if (rc == NGX_HTTP_NOT_MODIFIED) {
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                          not_modified);
+        r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
         return ngx_content_get_send_headers(get);
     }
 
-    return ngx_content_get_range(get);
-}
-
-
-/*
- * RFC 9110, 13.2.2.  nginx's not-modified filter would decide the same, but
- * only after the store was asked for the bytes.
- */
-
-static ngx_int_t
-ngx_content_get_condition(ngx_content_get_t *get)
-{
-    time_t               since;
-    ngx_http_request_t  *r;
-    content_object_t    *object;
-
-    r = get->request;
-    object = get->read.object;
-
-    if (r->headers_in.if_match) {
-        if (!content_etag_match(
-                ngx_content_from_ngx(r->headers_in.if_match->value),
-                object->etag, 0))
-        {
-            return ngx_content_problem(r, NGX_HTTP_PRECONDITION_FAILED,
-                                       "If-Match does not hold");
-        }
-
-    } else if (r->headers_in.if_unmodified_since) {
-        since = ngx_parse_http_time(
-                             r->headers_in.if_unmodified_since->value.data,
-                             r->headers_in.if_unmodified_since->value.len);
-
-        if (since != NGX_ERROR && object->mtime > since) {
-            return ngx_content_problem(r, NGX_HTTP_PRECONDITION_FAILED,
-                                       "If-Unmodified-Since does not hold");
-        }
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    if (r->headers_in.if_none_match) {
-        if (!content_etag_match(
-                ngx_content_from_ngx(r->headers_in.if_none_match->value),
-                object->etag, 1))
-        {
-            return NGX_OK;
-        }
-
-    } else if (r->headers_in.if_modified_since) {
-        since = ngx_parse_http_time(
-                             r->headers_in.if_modified_since->value.data,
-                             r->headers_in.if_modified_since->value.len);
-
-        if (since == NGX_ERROR || object->mtime > since) {
-            return NGX_OK;
-        }
-
-    } else {
-        return NGX_OK;
+    if (r->method == NGX_HTTP_HEAD) {
+        return ngx_content_get_send_headers(get);
     }
 
-    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
-    ngx_content_count(&ngx_content_shared(get->mcf)->counters, not_modified);
-
-    return ngx_content_get_send_headers(get);
-}
-
-
-static ngx_int_t
-ngx_content_get_range(ngx_content_get_t *get)
-{
-    time_t               date;
-    int64_t              first, last;
-    content_str_t        range, if_range;
-    ngx_http_request_t  *r;
-    content_object_t    *object;
-
-    r = get->request;
-    object = get->read.object;
-
-    if (r->headers_in.range == NULL) {
-        return NGX_OK;
-    }
-
-    range = ngx_content_from_ngx(r->headers_in.range->value);
-
-    if (r->headers_in.if_range) {
-        if_range = ngx_content_from_ngx(r->headers_in.if_range->value);
-        date = ngx_parse_http_time(if_range.data, if_range.len);
-
-        if (!content_range_if(if_range, object->etag, object->mtime, date)) {
-            return NGX_OK;
-        }
-    }
-
-    switch (content_range_parse(range, object->size, &first, &last)) {
+    switch (ngx_content_range(r, object->etag, object->mtime, object->size,
+                              &first, &last))
+    {
+    case CONTENT_RANGE_UNSATISFIABLE:
+        return NGX_HTTP_RANGE_NOT_SATISFIABLE;
 
     case CONTENT_RANGE_OK:
 
@@ -499,39 +443,9 @@ ngx_content_get_range(ngx_content_get_t *get)
 
         return NGX_OK;
 
-    case CONTENT_RANGE_UNSATISFIABLE:
-        return ngx_content_get_unsatisfied(get);
-
     default:
         return NGX_OK;
     }
-}
-
-
-static ngx_int_t
-ngx_content_get_unsatisfied(ngx_content_get_t *get)
-{
-    u_char         *buf;
-    content_out_t   out;
-
-    buf = ngx_pnalloc(get->request->pool, 64);
-    if (buf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    content_out_init(&out, buf, 64);
-    content_range_unsatisfied(&out, get->read.object->size);
-
-    if (ngx_content_header(get->request, "Content-Range",
-                           content_out_done(&out))
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_content_problem(get->request, NGX_HTTP_RANGE_NOT_SATISFIABLE,
-                               "the object has %L bytes",
-                               get->read.object->size);
 }
 
 
@@ -570,6 +484,16 @@ ngx_content_get_failed(ngx_content_read_t *read)
 
 /* SEND */
 
+/* The largest body that the memory cache takes. */
+
+static size_t
+ngx_content_kept_max(ngx_content_get_t *get)
+{
+    return get->mcf->memory_zone && get->lcf->hot.enabled
+           ? get->mcf->memory_max : 0;
+}
+
+
 static ngx_int_t
 ngx_content_get_send(ngx_content_get_t *get)
 {
@@ -579,9 +503,10 @@ ngx_content_get_send(ngx_content_get_t *get)
         return ngx_content_get_send_memory(get);
     }
 
-    if (get->has_token && !get->read.ranged) {
-        get->read.body = ngx_content_get_copy;
-        get->read.body_max = get->lcf->hot.size;
+    if (!get->read.ranged) {
+        get->read.body_max = ngx_max(get->has_token ? get->lcf->hot.size : 0,
+                                     ngx_content_kept_max(get));
+        get->read.body = get->read.body_max ? ngx_content_get_copy : NULL;
     }
 
     return get->read.store->ops->send(&get->read);
@@ -730,6 +655,7 @@ ngx_content_get_send_memory(ngx_content_get_t *get)
     b->memory = get->body.len ? 1 : 0;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->memory) ? 0 : 1;
 
     out.buf = b;
     out.next = NULL;
@@ -765,7 +691,7 @@ ngx_content_get_copy(ngx_content_read_t *read, u_char *data, size_t len)
     get->copied += len;
 
     if (get->copied == (size_t) read->object->size) {
-        ngx_content_get_fill(get);
+        ngx_content_get_copied(get);
     }
 
     return NGX_OK;
@@ -773,16 +699,28 @@ ngx_content_get_copy(ngx_content_read_t *read, u_char *data, size_t len)
 
 
 static void
-ngx_content_get_fill(ngx_content_get_t *get)
+ngx_content_get_copied(ngx_content_get_t *get)
+{
+    content_str_t  body;
+
+    body.data = get->copy;
+    body.len = get->copied;
+
+    ngx_content_keep(get->request, get->ctx, get->read.object, body);
+
+    if (get->has_token && body.len <= get->lcf->hot.size) {
+        ngx_content_get_fill(get, body);
+    }
+}
+
+
+static void
+ngx_content_get_fill(ngx_content_get_t *get, content_str_t body)
 {
     u_char         *buf;
     size_t          size;
     ngx_str_t       record;
     content_out_t   out;
-    content_str_t   body;
-
-    body.data = get->copy;
-    body.len = get->copied;
 
     size = content_record_size(get->read.object) + body.len;
 
@@ -799,7 +737,7 @@ ngx_content_get_fill(ngx_content_get_t *get)
 
     record = ngx_content_to_ngx(content_out_done(&out));
 
-    ngx_content_redis_fill(get->mcf->redis_client, &get->read.key,
+    ngx_content_redis_fill(get->mcf->redis_client, &get->record_key,
                            &get->token, &record, get->lcf->hot.ttl);
 
     get->has_token = 0;

@@ -86,6 +86,11 @@ ngx_content_object(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
             return rc;
         }
 
+        if (m->right == CONTENT_RIGHT_WRITE && r != r->main) {
+            return ngx_content_problem(r, NGX_HTTP_FORBIDDEN,
+                                       "a subrequest can't write");
+        }
+
         if (ctx->key.len == 0) {
             return ngx_content_problem(r, NGX_HTTP_NOT_FOUND,
                                        "the root is not an object");

@@ -253,6 +253,13 @@ ngx_content_cache_headers(ngx_http_request_t *r,
     content_out_init(&cache, buf + size, NGX_CONTENT_STATUS_MAX);
     content_policy_cache_status(&cache, status);
 
+    if (ctx->by_token) {
+        return ngx_content_private_headers(r) == NGX_OK
+               ? ngx_content_header(r, "Cache-Status",
+                                    content_out_done(&cache))
+               : NGX_ERROR;
+    }
+
     if (ngx_content_header(r, "Cache-Control",
                            content_policy_cache_control(object, &lcf->policy))
         != NGX_OK
@@ -267,6 +274,25 @@ ngx_content_cache_headers(ngx_http_request_t *r,
     }
 
     return ngx_content_header(r, "Cache-Status", content_out_done(&cache));
+}
+
+
+/*
+ * RFC 9111, 3.5: "public" would let a shared cache answer others with it; and
+ * a CDN looks at its own header first.
+ */
+
+ngx_int_t
+ngx_content_private_headers(ngx_http_request_t *r)
+{
+    static content_str_t  browser = content_string("private, no-cache");
+    static content_str_t  cdn = content_string("no-store");
+
+    if (ngx_content_header(r, "Cache-Control", browser) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_content_header(r, "CDN-Cache-Control", cdn);
 }
 
 
@@ -307,6 +333,7 @@ ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
     b->memory = body.len ? 1 : 0;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->memory) ? 0 : 1;
 
     out.buf = b;
     out.next = NULL;

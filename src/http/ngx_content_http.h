@@ -20,6 +20,8 @@ typedef struct {
     ngx_str_t                key;            /* canonical; of the request */
     u_char                   tag[CONTENT_KEY_TAG_LEN];
 
+    ngx_atomic_uint_t        fence;          /* of the memory cache, before
+                                                anything was read */
     ngx_uint_t               problem;        /* HTTP status; 0: none yet */
     ngx_str_t                detail;
     ngx_chain_t             *problem_out;    /* the body that replaces
@@ -29,6 +31,8 @@ typedef struct {
     ngx_str_t                authenticate;   /* WWW-Authenticate of a 401 */
     ngx_str_t                allow;          /* Allow of a 405; empty: an
                                                 object's */
+    unsigned                 by_token:1;     /* not for everybody: no shared
+                                                cache may keep the answer */
     unsigned                 answered:1;     /* the headers are an object's or
                                                 our own JSON's */
 } ngx_content_ctx_t;
@@ -55,9 +59,29 @@ ngx_int_t ngx_content_problem_init(ngx_conf_t *cf);
 ngx_int_t ngx_content_header(ngx_http_request_t *r, const char *name,
     content_str_t value);
 
+/* The cache headers of an answer that a token was needed for. */
+ngx_int_t ngx_content_private_headers(ngx_http_request_t *r);
+
 /* Fills r->headers_out for the whole object (status 200). */
 ngx_int_t ngx_content_object_headers(ngx_http_request_t *r,
     const content_object_t *object, const content_cache_status_t *status);
+
+/* Conditions and ranges of the request are not about this object. */
+ngx_uint_t ngx_content_unconditional(ngx_http_request_t *r);
+
+/*
+ * The conditions of GET and HEAD: NGX_OK, NGX_HTTP_NOT_MODIFIED, or a problem
+ * (412) that the caller returns.
+ */
+ngx_int_t ngx_content_conditions(ngx_http_request_t *r, content_str_t etag,
+    time_t mtime);
+
+/*
+ * The single range that is asked for: CONTENT_RANGE_NONE, _OK with first and
+ * last set, or _UNSATISFIABLE after the problem 416 was noted.
+ */
+ngx_int_t ngx_content_range(ngx_http_request_t *r, content_str_t etag,
+    time_t mtime, int64_t size, int64_t *first, int64_t *last);
 
 /* The first request header of that name (lower case), or NULL. */
 ngx_table_elt_t *ngx_content_request_header(ngx_http_request_t *r,
@@ -72,6 +96,13 @@ ngx_int_t ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
 
 ngx_int_t ngx_content_handler(ngx_http_request_t *r);
 ngx_int_t ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
+
+/* From shared memory: NGX_DECLINED when it is not there. */
+ngx_int_t ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
+/* Keeps an object in shared memory, for ngx_content_hit(). */
+void ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    const content_object_t *object, content_str_t body);
+
 ngx_int_t ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api(ngx_http_request_t *r, ngx_content_ctx_t *ctx);

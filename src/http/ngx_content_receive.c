@@ -21,6 +21,8 @@ static void ngx_content_receive_start(ngx_http_request_t *r);
 static void ngx_content_receive_event(ngx_http_request_t *r);
 static ngx_int_t ngx_content_receive_take(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
+static ngx_int_t ngx_content_receive_whole(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv);
 static void ngx_content_receive_end(ngx_http_request_t *r,
     ngx_content_receive_t *rcv, ngx_int_t rc);
 static ngx_uint_t ngx_content_is_tags(ngx_table_elt_t *h);
@@ -139,6 +141,15 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
             next = cl->next;
             b = cl->buf;
 
+            /* only when some module has read the body before this one */
+
+            if (b->in_file && !ngx_buf_in_memory(b)) {
+                ngx_content_receive_end(r, rcv, ngx_content_problem(r,
+                    NGX_HTTP_INTERNAL_SERVER_ERROR,
+                    "another module has put the body into a file"));
+                return NGX_DONE;
+            }
+
             rc = ngx_content_upload_write(rcv->up, b->pos, b->last - b->pos);
             b->pos = b->last;
 
@@ -150,7 +161,10 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
         /* a failed upload tells why when it is ended */
 
         if (!r->reading_body || rc == NGX_ERROR) {
-            ngx_content_receive_end(r, rcv, NGX_OK);
+            ngx_content_receive_end(r, rcv,
+                                    rc == NGX_ERROR
+                                        ? NGX_OK
+                                        : ngx_content_receive_whole(r, rcv));
             return NGX_DONE;
         }
 
@@ -174,6 +188,21 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
             return NGX_AGAIN;
         }
     }
+}
+
+
+/* Never less than what was announced, whoever else has read. */
+
+static ngx_int_t
+ngx_content_receive_whole(ngx_http_request_t *r, ngx_content_receive_t *rcv)
+{
+    if (rcv->up->expected < 0 || rcv->up->expected == rcv->up->received) {
+        return NGX_OK;
+    }
+
+    return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                               "%O bytes were announced, %O have come",
+                               rcv->up->expected, rcv->up->received);
 }
 
 

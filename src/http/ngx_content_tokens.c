@@ -168,8 +168,6 @@ ngx_content_tokens_parse(ngx_conf_t *cf, ngx_content_tokens_t *tokens,
 ngx_int_t
 ngx_content_authorize(ngx_http_request_t *r, unsigned right, ngx_str_t *key)
 {
-    content_str_t            presented, path;
-    const content_token_t   *token;
     ngx_content_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
@@ -177,6 +175,22 @@ ngx_content_authorize(ngx_http_request_t *r, unsigned right, ngx_str_t *key)
     if ((lcf->anonymous & right) == right) {
         return NGX_OK;
     }
+
+    return ngx_content_authorize_token(r, right, key);
+}
+
+
+ngx_int_t
+ngx_content_authorize_token(ngx_http_request_t *r, unsigned right,
+    ngx_str_t *key)
+{
+    content_str_t            presented, path;
+    ngx_content_ctx_t       *ctx;
+    const content_token_t   *token;
+    ngx_content_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_content_module);
 
     if (r->headers_in.authorization == NULL) {
         return ngx_content_unauthorized(r, "a bearer token is needed",
@@ -222,6 +236,8 @@ ngx_content_authorize(ngx_http_request_t *r, unsigned right, ngx_str_t *key)
         return ngx_content_problem(r, NGX_HTTP_FORBIDDEN,
                        "the token's rights or prefixes do not cover this");
     }
+
+    ctx->by_token = 1;
 
     return NGX_OK;
 }

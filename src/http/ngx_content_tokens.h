@@ -31,5 +31,9 @@ char *ngx_content_set_tokens(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_content_authorize(ngx_http_request_t *r, unsigned right,
     ngx_str_t *key);
 
+/* The same, whatever content_anonymous says. */
+ngx_int_t ngx_content_authorize_token(ngx_http_request_t *r, unsigned right,
+    ngx_str_t *key);
+
 
 #endif

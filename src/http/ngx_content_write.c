@@ -9,6 +9,7 @@
  *     RECEIVE  the body, while it is stored in parts       (PUT)
  *     STORE    commit, or remove: the object changes here
  *     DROP     the record in Redis, and the right to fill it
+ *     FORGET   the record in shared memory
  *     PURGE    queue the CDN's purge
  *     ANSWER   201, 204, or the problem
  *
@@ -26,6 +27,7 @@
     S(RECEIVE, receive)                                                      \
     S(STORE,   store)                                                        \
     S(DROP,    drop)                                                         \
+    S(FORGET,  forget)                                                       \
     S(PURGE,   purge)                                                        \
     S(ANSWER,  answer)
 
@@ -43,6 +45,7 @@ typedef struct {
     ngx_content_main_conf_t    *mcf;
     ngx_content_loc_conf_t     *lcf;
     ngx_str_t                   key;
+    ngx_str_t                   record_key;  /* in Redis */
     ngx_str_t                   path;        /* encoded, with its "/" */
 
     ngx_content_write_step_e    step;
@@ -72,6 +75,7 @@ static ngx_content_write_t *ngx_content_write_create(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 static void ngx_content_write_left(void *data);
 static void ngx_content_write_run(ngx_content_write_t *w);
+static void ngx_content_write_go_on(ngx_content_write_t *w);
 static void ngx_content_write_next(ngx_content_write_t *w,
     ngx_content_write_step_e step);
 static void ngx_content_write_received(void *data, ngx_int_t rc);
@@ -282,7 +286,11 @@ ngx_content_write_create(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
                                         ngx_content_from_ngx(ctx->key)));
     w->path.data = ngx_pnalloc(pool, 3 * ctx->key.len + 1);
 
-    if (w->key.len == 0 || w->path.data == NULL) {
+    if (w->key.len == 0 || w->path.data == NULL
+        || ngx_content_record_key(pool, w->lcf->store, &w->key,
+                                  &w->record_key)
+           != NGX_OK)
+    {
         goto failed;
     }
 
@@ -349,6 +357,23 @@ ngx_content_write_run(ngx_content_write_t *w)
 
     if (w->request == NULL) {
         ngx_destroy_pool(w->pool);
+    }
+}
+
+
+/* From a completion: no event of the client's connection is being handled. */
+
+static void
+ngx_content_write_go_on(ngx_content_write_t *w)
+{
+    ngx_connection_t  *c;
+
+    c = w->request ? w->request->connection : NULL;
+
+    ngx_content_write_run(w);
+
+    if (c) {
+        ngx_http_run_posted_requests(c);
     }
 }
 
@@ -455,7 +480,7 @@ ngx_content_write_stored(ngx_content_task_t *task)
     w->upload = NULL;
     ngx_content_task_free(task);
 
-    ngx_content_write_run(w);
+    ngx_content_write_go_on(w);
 }
 
 
@@ -472,7 +497,7 @@ ngx_content_write_removed(ngx_content_task_t *task)
     w->remove = NULL;
     ngx_content_task_free(task);
 
-    ngx_content_write_run(w);
+    ngx_content_write_go_on(w);
 }
 
 
@@ -511,10 +536,10 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
 static ngx_int_t
 ngx_content_write_drop(ngx_content_write_t *w)
 {
-    ngx_content_write_next(w, NGX_CONTENT_WRITE_PURGE);
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_FORGET);
 
     if (w->mcf->redis_client == NULL
-        || ngx_content_redis_end(w->mcf->redis_client, &w->key,
+        || ngx_content_redis_end(w->mcf->redis_client, &w->record_key,
                                  ngx_content_write_dropped, w, NULL)
            != NGX_OK)
     {
@@ -528,17 +553,26 @@ ngx_content_write_drop(ngx_content_write_t *w)
 static void
 ngx_content_write_dropped(ngx_content_redis_op_t *op)
 {
-    ngx_connection_t     *c;
-    ngx_content_write_t  *w;
+    ngx_content_write_go_on(op->data);
+}
 
-    w = op->data;
-    c = w->request ? w->request->connection : NULL;
 
-    ngx_content_write_run(w);
+/* FORGET: after Redis, or it could be filled from there again. */
 
-    if (c) {
-        ngx_http_run_posted_requests(c);
+static ngx_int_t
+ngx_content_write_forget(ngx_content_write_t *w)
+{
+    ngx_content_memory_key_t  mkey;
+
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_PURGE);
+
+    if (w->mcf->memory_zone) {
+        ngx_content_memory_key(ngx_content_memory(w->mcf), &mkey,
+                               w->lcf->store->id, &w->key);
+        ngx_content_memory_drop(ngx_content_memory(w->mcf), &mkey);
     }
+
+    return NGX_OK;
 }
 
 
@@ -548,6 +582,7 @@ static ngx_int_t
 ngx_content_write_purge(ngx_content_write_t *w)
 {
     u_char                tag[CONTENT_KEY_TAG_LEN];
+    ngx_int_t             rc;
     content_purge_item_t  item;
 
     ngx_content_write_next(w, NGX_CONTENT_WRITE_ANSWER);
@@ -556,11 +591,14 @@ ngx_content_write_purge(ngx_content_write_t *w)
         return NGX_OK;
     }
 
-    if (ngx_content_write_item(w, &item, tag) != NGX_OK
-        || ngx_content_purge_enqueue(w->mcf->purge, &w->lcf->purge, &item, 1,
-                                     w->job)
-           != NGX_OK)
-    {
+    rc = ngx_content_write_item(w, &item, tag);
+
+    if (rc == NGX_OK) {
+        rc = ngx_content_purge_enqueue(w->mcf->purge, &w->lcf->purge, &item,
+                                       1, w->job);
+    }
+
+    if (rc == NGX_BUSY || rc == NGX_ERROR) {
         w->lost = 1;
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "content: the purge of \"%V\" can't be queued: raise "
@@ -568,7 +606,7 @@ ngx_content_write_purge(ngx_content_write_t *w)
         return NGX_OK;
     }
 
-    w->purged = 1;
+    w->purged = (rc == NGX_OK);
 
     return NGX_OK;
 }

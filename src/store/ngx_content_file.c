@@ -111,6 +111,7 @@ ngx_content_file_create(ngx_conf_t *cf, ngx_content_file_conf_t *conf,
     ngx_str_set(&store->name, "file");
     store->ops = &ngx_content_file_ops;
     store->conf = conf;
+    store->id = ngx_content_store_id(&store->name, &conf->root, &conf->root);
     store->threads = threads;
     store->part_size = NGX_CONTENT_FILE_PART;
     store->parts_max = 2;
@@ -121,45 +122,39 @@ ngx_content_file_create(ngx_conf_t *cf, ngx_content_file_conf_t *conf,
 
 
 /*
- * A directory that is made as root is given to the user the workers run as,
- * as nginx does with its temporary paths.
+ * Made here, so that an error names the directive; and told to nginx, which
+ * gives it to the user that the workers run as, as its temporary paths.
  */
 
 static ngx_int_t
 ngx_content_file_mkdir(ngx_conf_t *cf, ngx_str_t *root, const char *name)
 {
-    u_char           *path;
-    ngx_core_conf_t  *ccf;
+    u_char      *full;
+    ngx_path_t  *path;
 
-    path = ngx_pnalloc(cf->temp_pool, root->len + ngx_strlen(name) + 1);
-    if (path == NULL) {
+    full = ngx_pnalloc(cf->pool, root->len + ngx_strlen(name) + 1);
+    path = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+
+    if (full == NULL || path == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_sprintf(path, "%V%s%Z", root, name);
+    (void) ngx_sprintf(full, "%V%s%Z", root, name);
 
-    if (ngx_create_dir(path, 0700) == NGX_FILE_ERROR) {
-        if (ngx_errno == NGX_EEXIST) {
-            return NGX_OK;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "\"content_file_root\": mkdir \"%s\" failed", path);
-        return NGX_ERROR;
-    }
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                           ngx_core_module);
-
-    if (geteuid() == 0 && ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT
-        && chown((const char *) path, ccf->user, ccf->group) == -1)
+    if (ngx_create_dir(full, 0700) == NGX_FILE_ERROR
+        && ngx_errno != NGX_EEXIST)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "\"content_file_root\": chown \"%s\" failed", path);
+                           "\"content_file_root\": mkdir \"%s\" failed", full);
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    path->name.data = full;
+    path->name.len = ngx_strlen(full);
+    path->conf_file = cf->conf_file->file.name.data;
+    path->line = cf->conf_file->line;
+
+    return ngx_add_path(cf, &path);
 }
 
 
@@ -280,6 +275,7 @@ ngx_content_file_read_send(ngx_content_read_t *read)
     b->in_file = file->object.size ? 1 : 0;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->in_file) ? 0 : 1;
 
     b->file->fd = file->fd;
     b->file->name = read->key;

@@ -372,8 +372,11 @@ ngx_content_file_publish(ngx_content_file_commit_t *job)
             goto done;
         }
 
+        /* a parent may go again, when its last object is deleted */
+
         if (ngx_content_file_mkdirs((char *) change->path, change->root)
-            != NGX_OK)
+            != NGX_OK
+            && errno != ENOENT)
         {
             ngx_content_file_change_fail(change, "mkdir() failed");
             goto done;
@@ -635,6 +638,14 @@ ngx_content_file_sync_dir(const char *path, const char *root, ngx_uint_t all)
         *p = '\0';
 
         fd = open(dir, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+        /* it was taken away as empty: that is recorded in its parent */
+
+        if (fd == -1 && errno == ENOENT && strlen(dir) > strlen(root)) {
+            all = 1;
+            continue;
+        }
+
         if (fd == -1) {
             return NGX_ERROR;
         }

@@ -107,6 +107,8 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
     ngx_str_set(&store->name, "s3");
     store->ops = &ngx_content_s3_ops;
     store->conf = conf;
+    store->id = ngx_content_store_id(&store->name, &conf->origin,
+                                     &conf->bucket);
     store->part_size = conf->part_size;
     store->parts_max = NGX_CONTENT_S3_PARTS;
     store->part_digest = 1;

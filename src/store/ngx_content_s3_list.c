@@ -2,7 +2,6 @@
 
 #include "store/ngx_content_s3.h"
 #include "core/ngx_content_str.h"
-#include "lib/content_key.h"
 #include "lib/content_s3xml.h"
 
 
@@ -70,7 +69,9 @@ ngx_content_s3_listed(ngx_content_call_t *call)
     if (outcome != NGX_CONTENT_OK) {
         /* the bucket, if anything, is absent */
 
-        if (outcome == NGX_CONTENT_ABSENT) {
+        if (outcome == NGX_CONTENT_ABSENT
+            || outcome == NGX_CONTENT_PRECONDITION)
+        {
             outcome = NGX_CONTENT_BROKEN;
         }
 
@@ -112,14 +113,7 @@ ngx_content_s3_list_entry(void *data, const content_s3xml_entry_t *found)
 {
     ngx_content_list_t *list = data;
 
-    const char           *why;
     ngx_content_entry_t  *entry;
-
-    /* what others have put there and no path of ours can name */
-
-    if (content_key_check(found->key, &why) != CONTENT_OK) {
-        return CONTENT_OK;
-    }
 
     entry = ngx_array_push(&list->entries);
     if (entry == NULL) {

@@ -583,11 +583,17 @@ ngx_content_s3_process_error(ngx_http_request_t *r)
         }
 
         if (content_s3xml_error(body, &code, &message, text, sizeof(text))
-            != CONTENT_OK)
+            != CONTENT_OK
+            || code.len == 0)
         {
             return ngx_content_s3_fault(r, NGX_CONTENT_BROKEN,
                                         "S3: an error that is not S3's");
         }
+    }
+
+    if (code.len == 0 && s3->status.code == NGX_HTTP_NOT_FOUND) {
+        return ngx_content_s3_fault(r, NGX_CONTENT_BROKEN,
+                                    "S3: a 404 that is not S3's");
     }
 
     if ((s3->status.code == NGX_HTTP_PRECONDITION_FAILED
@@ -666,6 +672,17 @@ ngx_content_s3_fault(ngx_http_request_t *r, ngx_content_outcome_e outcome,
 
     s3 = r->upstream->input_filter_ctx;
 
+    /* the upstream ends with 404, 502 or 503, and the outcome says the same */
+
+    if (outcome == NGX_CONTENT_TIMEOUT) {
+        outcome = NGX_CONTENT_UNAVAILABLE;
+
+    } else if (outcome != NGX_CONTENT_ABSENT
+               && outcome != NGX_CONTENT_UNAVAILABLE)
+    {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
     s3->read->outcome = outcome;
     s3->read->cause.data = (u_char *) cause;
     s3->read->cause.len = ngx_strlen(cause);
@@ -677,7 +694,6 @@ ngx_content_s3_fault(ngx_http_request_t *r, ngx_content_outcome_e outcome,
         return NGX_OK;
 
     case NGX_CONTENT_UNAVAILABLE:
-    case NGX_CONTENT_TIMEOUT:
         r->upstream->headers_in.status_n = NGX_HTTP_SERVICE_UNAVAILABLE;
         r->upstream->peer.tries = ngx_max(r->upstream->peer.tries, 2);
         return NGX_OK;

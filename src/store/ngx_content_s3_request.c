@@ -332,10 +332,16 @@ ngx_content_s3_outcome(ngx_uint_t status, content_str_t code)
                 || content_str_eq(code, content_cstr("NoSuchKey")))
                ? NGX_CONTENT_ABSENT : NGX_CONTENT_BROKEN;
 
+    case NGX_HTTP_BAD_REQUEST:
+        return (content_str_eq(code, content_cstr("MetadataTooLarge"))
+                || content_str_eq(code, content_cstr("KeyTooLongError"))
+                || content_str_eq(code, content_cstr("EntityTooLarge")))
+               ? NGX_CONTENT_INVALID : NGX_CONTENT_BROKEN;
+
     case NGX_HTTP_PRECONDITION_FAILED:
-    case NGX_HTTP_CONFLICT:
         return NGX_CONTENT_PRECONDITION;
 
+    case NGX_HTTP_CONFLICT:                  /* somebody else writes */
     case NGX_HTTP_TOO_MANY_REQUESTS:
     case NGX_HTTP_SERVICE_UNAVAILABLE:
         return NGX_CONTENT_UNAVAILABLE;
@@ -450,6 +456,10 @@ ngx_content_s3_head_done(ngx_content_call_t *call)
     object = NULL;
 
     outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (outcome == NGX_CONTENT_PRECONDITION) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
 
     if (outcome == NGX_CONTENT_OK) {
         conf->bucket_seen = ngx_time();

@@ -543,6 +543,13 @@ ngx_content_s3_completed(ngx_content_call_t *call)
 
     if (outcome == NGX_CONTENT_OK) {
         s3->id.len = 0;                       /* nothing to abort any more */
+    }
+
+    if (outcome == NGX_CONTENT_OK && content_out_done(&etag).len) {
+        up->object->etag = ngx_content_str_dup(up->task.pool,
+                                               content_out_done(&etag));
+
+    } else if (outcome == NGX_CONTENT_OK) {
         s3->head.done = ngx_content_s3_complete_headed;
 
         if (ngx_content_s3_head(&s3->head) == NGX_OK) {
@@ -554,7 +561,10 @@ ngx_content_s3_completed(ngx_content_call_t *call)
 }
 
 
-/* The server's word for what it has put together: ETag and length. */
+/*
+ * Ceph does not say the ETag in its answer.  Where the length is another one,
+ * another upload has ended meanwhile, and the ETag is that one's.
+ */
 
 static void
 ngx_content_s3_complete_headed(void *data, ngx_content_outcome_e outcome,
@@ -562,15 +572,11 @@ ngx_content_s3_complete_headed(void *data, ngx_content_outcome_e outcome,
 {
     ngx_content_upload_t *up = data;
 
-    if (outcome == NGX_CONTENT_OK && object->size != up->received) {
-        outcome = NGX_CONTENT_BROKEN;
-        cause = "S3: the object has not the length that was uploaded";
-
-    } else if (outcome == NGX_CONTENT_OK) {
+    if (outcome == NGX_CONTENT_OK && object->size == up->received) {
         up->object->etag = object->etag;
     }
 
-    ngx_content_s3_end(up, outcome, cause);
+    ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);
 }
 
 

@@ -131,6 +131,52 @@ ngx_content_task_posted(ngx_event_t *ev)
 }
 
 
+/* 64 bits of a SHA-256: two places never share an id by chance. */
+
+uint64_t
+ngx_content_store_id(ngx_str_t *kind, ngx_str_t *where, ngx_str_t *what)
+{
+    u_char       hash[EVP_MAX_MD_SIZE];
+    uint64_t     id;
+    EVP_MD_CTX  *md;
+
+    id = 0;
+    md = EVP_MD_CTX_new();
+
+    if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
+        && EVP_DigestUpdate(md, kind->data, kind->len) == 1
+        && EVP_DigestUpdate(md, ":", 1) == 1
+        && EVP_DigestUpdate(md, where->data, where->len) == 1
+        && EVP_DigestUpdate(md, "/", 1) == 1
+        && EVP_DigestUpdate(md, what->data, what->len) == 1
+        && EVP_DigestFinal_ex(md, hash, NULL) == 1)
+    {
+        ngx_memcpy(&id, hash, sizeof(id));
+    }
+
+    EVP_MD_CTX_free(md);
+
+    return id;
+}
+
+
+ngx_int_t
+ngx_content_record_key(ngx_pool_t *pool, ngx_content_store_t *store,
+    ngx_str_t *key, ngx_str_t *record_key)
+{
+    record_key->len = key->len + 17;
+    record_key->data = ngx_pnalloc(pool, record_key->len);
+
+    if (record_key->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(record_key->data, "%016xL/%V", store->id, key);
+
+    return NGX_OK;
+}
+
+
 ngx_uint_t
 ngx_content_outcome_status(ngx_content_outcome_e outcome)
 {

@@ -76,8 +76,9 @@ typedef struct {
 
 
 /*
- * The conditions of a write (RFC 9110, 13.1.1 and 13.1.2), decided in the
- * same step as the write.
+ * The conditions of a write (RFC 9110, 13.1.1 and 13.1.2): decided in the
+ * same step as the write by the file store, and If-None-Match by S3; If-Match
+ * on S3 is looked at just before.
  */
 
 typedef struct {
@@ -218,6 +219,8 @@ typedef struct {
 
 struct ngx_content_store_s {
     ngx_str_t                        name;        /* "file", "s3" */
+    uint64_t                         id;          /* of the place: tells its
+                                                     keys from another's */
     const ngx_content_store_ops_t   *ops;
     void                            *conf;        /* the store's own */
     ngx_thread_pool_t               *threads;
@@ -242,6 +245,14 @@ void ngx_content_task_free(ngx_content_task_t *task);
 /* finish() from the event loop, for what is known at once. */
 void ngx_content_task_post(ngx_content_task_t *task,
     ngx_content_outcome_e outcome, const char *cause);
+
+/* The id of a place, by what names it: "file:/srv", "s3:http://h/bucket". */
+uint64_t ngx_content_store_id(ngx_str_t *kind, ngx_str_t *where,
+    ngx_str_t *what);
+
+/* The key under which caches keep an object; NGX_ERROR: no memory. */
+ngx_int_t ngx_content_record_key(ngx_pool_t *pool, ngx_content_store_t *store,
+    ngx_str_t *key, ngx_str_t *record_key);
 
 /* The HTTP status that tells a client about an outcome. */
 ngx_uint_t ngx_content_outcome_status(ngx_content_outcome_e outcome);

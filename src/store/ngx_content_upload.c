@@ -116,7 +116,7 @@ ngx_content_upload_write(ngx_content_upload_t *up, u_char *data, size_t len)
         }
     }
 
-    if (up->in_flight > up->task.store->parts_max) {
+    if (up->in_flight >= up->task.store->parts_max) {
         up->blocked = 1;
         return NGX_AGAIN;
     }

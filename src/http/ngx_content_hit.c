@@ -1,0 +1,597 @@
+/*
+ * GET and HEAD from the memory cache: nothing is waited for, and the body
+ * goes out of shared memory without a copy.
+ *
+ * A record's head is made when it is stored: the object's headers, ready but
+ * for their place in memory.  They are copied (some hundred bytes), because
+ * filters change headers and logs read them after the record may be gone.
+ *
+ * The body is handed to nginx while the record is pinned.  When the socket
+ * does not take it at once, the record is held until the request ends; a
+ * small rest, or one for which there is no hold left, is copied.
+ */
+
+#include "http/ngx_content_conf.h"
+#include "http/ngx_content_http.h"
+#include "lib/content_range.h"
+
+
+#define NGX_CONTENT_HIT_REST       4096       /* copied rather than held */
+
+#define NGX_CONTENT_HEAD_ETAG      0          /* places of two headers */
+#define NGX_CONTENT_HEAD_MODIFIED  1
+
+
+/* The head: this, then for each header two lengths, name, value. */
+
+typedef struct {
+    int64_t      size;
+    int64_t      mtime;
+    uint16_t     type;                /* length of Content-Type, which comes
+                                         first, and of its part before ";" */
+    uint16_t     type_main;
+    uint16_t     n;                   /* headers */
+    uint8_t      cache_control;       /* 1: among the headers, not the */
+    uint8_t      cdn_cache_control;   /* location's */
+} ngx_content_head_t;
+
+
+typedef struct {
+    ngx_content_memory_t  *memory;
+    ngx_uint_t             n;
+} ngx_content_hold_t;
+
+
+static ngx_int_t ngx_content_hit_answer(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, content_entry_t *entry);
+static ngx_table_elt_t *ngx_content_hit_headers(ngx_http_request_t *r,
+    ngx_content_head_t *head, size_t len);
+static ngx_int_t ngx_content_hit_policy(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, ngx_content_head_t *head, ngx_table_elt_t *h);
+static ngx_int_t ngx_content_hit_cacheable(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, ngx_content_head_t *head, ngx_table_elt_t *h);
+static ngx_int_t ngx_content_hit_send(ngx_http_request_t *r,
+    content_entry_t *entry);
+static ngx_int_t ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b);
+static void ngx_content_hit_release(void *data);
+static ngx_int_t ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b);
+static ngx_uint_t ngx_content_hit_transformed(ngx_http_request_t *r,
+    off_t size);
+static void ngx_content_head_write(content_out_t *out,
+    const content_object_t *object, ngx_content_ctx_t *ctx);
+static void ngx_content_head_field(content_out_t *out,
+    ngx_content_head_t *head, const char *prefix, content_str_t name,
+    content_str_t value);
+
+
+ngx_int_t
+ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
+{
+    ngx_int_t                  rc;
+    content_entry_t           *entry;
+    ngx_content_loc_conf_t    *lcf;
+    ngx_content_main_conf_t   *mcf;
+    ngx_content_memory_key_t   mkey;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    if (mcf->memory_zone == NULL || !lcf->hot.enabled) {
+        return NGX_DECLINED;
+    }
+
+    ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
+                           &ctx->key);
+    entry = ngx_content_memory_pin(ngx_content_memory(mcf), &mkey);
+
+    if (entry == NULL) {
+        ctx->fence = ngx_content_memory_fence(ngx_content_memory(mcf), &mkey);
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_content_hit_answer(r, ctx, entry);
+
+    ngx_content_memory_unpin(ngx_content_memory(mcf));
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    content_entry_t *entry)
+{
+    int64_t                   first, last;
+    ngx_int_t                 rc;
+    ngx_table_elt_t          *h;
+    ngx_content_head_t       *head;
+    ngx_content_main_conf_t  *mcf;
+
+    head = (ngx_content_head_t *) content_entry_head(entry);
+
+    h = ngx_content_hit_headers(r, head, entry->head_len);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_content_conditions(r,
+                  ngx_content_from_ngx(h[NGX_CONTENT_HEAD_ETAG].value),
+                  head->mtime);
+
+    if (rc == NGX_OK && r->headers_in.range && r->method != NGX_HTTP_HEAD
+        && ngx_content_range(r,
+                  ngx_content_from_ngx(h[NGX_CONTENT_HEAD_ETAG].value),
+                  head->mtime, head->size, &first, &last)
+           == CONTENT_RANGE_UNSATISFIABLE)
+    {
+        rc = NGX_HTTP_RANGE_NOT_SATISFIABLE;
+    }
+
+    if (rc != NGX_OK && rc != NGX_HTTP_NOT_MODIFIED) {
+
+        /* the problem's headers only */
+
+        for (first = 0; first < head->n; first++) {
+            h[first].hash = 0;
+        }
+
+        r->headers_out.etag = NULL;
+        r->headers_out.last_modified = NULL;
+        r->headers_out.content_encoding = NULL;
+
+        return rc;
+    }
+
+    ctx->answered = 1;
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = head->size;
+    r->headers_out.last_modified_time = head->mtime;
+
+    if (ngx_content_hit_policy(r, ctx, head, h) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_HTTP_NOT_MODIFIED) {
+        mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+        ngx_content_count(&ngx_content_shared(mcf)->counters, not_modified);
+
+        r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+        r->headers_out.content_type.len = 0;
+        r->headers_out.content_length_n = -1;
+        r->header_only = 1;
+
+        return ngx_http_send_header(r);
+    }
+
+    return ngx_content_hit_send(r, entry);
+}
+
+
+/*
+ * The headers in the request's memory, as a part of r->headers_out.headers;
+ * NULL: no memory.
+ */
+
+static ngx_table_elt_t *
+ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
+    size_t len)
+{
+    u_char           *p;
+    uint16_t          name, value;
+    ngx_uint_t        i;
+    ngx_list_t       *list;
+    ngx_list_part_t  *tail;
+    ngx_table_elt_t  *h;
+
+    h = ngx_pcalloc(r->pool, head->n * sizeof(ngx_table_elt_t));
+    tail = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
+    p = ngx_pnalloc(r->pool, len - sizeof(ngx_content_head_t));
+
+    if (h == NULL || tail == NULL || p == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(p, head + 1, len - sizeof(ngx_content_head_t));
+
+    r->headers_out.content_type.len = head->type;
+    r->headers_out.content_type.data = p;
+    r->headers_out.content_type_len = head->type_main;
+    p += head->type;
+
+    for (i = 0; i < head->n; i++) {
+        ngx_memcpy(&name, p, 2);
+        ngx_memcpy(&value, p + 2, 2);
+        p += 4;
+
+        h[i].hash = 1;
+        h[i].key.len = name;
+        h[i].key.data = p;
+        p += name + 1;
+        h[i].value.len = value;
+        h[i].value.data = p;
+        p += value;
+
+        if (name == sizeof("Content-Encoding") - 1
+            && ngx_strcmp(h[i].key.data, "Content-Encoding") == 0)
+        {
+            r->headers_out.content_encoding = &h[i];
+        }
+    }
+
+    r->headers_out.etag = &h[NGX_CONTENT_HEAD_ETAG];
+    r->headers_out.last_modified = &h[NGX_CONTENT_HEAD_MODIFIED];
+
+    /* before the list's own first part, whose elements others push to */
+
+    list = &r->headers_out.headers;
+    *tail = list->part;
+
+    if (list->last == &list->part) {
+        list->last = tail;
+    }
+
+    list->part.elts = h;
+    list->part.nelts = head->n;
+    list->part.next = tail;
+
+    return h;
+}
+
+
+static ngx_int_t
+ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    ngx_content_head_t *head, ngx_table_elt_t *h)
+{
+    static content_str_t  status =
+        content_string("ngx_content; hit; detail=memory");
+    static content_str_t  bytes = content_string("bytes");
+
+    if (r->headers_out.content_type.len == 0
+        && ngx_http_set_content_type(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_content_hit_cacheable(r, ctx, head, h) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (r->method == NGX_HTTP_HEAD
+        && ngx_content_header(r, "Accept-Ranges", bytes) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_content_header(r, "Cache-Status", status);
+}
+
+
+/* What caches are told: by the object, else by the location. */
+
+static ngx_int_t
+ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    ngx_content_head_t *head, ngx_table_elt_t *h)
+{
+    ngx_uint_t               i;
+    ngx_content_loc_conf_t  *lcf;
+
+    if (ctx->by_token) {
+        for (i = 0; i < head->n; i++) {
+            if (ngx_strcmp(h[i].key.data, "Cache-Tag") == 0
+                || ngx_strcmp(h[i].key.data, "Cache-Control") == 0
+                || ngx_strcmp(h[i].key.data, "CDN-Cache-Control") == 0)
+            {
+                h[i].hash = 0;
+            }
+        }
+
+        return ngx_content_private_headers(r);
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    if (!head->cache_control
+        && ngx_content_header(r, "Cache-Control", lcf->policy.cache_control)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!head->cdn_cache_control
+        && ngx_content_header(r, "CDN-Cache-Control",
+                              lcf->policy.cdn_cache_control)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_hit_send(ngx_http_request_t *r, content_entry_t *entry)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    if (r->method == NGX_HTTP_HEAD) {
+        r->header_only = 1;
+        return ngx_http_send_header(r);
+    }
+
+    r->allow_ranges = 1;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->pos = content_entry_body(entry);
+    b->last = b->pos + entry->body_len;
+    b->memory = entry->body_len ? 1 : 0;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->memory) ? 0 : 1;
+
+    if (ngx_content_hit_transformed(r, entry->body_len)
+        && ngx_content_hit_copy(r, b) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    rc = ngx_http_output_filter(r, &out);
+
+    /* what the socket did not take */
+
+    if (b->pos != b->last && b->pos >= content_entry_body(entry)
+        && b->pos < content_entry_body(entry) + entry->body_len
+        && rc != NGX_ERROR
+        && ngx_content_hit_hold(r, b) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_content_hold_t       *hold;
+    ngx_content_main_conf_t  *mcf;
+
+    if (b->last - b->pos <= NGX_CONTENT_HIT_REST) {
+        return ngx_content_hit_copy(r, b);
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_hold_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+
+    hold = cln->data;
+    hold->memory = ngx_content_memory(mcf);
+
+    if (ngx_content_memory_hold(hold->memory, &hold->n) != NGX_OK) {
+        return ngx_content_hit_copy(r, b);
+    }
+
+    cln->handler = ngx_content_hit_release;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_hit_release(void *data)
+{
+    ngx_content_hold_t *hold = data;
+
+    ngx_content_memory_release(hold->memory, hold->n);
+}
+
+
+static ngx_int_t
+ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    size_t   size;
+    u_char  *p;
+
+    size = b->last - b->pos;
+
+    p = ngx_pnalloc(r->pool, size + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, b->pos, size);
+
+    b->pos = p;
+    b->last = p + size;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Whether some filter keeps pointers of its own into the body: one that
+ * changes the length (gzip, sub), several ranges, HTTP/2's frames.
+ */
+
+static ngx_uint_t
+ngx_content_hit_transformed(ngx_http_request_t *r, off_t size)
+{
+#if (NGX_HTTP_V2)
+    if (r->stream) {
+        return 1;
+    }
+#endif
+
+    return r->headers_out.content_length_n != size
+           && (r->headers_out.status != NGX_HTTP_PARTIAL_CONTENT
+               || ngx_strlchr(r->headers_in.range->value.data,
+                              r->headers_in.range->value.data
+                              + r->headers_in.range->value.len, ','));
+}
+
+
+/* Storing. */
+
+void
+ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    const content_object_t *object, content_str_t body)
+{
+    u_char                    *buf;
+    size_t                     size;
+    content_out_t              out;
+    ngx_content_loc_conf_t    *lcf;
+    ngx_content_main_conf_t   *mcf;
+    ngx_content_memory_key_t   mkey;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    if (mcf->memory_zone == NULL || !lcf->hot.enabled
+        || body.len > mcf->memory_max)
+    {
+        return;
+    }
+
+    /* names, lengths and fixed headers above what a record takes */
+
+    size = content_record_size(object) + 1024
+           + object->nmeta * sizeof("X-Content-Meta-....");
+
+    buf = ngx_pnalloc(r->pool, size);
+    if (buf == NULL) {
+        return;
+    }
+
+    content_out_init(&out, buf, size);
+    ngx_content_head_write(&out, object, ctx);
+
+    if (out.overflow) {
+        return;
+    }
+
+    ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
+                           &ctx->key);
+    ngx_content_memory_put(ngx_content_memory(mcf), &mkey, ctx->fence,
+                           content_out_done(&out), body, lcf->hot.ttl);
+}
+
+
+static void
+ngx_content_head_write(content_out_t *out, const content_object_t *object,
+    ngx_content_ctx_t *ctx)
+{
+    u_char              date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")], *p;
+    u_char              tags[CONTENT_POLICY_CACHE_TAG_MAX];
+    ngx_uint_t          i;
+    content_str_t       value, own;
+    content_out_t       tag;
+    content_policy_t    none;
+    ngx_content_head_t  head;
+
+    static content_str_t  empty = content_string("");
+
+    ngx_memzero(&head, sizeof(ngx_content_head_t));
+    head.size = object->size;
+    head.mtime = object->mtime;
+    head.type = (uint16_t) object->type.len;
+    head.type_main = head.type;
+
+    p = ngx_strlchr(object->type.data, object->type.data + object->type.len,
+                    ';');
+    if (p) {
+        head.type_main = (uint16_t) (p - object->type.data);
+    }
+
+    content_out_mem(out, &head, sizeof(ngx_content_head_t));
+    content_out_str(out, object->type);
+
+    value.data = date;
+    value.len = ngx_http_time(date, object->mtime) - date;
+
+    ngx_content_head_field(out, &head, "", content_cstr("ETag"),
+                           object->etag);
+    ngx_content_head_field(out, &head, "", content_cstr("Last-Modified"),
+                           value);
+    ngx_content_head_field(out, &head, "", content_cstr("Content-Encoding"),
+                           object->encoding);
+    ngx_content_head_field(out, &head, "", content_cstr("Content-Language"),
+                           object->language);
+    ngx_content_head_field(out, &head, "",
+                           content_cstr("Content-Disposition"),
+                           object->disposition);
+
+    for (i = 0; i < object->nmeta; i++) {
+        ngx_content_head_field(out, &head, "X-Content-Meta-",
+                               object->meta[i].name, object->meta[i].value);
+    }
+
+    own.data = ctx->tag;
+    own.len = CONTENT_KEY_TAG_LEN;
+
+    content_out_init(&tag, tags, sizeof(tags));
+    content_policy_cache_tag(&tag, own, object->tags);
+    ngx_content_head_field(out, &head, "", content_cstr("Cache-Tag"),
+                           content_out_done(&tag));
+
+    /* the object's own word on caching; the location's is added on the way */
+
+    none.cache_control = empty;
+    none.cdn_cache_control = empty;
+
+    value = content_policy_cache_control(object, &none);
+    head.cache_control = (value.len != 0);
+    ngx_content_head_field(out, &head, "", content_cstr("Cache-Control"),
+                           value);
+
+    value = content_policy_cdn_cache_control(object, &none);
+    head.cdn_cache_control = (value.len != 0);
+    ngx_content_head_field(out, &head, "", content_cstr("CDN-Cache-Control"),
+                           value);
+
+    if (!out->overflow) {
+        ngx_memcpy(out->start, &head, sizeof(ngx_content_head_t));
+    }
+}
+
+
+static void
+ngx_content_head_field(content_out_t *out, ngx_content_head_t *head,
+    const char *prefix, content_str_t name, content_str_t value)
+{
+    uint16_t  lengths[2];
+
+    if (value.len == 0) {
+        return;
+    }
+
+    lengths[0] = (uint16_t) (ngx_strlen(prefix) + name.len);
+    lengths[1] = (uint16_t) value.len;
+
+    content_out_mem(out, lengths, 4);
+    content_out_text(out, prefix);
+    content_out_str(out, name);
+    content_out_char(out, '\0');
+    content_out_str(out, value);
+
+    head->n++;
+}
