@@ -7,6 +7,10 @@
 #include "cdn/ngx_content_purge_queue.h"
 
 
+#define NGX_CONTENT_PURGE_UNKNOWN  600      /* seconds until an item of a zone
+                                               that nobody knows has failed */
+
+
 static ngx_content_purge_record_t *ngx_content_purge_job_open(
     ngx_content_purge_shared_t *shared);
 static ngx_content_purge_node_t *ngx_content_purge_node(
@@ -152,6 +156,7 @@ ngx_content_purge_node(ngx_content_purge_shared_t *shared,
                                   offsetof(ngx_content_purge_node_t, value)
                                   + ngx_max(item->value.len, 1));
     if (node) {
+        node->queued = ngx_time();
         node->kind = item->kind;
         node->len = item->value.len;
 
@@ -204,8 +209,13 @@ ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
                                                now)
                       : NULL;
 
+        /* unknown here: perhaps not to workers of a newer configuration */
+
         if (pace == NULL) {
-            ngx_content_purge_finish(shared, node, 1, gone);
+            if (ngx_time() - node->queued > NGX_CONTENT_PURGE_UNKNOWN) {
+                ngx_content_purge_finish(shared, node, 1, gone);
+            }
+
             continue;
         }
 

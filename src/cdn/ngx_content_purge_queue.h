@@ -43,6 +43,7 @@ typedef struct {
                                                NGX_CONTENT_PURGE_JOBS */
     uint32_t                  target;
     content_purge_kind_t      kind;
+    time_t                    queued;
     ngx_uint_t                attempt;
     ngx_uint_t                split;        /* halvings of its batch */
     ngx_msec_t                due;          /* not before; when taken: until */

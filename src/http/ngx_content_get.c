@@ -615,8 +615,6 @@ ngx_content_get_send_headers(ngx_content_get_t *get)
         return rc;
     }
 
-    get->request->header_only = 1;
-
     return ngx_http_send_header(get->request);
 }
 

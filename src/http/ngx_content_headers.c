@@ -79,6 +79,9 @@ ngx_content_header_known(ngx_http_request_t *r, ngx_table_elt_t *h)
     } else if (ngx_strcmp(h->key.data, "WWW-Authenticate") == 0) {
         r->headers_out.www_authenticate = h;
 
+    } else if (ngx_strcmp(h->key.data, "Accept-Ranges") == 0) {
+        r->headers_out.accept_ranges = h;
+
     } else if (ngx_strcmp(h->key.data, "Content-Range") == 0) {
         r->headers_out.content_range = h;
 

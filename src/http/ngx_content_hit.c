@@ -158,7 +158,6 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
         r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
         r->headers_out.content_type.len = 0;
         r->headers_out.content_length_n = -1;
-        r->header_only = 1;
 
         return ngx_http_send_header(r);
     }
@@ -317,7 +316,6 @@ ngx_content_hit_send(ngx_http_request_t *r, content_entry_t *entry)
     ngx_chain_t   out;
 
     if (r->method == NGX_HTTP_HEAD) {
-        r->header_only = 1;
         return ngx_http_send_header(r);
     }
 

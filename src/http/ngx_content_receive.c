@@ -9,10 +9,15 @@
 #include "http/ngx_content_receive.h"
 
 
+#define NGX_CONTENT_RECORD_MAX  (24 * 1024)   /* all that is kept with an
+                                                 object, 16 KiB of tags among
+                                                 it */
+
 typedef struct {
     ngx_content_upload_t     *up;
     ngx_content_received_pt   received;
     void                     *data;
+    unsigned                  taking:1;
     unsigned                  ended:1;
 } ngx_content_receive_t;
 
@@ -20,6 +25,8 @@ typedef struct {
 static void ngx_content_receive_start(ngx_http_request_t *r);
 static void ngx_content_receive_event(ngx_http_request_t *r);
 static ngx_int_t ngx_content_receive_take(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv);
+static ngx_int_t ngx_content_receive_read(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
 static ngx_int_t ngx_content_receive_whole(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
@@ -125,10 +132,40 @@ ngx_content_receive_resume(ngx_http_request_t *r)
 }
 
 
-/* Moves bytes until the body ends, the client is slow, or the upload full. */
+/*
+ * Moves bytes until the body ends, the client is slow, or the upload full.
+ * A part that fails at once makes the upload resume from within.
+ */
 
 static ngx_int_t
 ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
+{
+    ngx_int_t  rc;
+
+    if (rcv->taking) {
+        return NGX_AGAIN;
+    }
+
+    rcv->taking = 1;
+    rc = ngx_content_receive_read(r, rcv);
+
+    if (rc == NGX_AGAIN) {
+        rcv->taking = 0;
+        return rc;
+    }
+
+    /* the last word: the request may be gone when it returns */
+
+    ngx_content_receive_end(r, rcv, rc);
+
+    return NGX_DONE;
+}
+
+
+/* NGX_AGAIN, or what the body's end is to be told with. */
+
+static ngx_int_t
+ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 {
     ngx_int_t     rc;
     ngx_buf_t    *b;
@@ -137,17 +174,18 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
     for ( ;; ) {
         rc = ngx_content_upload_write(rcv->up, NULL, 0);
 
-        for (cl = r->request_body->bufs; cl; cl = next) {
+        cl = r->request_body->bufs;
+        r->request_body->bufs = NULL;
+
+        for ( /* void */ ; cl; cl = next) {
             next = cl->next;
             b = cl->buf;
 
             /* only when some module has read the body before this one */
 
             if (b->in_file && !ngx_buf_in_memory(b)) {
-                ngx_content_receive_end(r, rcv, ngx_content_problem(r,
-                    NGX_HTTP_INTERNAL_SERVER_ERROR,
-                    "another module has put the body into a file"));
-                return NGX_DONE;
+                return ngx_content_problem(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                             "another module has put the body into a file");
             }
 
             rc = ngx_content_upload_write(rcv->up, b->pos, b->last - b->pos);
@@ -156,16 +194,14 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
             ngx_free_chain(r->pool, cl);
         }
 
-        r->request_body->bufs = NULL;
-
         /* a failed upload tells why when it is ended */
 
-        if (!r->reading_body || rc == NGX_ERROR) {
-            ngx_content_receive_end(r, rcv,
-                                    rc == NGX_ERROR
-                                        ? NGX_OK
-                                        : ngx_content_receive_whole(r, rcv));
-            return NGX_DONE;
+        if (rc == NGX_ERROR) {
+            return NGX_OK;
+        }
+
+        if (!r->reading_body) {
+            return ngx_content_receive_whole(r, rcv);
         }
 
         if (rc == NGX_AGAIN) {
@@ -180,8 +216,7 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
         rc = ngx_http_read_unbuffered_request_body(r);
 
         if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-            ngx_content_receive_end(r, rcv, rc);
-            return NGX_DONE;
+            return rc;
         }
 
         if (r->reading_body && r->request_body->bufs == NULL) {
@@ -269,7 +304,19 @@ ngx_content_object_from_request(ngx_http_request_t *r,
         }
     }
 
-    return ngx_content_object_tags(r, content_out_done(&tags), object, pool);
+    rc = ngx_content_object_tags(r, content_out_done(&tags), object, pool);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (content_record_size(object) > NGX_CONTENT_RECORD_MAX) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                         "the headers to be kept are more than %d bytes",
+                         NGX_CONTENT_RECORD_MAX);
+    }
+
+    return NGX_OK;
 }
 
 

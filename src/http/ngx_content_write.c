@@ -118,7 +118,11 @@ ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return rc;
     }
 
-    if (r->headers_in.content_length_n < 0 && !r->headers_in.chunked) {
+    /* HTTP/2 frames tell where a body ends */
+
+    if (r->headers_in.content_length_n < 0 && !r->headers_in.chunked
+        && r->http_version < NGX_HTTP_VERSION_20)
+    {
         return ngx_content_problem(r, NGX_HTTP_LENGTH_REQUIRED,
                       "a PUT needs Content-Length or a chunked body");
     }
@@ -443,6 +447,10 @@ ngx_content_write_store(ngx_content_write_t *w)
     w->touched = 1;
 
     if (w->upload) {
+
+        /* what has failed so far has changed nothing */
+
+        w->touched = (w->upload->task.outcome == NGX_CONTENT_OK);
         ngx_content_upload_end(w->upload);
 
     } else {
@@ -490,7 +498,7 @@ ngx_content_write_removed(ngx_content_task_t *task)
     ngx_content_write_t  *w;
 
     w = task->data;
-    w->replaced = 1;
+    w->replaced = (task->outcome != NGX_CONTENT_ABSENT);
 
     ngx_content_write_judge(w, task);
 
@@ -512,13 +520,18 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
         break;
 
     case NGX_CONTENT_ABSENT:
+
+        /* somebody else has deleted it: the caches may not know */
+
+        break;
+
     case NGX_CONTENT_PRECONDITION:
     case NGX_CONTENT_INVALID:
         w->touched = 0;
         break;
 
     default:
-        w->replaced = 1;
+        w->replaced = w->touched;
         ngx_content_count(&ngx_content_shared(w->mcf)->counters,
                           store_faults);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
@@ -757,9 +770,15 @@ ngx_content_write_problem(ngx_content_write_t *w)
         return ngx_content_problem(w->request, status,
                                    "the storage has no room");
 
-    default:
+    case NGX_CONTENT_INVALID:
         return ngx_content_problem(w->request, status,
-                    "the storage failed; whether the object has changed is "
-                    "not known");
+                    "the storage takes no such object: its key or what is "
+                    "kept with it is too long");
+
+    default:
+        return ngx_content_problem(w->request, status, w->touched
+                    ? "the storage failed; whether the object has changed is "
+                      "not known"
+                    : "the storage failed; nothing was changed");
     }
 }

@@ -392,7 +392,9 @@ ngx_content_file_found(ngx_content_file_walk_t *w)
 
     outcome = ngx_content_file_open(w->path, &file, &cause);
 
-    if (outcome == NGX_CONTENT_ABSENT) {
+    /* gone meanwhile, or damaged: that is said to who asks for the object */
+
+    if (outcome == NGX_CONTENT_ABSENT || outcome == NGX_CONTENT_BROKEN) {
         return;
     }
 

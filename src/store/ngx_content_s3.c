@@ -356,6 +356,10 @@ ngx_content_s3_ssl(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
         return NGX_ERROR;
     }
 
+    if (ngx_ssl_client_session_cache(cf, ssl, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     conf->upstream.ssl = ssl;
     conf->upstream.ssl_session_reuse = 1;
     conf->upstream.ssl_server_name = 1;

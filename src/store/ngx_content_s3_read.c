@@ -568,7 +568,9 @@ ngx_content_s3_process_error(ngx_http_request_t *r)
             body.len = p + sizeof("</Error>") - 1 - body.data;
 
         } else if (u->buffer.last < u->buffer.end
-                   && (s3->chunked || (off_t) got < s3->length))
+                   && (s3->chunked
+                       ? ngx_strnstr(u->buffer.pos, "0" CRLF CRLF, got) == NULL
+                       : (off_t) got < s3->length))
         {
             return NGX_AGAIN;
         }

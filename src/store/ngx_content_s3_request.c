@@ -180,7 +180,7 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
     ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result)
 {
     u_char                   *buf;
-    size_t                    size, i;
+    size_t                    size, room, i;
     content_out_t             path, query, authorization;
     content_sigv4_request_t   sr;
 
@@ -191,7 +191,13 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
                      + request->params[i].value.len) + 2;
     }
 
-    buf = ngx_pnalloc(pool, 2 * size + CONTENT_SIGV4_DATE_LEN + 2048);
+    room = 1024 + conf->credentials->access_key.len;
+
+    for (i = 0; i < request->nheaders; i++) {
+        room += request->headers[i].name.len + 1;
+    }
+
+    buf = ngx_pnalloc(pool, 2 * size + CONTENT_SIGV4_DATE_LEN + room);
     if (buf == NULL) {
         return NGX_ERROR;
     }
@@ -206,7 +212,7 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
     result->date.len = CONTENT_SIGV4_DATE_LEN;
 
     content_out_init(&authorization,
-                     result->date.data + CONTENT_SIGV4_DATE_LEN, 2048);
+                     result->date.data + CONTENT_SIGV4_DATE_LEN, room);
 
     if (request->payload_hash.len == 0) {
         request->payload_hash = content_cstr(NGX_CONTENT_S3_EMPTY);

@@ -144,9 +144,14 @@ ngx_content_s3_create_upload(ngx_content_upload_t *up)
 
     call->handler = ngx_content_s3_upload_created;
     call->data = up;
+
+    if (ngx_content_call_start(call) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     s3->started = 1;
 
-    return ngx_content_call_start(call);
+    return NGX_OK;
 }
 
 
@@ -408,6 +413,10 @@ ngx_content_s3_put(ngx_content_upload_t *up)
         return NGX_ERROR;
     }
 
+    /* a replay would be refused because of the first try */
+
+    call->fresh = up->conditions.if_none_match;
+
     call->request_body = part ? &body->chain : NULL;
     call->handler = ngx_content_s3_put_done;
     call->data = up;
@@ -494,6 +503,10 @@ ngx_content_s3_complete(ngx_content_upload_t *up)
     request.key = up->task.key;
     request.payload_hash = content_out_done(&hex);
     ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    if (up->conditions.if_none_match) {
+        ngx_content_s3_header(&request, "if-none-match", content_cstr("*"));
+    }
 
     call = ngx_content_s3_call(up->task.store, &request);
     if (call == NULL) {

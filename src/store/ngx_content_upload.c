@@ -109,11 +109,15 @@ ngx_content_upload_write(ngx_content_upload_t *up, u_char *data, size_t len)
 
     up->received += len;
 
-    while (len) {
+    while (len && up->task.outcome == NGX_CONTENT_OK) {
         if (ngx_content_upload_fill(up, &data, &len) != NGX_OK) {
             ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "no memory");
             return NGX_ERROR;
         }
+    }
+
+    if (up->task.outcome != NGX_CONTENT_OK) {
+        return NGX_ERROR;
     }
 
     if (up->in_flight >= up->task.store->parts_max) {
