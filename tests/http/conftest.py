@@ -5,12 +5,18 @@ Nginx of its own from `workdir`, and `bucket` if it needs S3.
 """
 
 import itertools
+import signal
 
 import pytest
 
 from harness import Nginx, Redis, S3Server
 
 _keys = itertools.count(1)
+
+
+def pytest_configure():
+    """A TERM ends the session as ^C does: nothing that it started is left."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
