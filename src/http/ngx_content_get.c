@@ -74,10 +74,11 @@ static void ngx_content_get_resume(ngx_content_get_t *get);
 static void ngx_content_get_next(ngx_content_get_t *get,
     ngx_content_get_step_e step);
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
-static size_t ngx_content_kept_max(ngx_content_get_t *get);
+static size_t ngx_content_copy_max(ngx_content_get_t *get);
 static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
 static void ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_str_t *record);
+static void ngx_content_get_ended(ngx_content_redis_op_t *op);
 static ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);
 static void ngx_content_get_opened(ngx_content_read_t *read);
 static ngx_int_t ngx_content_get_fault(ngx_content_get_t *get);
@@ -302,7 +303,7 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
 }
 
 
-/* A record that is not understood is as good as none. */
+/* A record that is not understood is as good as none, and is taken away. */
 
 static void
 ngx_content_get_take_record(ngx_content_get_t *get, ngx_str_t *record)
@@ -321,6 +322,10 @@ ngx_content_get_take_record(ngx_content_get_t *get, ngx_str_t *record)
         ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
                       "content: the record of \"%V\" in Redis is damaged",
                       &get->read.key);
+
+        (void) ngx_content_redis_end(get->mcf->redis_client,
+                                     &get->record_key,
+                                     ngx_content_get_ended, NULL, NULL);
         return;
     }
 
@@ -330,6 +335,13 @@ ngx_content_get_take_record(ngx_content_get_t *get, ngx_str_t *record)
 
     ngx_content_keep(get->request, get->ctx, &get->record, get->body);
     ngx_content_count(&ngx_content_shared(get->mcf)->counters, hits_redis);
+}
+
+
+static void
+ngx_content_get_ended(ngx_content_redis_op_t *op)
+{
+    /* nobody waits for it */
 }
 
 
@@ -484,13 +496,18 @@ ngx_content_get_failed(ngx_content_read_t *read)
 
 /* SEND */
 
-/* The largest body that the memory cache takes. */
+/* The largest body that one of the caches would take. */
 
 static size_t
-ngx_content_kept_max(ngx_content_get_t *get)
+ngx_content_copy_max(ngx_content_get_t *get)
 {
-    return get->mcf->memory_zone && get->lcf->hot.enabled
-           ? get->mcf->memory_max : 0;
+    size_t  redis, memory;
+
+    redis = get->has_token ? get->lcf->hot.size : 0;
+    memory = (get->mcf->memory_zone && get->lcf->hot.enabled)
+             ? get->mcf->memory_max : 0;
+
+    return ngx_max(redis, memory);
 }
 
 
@@ -504,8 +521,7 @@ ngx_content_get_send(ngx_content_get_t *get)
     }
 
     if (!get->read.ranged) {
-        get->read.body_max = ngx_max(get->has_token ? get->lcf->hot.size : 0,
-                                     ngx_content_kept_max(get));
+        get->read.body_max = ngx_content_copy_max(get);
         get->read.body = get->read.body_max ? ngx_content_get_copy : NULL;
     }
 
