@@ -376,14 +376,15 @@ class Nginx(Server, Client):
     def __init__(self, workdir, store="file", redis=None, purge=None,
                  main="", http="", server="", location="", tokens=TOKENS,
                  anonymous="read", max_body="64m", expect=(),
-                 environment=None, workers=2, level=LOG_LEVEL, start=True):
+                 environment=None, workers=2, level=LOG_LEVEL, port=None,
+                 start=True):
         self.dir = pathlib.Path(workdir)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.dir.chmod(0o755)
         for name in ("tmp", "files", "secret"):
             (self.dir / name).mkdir(exist_ok=True)
 
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = self.dir / "error.log"
         self.files = self.dir / "files"
