@@ -277,7 +277,12 @@ ngx_content_purge_allowed(ngx_content_purge_shared_t *shared,
         return 0;
     }
 
-    most = ngx_max(ngx_min(most, NGX_CONTENT_PURGE_BATCH) >> node->split, 1);
+    most = ngx_min(most, NGX_CONTENT_PURGE_BATCH);
+
+    if (node->most) {
+        most = ngx_min(most, node->most);
+    }
+
     n = 1;
 
     if (node->kind == CONTENT_PURGE_URL) {
@@ -331,7 +336,7 @@ ngx_content_purge_alike(ngx_content_purge_node_t *first,
     ngx_content_purge_node_t *node, ngx_msec_t now)
 {
     return node->target == first->target && node->kind == first->kind
-           && node->split == first->split
+           && node->most == first->most
            && (node->due == 0 || (ngx_msec_int_t) (node->due - now) <= 0);
 }
 
@@ -588,7 +593,11 @@ ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
         }
 
         node->attempt++;
-        node->split += split;
+
+        if (split) {
+            node->most = (batch->n + 1) / 2;
+        }
+
         node->due = due;
 
         if (node->job < NGX_CONTENT_PURGE_JOBS) {

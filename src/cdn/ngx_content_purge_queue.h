@@ -45,7 +45,8 @@ typedef struct {
     content_purge_kind_t      kind;
     time_t                    queued;
     ngx_uint_t                attempt;
-    ngx_uint_t                split;        /* halvings of its batch */
+    ngx_uint_t                most;         /* items of its batch, for one was
+                                               refused; 0: what the plan says */
     ngx_msec_t                due;          /* not before; when taken: until */
     ngx_uint_t                ticket;       /* of the batch that took it */
     size_t                    len;
@@ -128,7 +129,7 @@ void ngx_content_purge_queue_settle(ngx_content_purge_shared_t *shared,
 
 /*
  * They are queued again, due after delay milliseconds; split: in batches of
- * half the size.  block: nothing of the target goes out before, either.
+ * half its size.  block: nothing of the target goes out before, either.
  */
 void ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
     ngx_content_purge_batch_t *batch, ngx_msec_t delay, ngx_uint_t split,

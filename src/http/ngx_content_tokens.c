@@ -225,7 +225,10 @@ ngx_content_authorize_token(ngx_http_request_t *r, unsigned right,
         }
 
         path.data[0] = '/';
-        ngx_memcpy(path.data + 1, key->data, key->len);
+
+        if (key->len) {
+            ngx_memcpy(path.data + 1, key->data, key->len);
+        }
     }
 
     if (!content_token_allows(token, right, path)) {

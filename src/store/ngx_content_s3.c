@@ -385,6 +385,7 @@ ngx_content_s3_upstream(ngx_content_s3_conf_t *conf)
     u->next_upstream = NGX_HTTP_UPSTREAM_FT_ERROR
                        |NGX_HTTP_UPSTREAM_FT_TIMEOUT
                        |NGX_HTTP_UPSTREAM_FT_HTTP_503
+                       |NGX_HTTP_UPSTREAM_FT_HTTP_504
                        |NGX_HTTP_UPSTREAM_FT_HTTP_429;
     u->next_upstream_tries = 3;
 

@@ -585,17 +585,11 @@ ngx_content_s3_process_error(ngx_http_request_t *r)
         }
 
         if (content_s3xml_error(body, &code, &message, text, sizeof(text))
-            != CONTENT_OK
-            || code.len == 0)
+            != CONTENT_OK)
         {
-            return ngx_content_s3_fault(r, NGX_CONTENT_BROKEN,
-                                        "S3: an error that is not S3's");
+            code.len = 0;
+            message.len = 0;
         }
-    }
-
-    if (code.len == 0 && s3->status.code == NGX_HTTP_NOT_FOUND) {
-        return ngx_content_s3_fault(r, NGX_CONTENT_BROKEN,
-                                    "S3: a 404 that is not S3's");
     }
 
     if ((s3->status.code == NGX_HTTP_PRECONDITION_FAILED
@@ -603,6 +597,16 @@ ngx_content_s3_process_error(ngx_http_request_t *r)
         && !s3->plain)
     {
         return ngx_content_s3_again(r, s3);
+    }
+
+    /* a 404 of somebody else (a balancer, a proxy) proves nothing */
+
+    if (code.len == 0) {
+        return ngx_content_s3_fault(r,
+                        s3->status.code == NGX_HTTP_NOT_FOUND
+                            ? NGX_CONTENT_BROKEN
+                            : ngx_content_s3_outcome(s3->status.code, code),
+                        "S3: an error that is not S3's");
     }
 
     p = ngx_pnalloc(r->pool, code.len + message.len + 32);
@@ -674,13 +678,10 @@ ngx_content_s3_fault(ngx_http_request_t *r, ngx_content_outcome_e outcome,
 
     s3 = r->upstream->input_filter_ctx;
 
-    /* the upstream ends with 404, 502 or 503, and the outcome says the same */
+    /* the upstream can end with these only */
 
-    if (outcome == NGX_CONTENT_TIMEOUT) {
-        outcome = NGX_CONTENT_UNAVAILABLE;
-
-    } else if (outcome != NGX_CONTENT_ABSENT
-               && outcome != NGX_CONTENT_UNAVAILABLE)
+    if (outcome != NGX_CONTENT_ABSENT && outcome != NGX_CONTENT_UNAVAILABLE
+        && outcome != NGX_CONTENT_TIMEOUT)
     {
         outcome = NGX_CONTENT_BROKEN;
     }
@@ -696,7 +697,8 @@ ngx_content_s3_fault(ngx_http_request_t *r, ngx_content_outcome_e outcome,
         return NGX_OK;
 
     case NGX_CONTENT_UNAVAILABLE:
-        r->upstream->headers_in.status_n = NGX_HTTP_SERVICE_UNAVAILABLE;
+    case NGX_CONTENT_TIMEOUT:
+        r->upstream->headers_in.status_n = ngx_content_outcome_status(outcome);
         r->upstream->peer.tries = ngx_max(r->upstream->peer.tries, 2);
         return NGX_OK;
 

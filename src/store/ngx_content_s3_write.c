@@ -440,11 +440,17 @@ ngx_content_s3_put_done(ngx_content_call_t *call)
         outcome = NGX_CONTENT_BROKEN;
     }
 
+    /* a 200 of somebody else (a portal, a wrong endpoint) has none */
+
     if (outcome == NGX_CONTENT_OK
         && ngx_content_call_response_header(call, "etag", &value) == NGX_OK)
     {
         up->object->etag = ngx_content_str_dup(up->task.pool,
                                                ngx_content_from_ngx(value));
+
+    } else if (outcome == NGX_CONTENT_OK) {
+        outcome = NGX_CONTENT_BROKEN;
+        cause = "S3: PutObject without an ETag";
     }
 
     ngx_content_s3_end(up, outcome, cause);
