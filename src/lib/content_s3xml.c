@@ -2,44 +2,21 @@
  * The XML that S3 speaks: see content_s3xml.h.  Called by the S3 store with
  * the answers to its requests.
  *
- * The upper half is a walk over a document that calls a function with the
- * path and the text of each element as it ends; the lower half is one such
- * function for each kind of document.
+ * One element function of content_xml_walk() for each kind of document.
  */
 
-#include <limits.h>
 #include <string.h>
-
-#include <expat.h>
 
 #include "lib/content_digest.h"
 #include "lib/content_s3xml.h"
+#include "lib/content_xml.h"
 
 
-#define PATH_MAX_LEN   256                 /* also what bounds the depth */
 #define TEXT_MAX_LEN   CONTENT_S3XML_TOKEN_MAX
 #define ETAG_MAX_LEN   256
 #define TIME_MAX_LEN   64
 
 #define NAMESPACE      "http://s3.amazonaws.com/doc/2006-03-01/"
-
-
-typedef struct walk_s  walk_t;
-
-typedef int (*walk_element_t)(walk_t *walk, const char *path);
-
-struct walk_s {
-    XML_Parser      parser;
-    walk_element_t  element;               /* called at an element's end */
-    void           *data;                  /* the element function's */
-    int             rc;
-
-    char            path[PATH_MAX_LEN];    /* "Root/Child", NUL-terminated */
-    size_t          path_len;
-
-    content_out_t   text;                  /* of the innermost element */
-    unsigned char   buf[TEXT_MAX_LEN];
-};
 
 
 typedef struct {
@@ -76,25 +53,14 @@ typedef struct {
 } listing_t;
 
 
-static int walk(content_str_t body, walk_element_t element, void *data);
-static int parse(walk_t *w, content_str_t body);
-static content_str_t skip_space(content_str_t s);
-static void fail(walk_t *w, int rc);
-static void XMLCALL on_start(void *data, const XML_Char *name,
-    const XML_Char **atts);
-static void XMLCALL on_end(void *data, const XML_Char *name);
-static void XMLCALL on_text(void *data, const XML_Char *text, int len);
-static void XMLCALL on_doctype(void *data, const XML_Char *name,
-    const XML_Char *system_id, const XML_Char *public_id, int internal);
-static int copy_text(walk_t *w, content_out_t *out);
-static int keep_text(walk_t *w, unsigned char *buf, size_t size,
-    content_str_t *value);
-static int error_element(walk_t *w, const char *path);
+static int walk(content_str_t body, content_xml_element_t element,
+    void *data);
+static int error_element(content_xml_t *xml, const char *path);
 static int result(content_str_t body, const char *path, content_out_t *value,
     content_out_t *code);
-static int result_element(walk_t *w, const char *path);
-static int summary_element(walk_t *w, const char *path);
-static int listing_element(walk_t *w, const char *path);
+static int result_element(content_xml_t *xml, const char *path);
+static int summary_element(content_xml_t *xml, const char *path);
+static int listing_element(content_xml_t *xml, const char *path);
 static int visit_object(listing_t *l);
 static int visit_prefix(listing_t *l);
 static void forget_entry(content_s3xml_entry_t *entry);
@@ -110,195 +76,12 @@ static int is_leap(unsigned year);
 static int64_t days(unsigned year, unsigned month, unsigned day);
 
 
-/* Returns CONTENT_OK, CONTENT_ERROR, or what the element function returned. */
-
 static int
-walk(content_str_t body, walk_element_t element, void *data)
+walk(content_str_t body, content_xml_element_t element, void *data)
 {
-    int     rc;
-    walk_t  w;
+    unsigned char  buf[TEXT_MAX_LEN];
 
-    w.parser = XML_ParserCreate("UTF-8");
-    if (w.parser == NULL) {
-        return CONTENT_ERROR;
-    }
-
-    w.element = element;
-    w.data = data;
-    w.rc = CONTENT_OK;
-    w.path[0] = '\0';
-    w.path_len = 0;
-    content_out_init(&w.text, w.buf, sizeof(w.buf));
-
-    XML_SetUserData(w.parser, &w);
-    XML_SetElementHandler(w.parser, on_start, on_end);
-    XML_SetCharacterDataHandler(w.parser, on_text);
-    XML_SetStartDoctypeDeclHandler(w.parser, on_doctype);
-
-    rc = parse(&w, body);
-
-    XML_ParserFree(w.parser);
-
-    return rc;
-}
-
-
-/*
- * Before a slow answer servers send white space to keep the connection, some
- * of them before the XML declaration, where XML does not allow it.
- */
-
-static int
-parse(walk_t *w, content_str_t body)
-{
-    body = skip_space(body);
-
-    if (body.len > INT_MAX) {
-        return CONTENT_ERROR;
-    }
-
-    if (XML_Parse(w->parser, (char *) body.data, (int) body.len, 1)
-        != XML_STATUS_OK)
-    {
-        return w->rc != CONTENT_OK ? w->rc : CONTENT_ERROR;
-    }
-
-    return w->rc;
-}
-
-
-static content_str_t
-skip_space(content_str_t s)
-{
-    while (s.len && memchr(" \t\r\n", *s.data, 4)) {
-        s.data++;
-        s.len--;
-    }
-
-    return s;
-}
-
-
-static void
-fail(walk_t *w, int rc)
-{
-    w->rc = rc;
-    XML_StopParser(w->parser, XML_FALSE);
-}
-
-
-static void XMLCALL
-on_start(void *data, const XML_Char *name, const XML_Char **atts)
-{
-    size_t   len;
-    walk_t  *w;
-
-    (void) atts;
-
-    w = data;
-    len = strlen(name);
-
-    if (w->path_len + 1 + len >= sizeof(w->path)) {
-        fail(w, CONTENT_ERROR);
-        return;
-    }
-
-    if (w->path_len) {
-        w->path[w->path_len++] = '/';
-    }
-
-    memcpy(w->path + w->path_len, name, len + 1);
-    w->path_len += len;
-
-    content_out_init(&w->text, w->buf, sizeof(w->buf));
-}
-
-
-static void XMLCALL
-on_end(void *data, const XML_Char *name)
-{
-    int      rc;
-    size_t   len;
-    walk_t  *w;
-
-    w = data;
-
-    if (w->rc != CONTENT_OK) {
-        return;
-    }
-
-    rc = w->element(w, w->path);
-
-    if (rc != CONTENT_OK) {
-        fail(w, rc);
-        return;
-    }
-
-    len = strlen(name);
-
-    w->path_len -= w->path_len > len ? len + 1 : len;
-    w->path[w->path_len] = '\0';
-
-    content_out_init(&w->text, w->buf, sizeof(w->buf));
-}
-
-
-static void XMLCALL
-on_text(void *data, const XML_Char *text, int len)
-{
-    walk_t  *w;
-
-    w = data;
-
-    content_out_mem(&w->text, text, (size_t) len);
-}
-
-
-static void XMLCALL
-on_doctype(void *data, const XML_Char *name, const XML_Char *system_id,
-    const XML_Char *public_id, int internal)
-{
-    (void) name;
-    (void) system_id;
-    (void) public_id;
-    (void) internal;
-
-    fail(data, CONTENT_ERROR);
-}
-
-
-/*
- * Only a text that somebody asks for may fail to fit: errors quote requests
- * of any length in elements that nobody reads.
- */
-
-static int
-copy_text(walk_t *w, content_out_t *out)
-{
-    if (w->text.overflow) {
-        return CONTENT_OVERFLOW;
-    }
-
-    content_out_str(out, content_out_done(&w->text));
-
-    return out->overflow ? CONTENT_OVERFLOW : CONTENT_OK;
-}
-
-
-static int
-keep_text(walk_t *w, unsigned char *buf, size_t size, content_str_t *value)
-{
-    content_out_t  out;
-
-    content_out_init(&out, buf, size);
-
-    if (copy_text(w, &out) != CONTENT_OK) {
-        return CONTENT_ERROR;
-    }
-
-    *value = content_out_done(&out);
-
-    return CONTENT_OK;
+    return content_xml_walk(body, element, data, buf, sizeof(buf));
 }
 
 
@@ -314,7 +97,7 @@ content_s3xml_error(content_str_t body, content_str_t *code,
     *code = (content_str_t) content_null_string;
     *message = (content_str_t) content_null_string;
 
-    if (skip_space(body).len == 0) {
+    if (content_xml_skip_space(body).len == 0) {
         return CONTENT_OK;
     }
 
@@ -347,23 +130,23 @@ content_s3xml_error(content_str_t body, content_str_t *code,
 
 
 static int
-error_element(walk_t *w, const char *path)
+error_element(content_xml_t *xml, const char *path)
 {
     error_t        *error;
     content_out_t  *out;
     content_str_t   text;
 
-    error = w->data;
+    error = xml->data;
 
     if (strcmp(path, "Error/Code") == 0) {
         error->found = 1;
-        return copy_text(w, error->code);
+        return content_xml_copy(xml, error->code);
     }
 
     if (strcmp(path, "Error/Message") == 0) {
         out = error->message;
-        text.data = w->buf;
-        text.len = (size_t) (w->text.pos - w->text.start);
+        text.data = xml->text.start;
+        text.len = (size_t) (xml->text.pos - xml->text.start);
 
         if (text.len > (size_t) (out->end - out->pos)) {
             text.len = (size_t) (out->end - out->pos);
@@ -422,23 +205,24 @@ result(content_str_t body, const char *path, content_out_t *value,
 
 
 static int
-result_element(walk_t *w, const char *path)
+result_element(content_xml_t *xml, const char *path)
 {
     result_t  *r;
 
-    r = w->data;
+    r = xml->data;
 
     if (strcmp(path, r->path) == 0) {
-        if (r->found || (w->text.pos == w->text.start && r->code == NULL)) {
+        if (r->found || (xml->text.pos == xml->text.start && r->code == NULL))
+        {
             return CONTENT_ERROR;
         }
 
         r->found = 1;
-        return copy_text(w, r->value);
+        return content_xml_copy(xml, r->value);
     }
 
     if (strcmp(path, "Error/Code") == 0 && r->code) {
-        (void) copy_text(w, r->code);      /* an error, fits or not */
+        (void) content_xml_copy(xml, r->code);      /* an error, fits or not */
     }
 
     return CONTENT_OK;
@@ -477,7 +261,7 @@ content_s3xml_list(content_str_t body, content_s3xml_page_t *page,
 
 
 static int
-summary_element(walk_t *w, const char *path)
+summary_element(content_xml_t *xml, const char *path)
 {
     summary_t             *summary;
     content_str_t          text;
@@ -487,9 +271,9 @@ summary_element(walk_t *w, const char *path)
     static const content_str_t  yes = content_string("true");
     static const content_str_t  no = content_string("false");
 
-    summary = w->data;
+    summary = xml->data;
     page = summary->page;
-    text = content_out_done(&w->text);
+    text = content_out_done(&xml->text);
 
     if (strcmp(path, "ListBucketResult/IsTruncated") == 0) {
         summary->found = 1;
@@ -503,12 +287,12 @@ summary_element(walk_t *w, const char *path)
         page->encoded = content_str_eq(text, url);
 
     } else if (strcmp(path, "ListBucketResult/NextContinuationToken") == 0) {
-        return keep_text(w, page->token, sizeof(page->token),
-                         &page->next_token);
+        return content_xml_keep(xml, page->token, sizeof(page->token),
+                                &page->next_token);
 
     } else if (strcmp(path, "ListBucketResult/NextMarker") == 0) {
-        return keep_text(w, summary->marker, sizeof(summary->marker),
-                         &page->next_marker);
+        return content_xml_keep(xml, summary->marker, sizeof(summary->marker),
+                                &page->next_marker);
     }
 
     return CONTENT_OK;
@@ -516,32 +300,33 @@ summary_element(walk_t *w, const char *path)
 
 
 static int
-listing_element(walk_t *w, const char *path)
+listing_element(content_xml_t *xml, const char *path)
 {
     listing_t              *l;
     content_s3xml_entry_t  *entry;
 
-    l = w->data;
+    l = xml->data;
     entry = &l->entry;
 
     if (strcmp(path, "ListBucketResult/Contents/Key") == 0
         || strcmp(path, "ListBucketResult/CommonPrefixes/Prefix") == 0)
     {
         /* empty when it did not fit, which visit_*() refuse */
-        return decode_key(content_out_done(&w->text), l->page->encoded, l->key,
-                          &entry->key);
+        return decode_key(content_out_done(&xml->text), l->page->encoded,
+                          l->key, &entry->key);
     }
 
     if (strcmp(path, "ListBucketResult/Contents/Size") == 0) {
-        return content_str_uint(content_out_done(&w->text), &entry->size);
+        return content_str_uint(content_out_done(&xml->text), &entry->size);
     }
 
     if (strcmp(path, "ListBucketResult/Contents/ETag") == 0) {
-        return keep_text(w, l->etag, sizeof(l->etag), &entry->etag);
+        return content_xml_keep(xml, l->etag, sizeof(l->etag), &entry->etag);
     }
 
     if (strcmp(path, "ListBucketResult/Contents/LastModified") == 0) {
-        return keep_text(w, l->time, sizeof(l->time), &entry->last_modified);
+        return content_xml_keep(xml, l->time, sizeof(l->time),
+                                &entry->last_modified);
     }
 
     if (strcmp(path, "ListBucketResult/Contents") == 0) {
