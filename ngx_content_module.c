@@ -116,9 +116,9 @@ static ngx_command_t  ngx_content_commands[] = {
 
     { ngx_string("content_s3_credentials"),
       NGX_CONTENT_ANY|NGX_CONF_TAKE123,
-      ngx_content_s3_credentials_slot,
+      ngx_content_credentials_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      ngx_content_loc(s3),
+      ngx_content_loc(s3.credentials),
       NULL },
 
     { ngx_string("content_s3_ca_file"),

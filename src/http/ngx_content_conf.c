@@ -582,6 +582,10 @@ ngx_content_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->stores.nelts; i++) {
         store[i]->engine = mcf->curl;
+
+        if (store[i]->ops->start) {
+            store[i]->ops->start(store[i]);
+        }
     }
 
     mcf->purge = ngx_content_purge_create(cycle,
@@ -606,7 +610,9 @@ ngx_content_init_process(ngx_cycle_t *cycle)
 void
 ngx_content_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_content_main_conf_t  *mcf;
+    ngx_uint_t                 i;
+    ngx_content_store_t      **store;
+    ngx_content_main_conf_t   *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_content_module);
 
@@ -622,6 +628,14 @@ ngx_content_exit_process(ngx_cycle_t *cycle)
     if (mcf->purge) {
         ngx_content_purge_destroy(mcf->purge);
         mcf->purge = NULL;
+    }
+
+    store = mcf->stores.elts;
+
+    for (i = 0; i < mcf->stores.nelts; i++) {
+        if (store[i]->ops->stop) {
+            store[i]->ops->stop(store[i]);
+        }
     }
 
     if (mcf->curl) {

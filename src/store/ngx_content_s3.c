@@ -11,7 +11,6 @@
 
 #define NGX_CONTENT_S3_KEEPALIVE    "64"      /* idle connections a worker */
 #define NGX_CONTENT_S3_PART_MIN     (5 * 1024 * 1024)   /* S3's own limit */
-#define NGX_CONTENT_S3_PROFILE_MAX  65536
 
 
 /* nginx's headers declare it nowhere */
@@ -27,15 +26,13 @@ static ngx_int_t ngx_content_s3_keepalive(ngx_conf_t *cf,
 static ngx_int_t ngx_content_s3_ssl(ngx_conf_t *cf,
     ngx_content_s3_conf_t *conf);
 static void ngx_content_s3_upstream(ngx_content_s3_conf_t *conf);
-static char *ngx_content_s3_credentials_env(ngx_conf_t *cf,
-    content_sigv4_credentials_t *c);
-static char *ngx_content_s3_credentials_file(ngx_conf_t *cf,
-    content_sigv4_credentials_t *c, ngx_str_t *path, content_str_t profile);
-static void ngx_content_s3_profile(content_str_t text, content_str_t profile,
-    content_sigv4_credentials_t *c);
+static void ngx_content_s3_start(ngx_content_store_t *store);
+static void ngx_content_s3_stop(ngx_content_store_t *store);
 
 
 static const ngx_content_store_ops_t  ngx_content_s3_ops = {
+    .start = ngx_content_s3_start,
+    .stop = ngx_content_s3_stop,
     .open = ngx_content_s3_open,
     .send = ngx_content_s3_send,
     .stat = ngx_content_s3_stat,
@@ -114,6 +111,27 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
     store->part_digest = 1;
 
     return store;
+}
+
+
+static void
+ngx_content_s3_start(ngx_content_store_t *store)
+{
+    ngx_content_s3_conf_t  *conf;
+
+    conf = store->conf;
+    ngx_content_credentials_start(conf->credentials, store->engine);
+}
+
+
+static void
+ngx_content_s3_stop(ngx_content_store_t *store)
+{
+    ngx_content_s3_conf_t  *conf;
+
+    conf = store->conf;
+    ngx_content_credentials_stop(conf->credentials);
+    content_sigv4_forget(&conf->cache);
 }
 
 
@@ -399,195 +417,4 @@ ngx_content_s3_upstream(ngx_content_s3_conf_t *conf)
 
     u->intercept_404 = 1;
     ngx_str_set(&u->module, "content_s3");
-}
-
-
-/* Credentials. */
-
-char *
-ngx_content_s3_credentials_slot(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_content_s3_conf_t *s3 = (void *) ((u_char *) conf + cmd->offset);
-
-    ngx_str_t                    *value;
-    content_str_t                 profile;
-    content_sigv4_credentials_t  *c;
-
-    static content_str_t  key = content_string("profile=");
-
-    if (s3->credentials) {
-        return "is duplicate";
-    }
-
-    c = ngx_pcalloc(cf->pool, sizeof(content_sigv4_credentials_t));
-    if (c == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    s3->credentials = c;
-    value = cf->args->elts;
-
-    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "env") == 0) {
-        return ngx_content_s3_credentials_env(cf, c);
-    }
-
-    if (cf->args->nelts < 3 || ngx_strcmp(value[1].data, "file") != 0) {
-        return "takes \"env\" or \"file PATH [profile=NAME]\"";
-    }
-
-    profile = content_cstr("default");
-
-    if (cf->args->nelts == 4) {
-        profile = ngx_content_from_ngx(value[3]);
-
-        if (!content_str_starts(profile, key)) {
-            return "takes \"profile=NAME\" last";
-        }
-
-        profile.data += key.len;
-        profile.len -= key.len;
-    }
-
-    return ngx_content_s3_credentials_file(cf, c, &value[2], profile);
-}
-
-
-static char *
-ngx_content_s3_credentials_env(ngx_conf_t *cf, content_sigv4_credentials_t *c)
-{
-    const char  *access, *secret, *token;
-
-    access = getenv("AWS_ACCESS_KEY_ID");
-    secret = getenv("AWS_SECRET_ACCESS_KEY");
-    token = getenv("AWS_SESSION_TOKEN");
-
-    if (access == NULL || secret == NULL) {
-        return "env: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be in "
-               "nginx's environment";
-    }
-
-    c->access_key = ngx_content_str_dup(cf->pool, content_cstr(access));
-    c->secret_key = ngx_content_str_dup(cf->pool, content_cstr(secret));
-    c->session_token = ngx_content_str_dup(cf->pool,
-                                           content_cstr(token ? token : ""));
-
-    return c->secret_key.len ? NGX_CONF_OK : "env: the secret key is empty";
-}
-
-
-static char *
-ngx_content_s3_credentials_file(ngx_conf_t *cf,
-    content_sigv4_credentials_t *c, ngx_str_t *path, content_str_t profile)
-{
-    u_char         *text;
-    ssize_t         n;
-    ngx_fd_t        fd;
-    content_str_t   s;
-
-    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    text = ngx_pnalloc(cf->pool, NGX_CONTENT_S3_PROFILE_MAX);
-    if (text == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    n = (fd == NGX_INVALID_FILE)
-        ? -1 : ngx_read_fd(fd, text, NGX_CONTENT_S3_PROFILE_MAX);
-
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "\"content_s3_credentials\": reading \"%V\" failed",
-                           path);
-    }
-
-    if (fd != NGX_INVALID_FILE) {
-        (void) ngx_close_file(fd);
-    }
-
-    if (n == -1) {
-        return NGX_CONF_ERROR;
-    }
-
-    s.data = text;
-    s.len = n;
-
-    ngx_content_s3_profile(s, profile, c);
-
-    if (c->access_key.len == 0 || c->secret_key.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"content_s3_credentials\": \"%V\" has no "
-                           "aws_access_key_id and aws_secret_access_key in "
-                           "profile \"%*s\"", path, profile.len, profile.data);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* The shared profile file of AWS: [NAME], then "key = value" lines. */
-
-static void
-ngx_content_s3_profile(content_str_t text, content_str_t profile,
-    content_sigv4_credentials_t *c)
-{
-    u_char         *equals;
-    ngx_uint_t      here;
-    content_str_t   line, name, value;
-
-    here = 0;
-
-    while (content_str_next(&text, LF, &line)) {
-
-        if (line.data[line.len - 1] == CR) {
-            line.len--;
-        }
-
-        line = content_str_trim(line);
-
-        if (line.len == 0 || line.data[0] == '#' || line.data[0] == ';') {
-            continue;
-        }
-
-        if (line.data[0] == '[') {
-            name.data = line.data + 1;
-            name.len = line.len - 1;
-
-            if (name.len && name.data[name.len - 1] == ']') {
-                name.len--;
-            }
-
-            here = content_str_eq(content_str_trim(name), profile);
-            continue;
-        }
-
-        equals = ngx_strlchr(line.data, line.data + line.len, '=');
-
-        if (!here || equals == NULL) {
-            continue;
-        }
-
-        name.data = line.data;
-        name.len = equals - line.data;
-        name = content_str_trim(name);
-
-        value.data = equals + 1;
-        value.len = line.data + line.len - value.data;
-        value = content_str_trim(value);
-
-        if (content_str_eq(name, content_cstr("aws_access_key_id"))) {
-            c->access_key = value;
-
-        } else if (content_str_eq(name, content_cstr("aws_secret_access_key")))
-        {
-            c->secret_key = value;
-
-        } else if (content_str_eq(name, content_cstr("aws_session_token"))) {
-            c->session_token = value;
-        }
-    }
 }

@@ -16,6 +16,7 @@
 
 #include "core/ngx_content_curl.h"
 #include "lib/content_sigv4.h"
+#include "store/ngx_content_credentials.h"
 #include "store/ngx_content_store.h"
 
 
@@ -36,7 +37,7 @@ typedef struct {
     ngx_msec_t                     connect_timeout;
     ngx_msec_t                     timeout;
     size_t                         part_size;
-    content_sigv4_credentials_t   *credentials;
+    ngx_content_credentials_t     *credentials;
 
     /* made of them */
     ngx_str_t                      authority;  /* "host:port" */
@@ -61,10 +62,6 @@ void ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
 char *ngx_content_s3_endpoint_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* Slot of "content_s3_credentials env | file PATH [profile=NAME]". */
-char *ngx_content_s3_credentials_slot(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
 /* Errors are logged to cf and name the directive. */
 ngx_content_store_t *ngx_content_s3_create(ngx_conf_t *cf,
     ngx_content_s3_conf_t *conf);
@@ -86,6 +83,9 @@ typedef struct {
     ngx_str_t                      path;       /* encoded, with "?query" */
     ngx_str_t                      date;
     ngx_str_t                      authorization;
+    ngx_str_t                      token;      /* x-amz-security-token, unless
+                                                  empty; the provider's, until
+                                                  the next event */
 } ngx_content_s3_signed_t;
 
 void ngx_content_s3_param(ngx_content_s3_request_t *request, const char *name,
@@ -101,12 +101,20 @@ ngx_int_t ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
 void ngx_content_s3_object_field(content_object_t *object,
     content_str_t name, content_str_t value);
 
+/* NGX_ERROR: see ngx_content_s3_unsent(). */
 ngx_int_t ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
     ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result);
 
-/* A signed call, not started yet; NULL: no memory. */
+/* A signed call, not started yet; NULL: see ngx_content_s3_unsent(). */
 ngx_content_call_t *ngx_content_s3_call(ngx_content_store_t *store,
     ngx_content_s3_request_t *request);
+
+/*
+ * Why a request could not be signed or sent at all: UNAVAILABLE when there
+ * are no credentials, else FAILED.
+ */
+ngx_content_outcome_e ngx_content_s3_unsent(ngx_content_store_t *store,
+    const char **cause);
 
 /*
  * What the answer means, by status and the error's code; *cause is a text in

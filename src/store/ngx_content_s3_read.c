@@ -38,6 +38,7 @@ typedef struct {
 
 static ngx_content_s3_read_t *ngx_content_s3_read(ngx_content_read_t *read);
 static void ngx_content_s3_read_cleanup(void *data);
+static void ngx_content_s3_refuse(ngx_content_read_t *read);
 static void ngx_content_s3_opened(void *data, ngx_content_outcome_e outcome,
     content_object_t *object, const char *cause);
 static ngx_int_t ngx_content_s3_create_request(ngx_http_request_t *r);
@@ -90,7 +91,7 @@ ngx_content_s3_open(ngx_content_read_t *read)
     s3->head.data = read;
 
     if (ngx_content_s3_head(&s3->head) != NGX_OK) {
-        read->outcome = NGX_CONTENT_FAILED;
+        ngx_content_s3_refuse(read);
         return NGX_OK;
     }
 
@@ -134,6 +135,18 @@ ngx_content_s3_read_cleanup(void *data)
 }
 
 
+/* Nothing can be asked: no credentials, no memory. */
+
+static void
+ngx_content_s3_refuse(ngx_content_read_t *read)
+{
+    const char  *cause;
+
+    read->outcome = ngx_content_s3_unsent(read->store, &cause);
+    read->cause = ngx_content_to_ngx(content_cstr(cause));
+}
+
+
 static void
 ngx_content_s3_opened(void *data, ngx_content_outcome_e outcome,
     content_object_t *object, const char *cause)
@@ -163,7 +176,18 @@ ngx_content_s3_send(ngx_content_read_t *read)
     conf = read->store->conf;
     s3 = ngx_content_s3_read(read);
 
-    if (s3 == NULL || ngx_http_upstream_create(r) != NGX_OK) {
+    if (s3 == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_content_credentials_get(conf->credentials, NULL) == NULL) {
+        ngx_content_s3_refuse(read);
+        read->failed(read);
+
+        return ngx_content_outcome_status(read->outcome);
+    }
+
+    if (ngx_http_upstream_create(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -268,11 +292,9 @@ ngx_content_s3_write_request(ngx_http_request_t *r,
     ngx_buf_t      *b;
     ngx_uint_t      i;
     ngx_chain_t    *cl;
-    content_str_t   token;
 
-    token = conf->credentials->session_token;
     size = sign->path.len + conf->host.len + sign->authorization.len
-           + request->payload_hash.len + token.len + 512;
+           + request->payload_hash.len + sign->token.len + 512;
 
     for (i = 0; i < request->nheaders; i++) {
         size += request->headers[i].name.len + request->headers[i].value.len
@@ -303,10 +325,9 @@ ngx_content_s3_write_request(ngx_http_request_t *r,
                                request->headers[i].value.data);
     }
 
-    if (token.len) {
+    if (sign->token.len) {
         b->last = ngx_slprintf(b->last, b->end,
-                               "x-amz-security-token: %*s" CRLF, token.len,
-                               token.data);
+                               "x-amz-security-token: %V" CRLF, &sign->token);
     }
 
     b->last = ngx_slprintf(b->last, b->end, CRLF);
@@ -335,7 +356,12 @@ ngx_content_s3_reinit_request(ngx_http_request_t *r)
     r->upstream->process_header = ngx_content_s3_process_status;
     r->state = 0;
 
-    return ngx_content_s3_create_request(r);
+    if (ngx_content_s3_create_request(r) != NGX_OK) {
+        ngx_content_s3_refuse(s3->read);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -179,10 +179,16 @@ ngx_int_t
 ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
     ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result)
 {
-    u_char                   *buf;
-    size_t                    size, room, i;
-    content_out_t             path, query, authorization;
-    content_sigv4_request_t   sr;
+    u_char                       *buf;
+    size_t                        size, room, i;
+    content_out_t                 path, query, authorization;
+    content_sigv4_request_t       sr;
+    content_sigv4_credentials_t  *keys;
+
+    keys = ngx_content_credentials_get(conf->credentials, NULL);
+    if (keys == NULL) {
+        return NGX_ERROR;
+    }
 
     size = conf->base.len + 3 * request->key.len + 1;
 
@@ -191,7 +197,7 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
                      + request->params[i].value.len) + 2;
     }
 
-    room = 1024 + conf->credentials->access_key.len;
+    room = 1024 + keys->access_key.len;
 
     for (i = 0; i < request->nheaders; i++) {
         room += request->headers[i].name.len + 1;
@@ -230,8 +236,8 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
     sr.headers = request->headers;
     sr.nheaders = request->nheaders;
 
-    if (content_sigv4_sign(&sr, conf->credentials, &conf->cache, &query,
-                           result->date.data, &authorization)
+    if (content_sigv4_sign(&sr, keys, &conf->cache, &query, result->date.data,
+                           &authorization)
         != CONTENT_OK)
     {
         return NGX_ERROR;
@@ -245,6 +251,7 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
     result->path = ngx_content_to_ngx(content_out_done(&path));
     result->authorization =
                         ngx_content_to_ngx(content_out_done(&authorization));
+    result->token = ngx_content_to_ngx(keys->session_token);
 
     return path.overflow ? NGX_ERROR : NGX_OK;
 }
@@ -297,9 +304,8 @@ ngx_content_s3_call(ngx_content_store_t *store,
     value = ngx_content_to_ngx(request->payload_hash);
     ngx_content_call_header(call, "x-amz-content-sha256", &value);
 
-    if (conf->credentials->session_token.len) {
-        value = ngx_content_to_ngx(conf->credentials->session_token);
-        ngx_content_call_header(call, "x-amz-security-token", &value);
+    if (sign.token.len) {
+        ngx_content_call_header(call, "x-amz-security-token", &sign.token);
     }
 
     for (i = 0; i < request->nheaders; i++) {
@@ -315,6 +321,23 @@ failed:
     ngx_content_call_cancel(call);
 
     return NULL;
+}
+
+
+ngx_content_outcome_e
+ngx_content_s3_unsent(ngx_content_store_t *store, const char **cause)
+{
+    ngx_content_s3_conf_t  *conf;
+
+    conf = store->conf;
+
+    if (ngx_content_credentials_get(conf->credentials, cause) == NULL) {
+        return NGX_CONTENT_UNAVAILABLE;
+    }
+
+    *cause = "no memory";
+
+    return NGX_CONTENT_FAILED;
 }
 
 
@@ -486,8 +509,7 @@ ngx_content_s3_head_done(ngx_content_call_t *call)
             return;
         }
 
-        outcome = NGX_CONTENT_FAILED;
-        cause = "no memory";
+        outcome = ngx_content_s3_unsent(head->store, &cause);
     }
 
     head->done(head->data, outcome, object, cause);

@@ -82,6 +82,8 @@ void
 ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part)
 {
     ngx_int_t                 rc;
+    const char               *cause;
+    ngx_content_outcome_e     outcome;
     ngx_content_s3_upload_t  *s3;
 
     s3 = ngx_content_s3_upload(up);
@@ -100,7 +102,8 @@ ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part)
     }
 
     if (rc != NGX_OK) {
-        ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED, "no memory");
+        outcome = ngx_content_s3_unsent(up->task.store, &cause);
+        ngx_content_upload_stored(up, part, outcome, cause);
     }
 }
 
@@ -202,11 +205,10 @@ ngx_content_s3_upload_created(ngx_content_call_t *call)
         }
 
         if (outcome == NGX_CONTENT_OK) {
-            ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED,
-                                      "no memory");
-        } else {
-            ngx_content_upload_stored(up, part, outcome, cause);
+            outcome = ngx_content_s3_unsent(up->task.store, &cause);
         }
+
+        ngx_content_upload_stored(up, part, outcome, cause);
     }
 }
 
@@ -322,6 +324,8 @@ ngx_content_s3_body(ngx_content_upload_t *up, ngx_content_part_t *part,
 void
 ngx_content_s3_commit(ngx_content_upload_t *up)
 {
+    const char               *cause;
+    ngx_content_outcome_e     outcome;
     ngx_content_s3_upload_t  *s3;
 
     if (up->task.outcome != NGX_CONTENT_OK) {
@@ -345,7 +349,8 @@ ngx_content_s3_commit(ngx_content_upload_t *up)
         }
     }
 
-    ngx_content_task_post(&up->task, NGX_CONTENT_FAILED, "no memory");
+    outcome = ngx_content_s3_unsent(up->task.store, &cause);
+    ngx_content_task_post(&up->task, outcome, cause);
 }
 
 
@@ -372,7 +377,8 @@ ngx_content_s3_commit_headed(void *data, ngx_content_outcome_e outcome,
     rc = up->nparts ? ngx_content_s3_complete(up) : ngx_content_s3_put(up);
 
     if (rc != NGX_OK) {
-        ngx_content_s3_end(up, NGX_CONTENT_FAILED, "no memory");
+        outcome = ngx_content_s3_unsent(up->task.store, &cause);
+        ngx_content_s3_end(up, outcome, cause);
     }
 }
 
@@ -676,6 +682,8 @@ ngx_content_s3_holds(ngx_content_conditions_t *conditions,
 void
 ngx_content_s3_remove(ngx_content_remove_t *remove)
 {
+    const char               *cause;
+    ngx_content_outcome_e     outcome;
     ngx_content_s3_remove_t  *s3;
 
     s3 = ngx_pcalloc(remove->task.pool, sizeof(ngx_content_s3_remove_t));
@@ -693,7 +701,8 @@ ngx_content_s3_remove(ngx_content_remove_t *remove)
         }
     }
 
-    ngx_content_task_post(&remove->task, NGX_CONTENT_FAILED, "no memory");
+    outcome = ngx_content_s3_unsent(remove->task.store, &cause);
+    ngx_content_task_post(&remove->task, outcome, cause);
 }
 
 
@@ -732,7 +741,8 @@ ngx_content_s3_remove_headed(void *data, ngx_content_outcome_e outcome,
         }
     }
 
-    ngx_content_task_finish(&remove->task, NGX_CONTENT_FAILED, "no memory");
+    outcome = ngx_content_s3_unsent(remove->task.store, &cause);
+    ngx_content_task_finish(&remove->task, outcome, cause);
 }
 
 
@@ -759,7 +769,9 @@ ngx_content_s3_removed(ngx_content_call_t *call)
 void
 ngx_content_s3_stat(ngx_content_stat_t *stat)
 {
+    const char             *cause;
     ngx_content_s3_head_t  *head;
+    ngx_content_outcome_e   outcome;
 
     head = ngx_pcalloc(stat->task.pool, sizeof(ngx_content_s3_head_t));
 
@@ -775,7 +787,8 @@ ngx_content_s3_stat(ngx_content_stat_t *stat)
         }
     }
 
-    ngx_content_task_post(&stat->task, NGX_CONTENT_FAILED, "no memory");
+    outcome = ngx_content_s3_unsent(stat->task.store, &cause);
+    ngx_content_task_post(&stat->task, outcome, cause);
 }
 
 

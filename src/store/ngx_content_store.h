@@ -202,6 +202,10 @@ struct ngx_content_read_s {
 
 
 typedef struct {
+    /* a worker starts and ends; both may be NULL */
+    void                     (*start)(ngx_content_store_t *store);
+    void                     (*stop)(ngx_content_store_t *store);
+
     ngx_int_t                (*open)(ngx_content_read_t *read);
     ngx_int_t                (*send)(ngx_content_read_t *read);
 

@@ -1,0 +1,110 @@
+/*
+ * Where the S3 store has its credentials from: the directive
+ * content_s3_credentials.
+ *
+ * A provider (ngx_content_credentials_t) lives as long as the configuration;
+ * locations that inherit the directive share it.  "env" and "file" are read
+ * with the configuration and never change.  The others (EC2's metadata
+ * service, the endpoint of ECS and EKS, STS) are asked by each worker for
+ * itself, outside any request: once when it starts, and again well before
+ * what it has expires.  Until new ones are there the old ones are used, up to
+ * their last second; replaced ones are wiped.  A request never waits for
+ * credentials, and never has them fetched.
+ */
+
+#ifndef NGX_CONTENT_CREDENTIALS_H
+#define NGX_CONTENT_CREDENTIALS_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "core/ngx_content_curl.h"
+#include "lib/content_credentials.h"
+
+
+#define NGX_CONTENT_CREDENTIALS_SESSION  512       /* bytes; EC2's have 56 */
+#define NGX_CONTENT_CREDENTIALS_ROLE     64
+
+
+/* What has to be asked, one after the other. */
+
+#define NGX_CONTENT_CREDENTIALS_STEPS(S)                                     \
+    S(IMDS_TOKEN, imds_token)                                                \
+    S(IMDS_ROLE,  imds_role)                                                 \
+    S(IMDS_KEYS,  imds_keys)                                                 \
+    S(CONTAINER,  container)                                                 \
+    S(STS,        sts)
+
+typedef enum {
+#define NGX_CONTENT_CREDENTIALS_STEP(name, function)                         \
+    NGX_CONTENT_CREDENTIALS_##name,
+    NGX_CONTENT_CREDENTIALS_STEPS(NGX_CONTENT_CREDENTIALS_STEP)
+#undef NGX_CONTENT_CREDENTIALS_STEP
+    NGX_CONTENT_CREDENTIALS_FIXED              /* nothing */
+} ngx_content_credentials_step_e;
+
+
+typedef struct {
+    /* of the configuration */
+    ngx_str_t                        name;         /* "env", "imds", ... */
+    ngx_content_credentials_step_e   first;
+    ngx_str_t                        url;
+    ngx_str_t                        authorization; /* container: the header */
+    ngx_str_t                        token_file;   /* container: the header;
+                                                      STS: the identity; with
+                                                      a NUL behind */
+    ngx_str_t                        role;         /* STS */
+    ngx_str_t                        session;
+
+    content_credentials_t            slots[2];
+    ngx_uint_t                       current;      /* of slots */
+
+    /* of this process */
+    ngx_content_curl_t              *engine;       /* NULL: not started */
+    ngx_event_t                      timer;
+    uint64_t                         due;          /* ms since 1970 */
+    unsigned                         failures;     /* in a row */
+
+    ngx_content_credentials_step_e   step;
+    ngx_content_call_t              *call;         /* under way */
+    ngx_str_t                        form;         /* its body, a secret */
+    u_char                           imds_token[
+                                          NGX_CONTENT_CREDENTIALS_SESSION];
+    size_t                           imds_token_len;
+    u_char                           imds_role[NGX_CONTENT_CREDENTIALS_ROLE];
+    size_t                           imds_role_len;
+
+    u_char                           cause[256];   /* of the last failure,
+                                                      NUL-terminated */
+} ngx_content_credentials_t;
+
+
+/*
+ * Slot, by cmd->offset of an ngx_content_credentials_t *, of
+ *     content_s3_credentials env
+ *                          | file PATH [profile=NAME]
+ *                          | imds [endpoint=URL]
+ *                          | container
+ *                          | web_identity [sts=URL]
+ */
+char *ngx_content_credentials_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/*
+ * For init_process and exit_process, before the engine goes.  Both may be
+ * called more than once for a provider.
+ */
+void ngx_content_credentials_start(ngx_content_credentials_t *provider,
+    ngx_content_curl_t *engine);
+void ngx_content_credentials_stop(ngx_content_credentials_t *provider);
+
+/*
+ * What to sign with, for use before the next event; NULL: there are none, and
+ * *cause (if not NULL) is a static text that says why.
+ */
+content_sigv4_credentials_t *ngx_content_credentials_get(
+    ngx_content_credentials_t *provider, const char **cause);
+
+
+#endif
