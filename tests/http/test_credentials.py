@@ -108,6 +108,8 @@ def use_web_identity(fake, workdir):
 FIXED = [use_env, use_file]
 FETCHED = [use_imds, use_container, use_container_file, use_web_identity]
 each_fetched = pytest.mark.parametrize("use", FETCHED)
+once_each_way = pytest.mark.parametrize(
+    "use", [use_imds, use_container_file, use_web_identity])
 each = pytest.mark.parametrize("use", FIXED + FETCHED)
 
 
@@ -185,7 +187,7 @@ def test_no_request_fetches(use, fake, bucket, workdir, key):
         assert fake.fetches() == 2          # one a worker
 
 
-@each_fetched
+@once_each_way
 def test_rotation_fails_no_request(use, fake, keys, bucket, workdir, key):
     """Keys change under way; the old ones stop working, as after their
     expiry."""
@@ -215,7 +217,7 @@ def test_rotation_fails_no_request(use, fake, keys, bucket, workdir, key):
         assert fake.fetches() <= 2 * 8
 
 
-@each_fetched
+@once_each_way
 def test_endpoint_that_goes_down(use, fake, bucket, workdir, key):
     """Served until the credentials expire, then 503; then served again."""
     fake.life = 6
