@@ -49,6 +49,8 @@ static void ngx_content_credentials_forget(
     ngx_content_credentials_t *provider, ngx_content_call_t *call);
 static void ngx_content_credentials_succeed(
     ngx_content_credentials_t *provider);
+static void ngx_content_credentials_change(
+    ngx_content_credentials_t *provider);
 static void ngx_content_credentials_fail(ngx_content_credentials_t *provider);
 static ngx_int_t ngx_content_credentials_error(
     ngx_content_credentials_t *provider, const char *cause, ...);
@@ -115,7 +117,14 @@ ngx_content_credentials_start(ngx_content_credentials_t *provider,
     provider->timer.log = ngx_cycle->log;
     provider->timer.cancelable = 1;
 
-    ngx_content_credentials_schedule(provider, 0);
+    /* before the first request: those of the workers before a reload */
+
+    if (ngx_content_credentials_adopt(provider) == NGX_OK) {
+        ngx_content_credentials_change(provider);
+
+    } else {
+        ngx_content_credentials_schedule(provider, 0);
+    }
 }
 
 
@@ -153,6 +162,11 @@ ngx_content_credentials_wake(ngx_event_t *ev)
 
     if (now < provider->due) {
         ngx_content_credentials_schedule(provider, provider->due - now);
+        return;
+    }
+
+    if (ngx_content_credentials_adopt(provider) == NGX_OK) {
+        ngx_content_credentials_change(provider);
         return;
     }
 
@@ -278,6 +292,21 @@ ngx_content_credentials_forget(ngx_content_credentials_t *provider,
 static void
 ngx_content_credentials_succeed(ngx_content_credentials_t *provider)
 {
+    ngx_content_credentials_change(provider);
+    ngx_content_credentials_publish(provider);
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "content: fetched S3 credentials (%V), good for %L s",
+                  &provider->name,
+                  provider->slots[provider->current].expires - ngx_time());
+}
+
+
+/* From now on those in the other slot count. */
+
+static void
+ngx_content_credentials_change(ngx_content_credentials_t *provider)
+{
     content_credentials_t  *c;
 
     content_credentials_wipe(&provider->slots[provider->current]);
@@ -285,10 +314,6 @@ ngx_content_credentials_succeed(ngx_content_credentials_t *provider)
     provider->failures = 0;
 
     c = &provider->slots[provider->current];
-
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                  "content: fetched S3 credentials (%V), good for %L s",
-                  &provider->name, c->expires - ngx_time());
 
     ngx_content_credentials_schedule(provider,
         content_credentials_refresh(c->expires, ngx_time(), ngx_random()));

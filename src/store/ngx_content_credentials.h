@@ -5,11 +5,12 @@
  * A provider (ngx_content_credentials_t) lives as long as the configuration;
  * locations that inherit the directive share it.  "env" and "file" are read
  * with the configuration and never change.  The others (EC2's metadata
- * service, the endpoint of ECS and EKS, STS) are asked by each worker for
- * itself, outside any request: once when it starts, and again well before
- * what it has expires.  Until new ones are there the old ones are used, up to
- * their last second; replaced ones are wiped.  A request never waits for
- * credentials, and never has them fetched.
+ * service, the endpoint of ECS and EKS, STS) are asked by a worker outside any
+ * request: when there are none, and again well before they expire.  What one
+ * worker has fetched all take, by shared memory, and new workers start with.
+ * Until new ones are there the old ones are used, up to their last second;
+ * replaced ones are wiped.  A request never waits for credentials, and never
+ * has them fetched.
  */
 
 #ifndef NGX_CONTENT_CREDENTIALS_H
@@ -25,6 +26,7 @@
 
 #define NGX_CONTENT_CREDENTIALS_SESSION  512       /* bytes; EC2's have 56 */
 #define NGX_CONTENT_CREDENTIALS_ROLE     64
+#define NGX_CONTENT_CREDENTIALS_ID       32        /* SHA-256 */
 
 
 /* What has to be asked, one after the other. */
@@ -56,6 +58,9 @@ typedef struct {
                                                       a NUL behind */
     ngx_str_t                        role;         /* STS */
     ngx_str_t                        session;
+
+    ngx_shm_zone_t                  *zone;         /* NULL: FIXED */
+    u_char                           id[NGX_CONTENT_CREDENTIALS_ID];
 
     content_credentials_t            slots[2];
     ngx_uint_t                       current;      /* of slots */
@@ -105,6 +110,18 @@ void ngx_content_credentials_stop(ngx_content_credentials_t *provider);
  */
 content_sigv4_credentials_t *ngx_content_credentials_get(
     ngx_content_credentials_t *provider, const char **cause);
+
+
+/*
+ * Between the files of this provider: the credentials that workers share.
+ * share: for a provider that is complete, while the configuration is read.
+ * adopt: NGX_OK when there are newer ones than those in use; they are in the
+ * other slot.  publish: those in use.
+ */
+ngx_int_t ngx_content_credentials_share(ngx_conf_t *cf,
+    ngx_content_credentials_t *provider);
+ngx_int_t ngx_content_credentials_adopt(ngx_content_credentials_t *provider);
+void ngx_content_credentials_publish(ngx_content_credentials_t *provider);
 
 
 #endif

@@ -66,6 +66,7 @@ static const struct {
 char *
 ngx_content_credentials_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    char                        *rv;
     ngx_uint_t                   i;
     ngx_str_t                   *value;
     ngx_content_credentials_t  **slot, *provider;
@@ -92,8 +93,17 @@ ngx_content_credentials_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             provider->name = value[1];
             provider->first = ngx_content_credentials_kinds[i].first;
 
-            return ngx_content_credentials_kinds[i].set(cf, provider,
-                                            value + 2, cf->args->nelts - 2);
+            rv = ngx_content_credentials_kinds[i].set(cf, provider, value + 2,
+                                                      cf->args->nelts - 2);
+
+            if (rv == NGX_CONF_OK
+                && provider->first != NGX_CONTENT_CREDENTIALS_FIXED
+                && ngx_content_credentials_share(cf, provider) != NGX_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+            return rv;
         }
     }
 
@@ -277,7 +287,7 @@ ngx_content_credentials_set_imds(ngx_conf_t *cf,
 }
 
 
-/* The names of the variables, and which goes first, are those of AWS's SDKs. */
+/* The names of the variables, and which goes first, are those of AWS. */
 
 static char *
 ngx_content_credentials_set_container(ngx_conf_t *cf,

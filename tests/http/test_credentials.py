@@ -184,7 +184,7 @@ def test_no_request_fetches(use, fake, bucket, workdir, key):
         for _ in range(40):
             assert origin.get(key).status == 200
             assert origin.head(key).status == 200
-        assert fake.fetches() == 2          # one a worker
+        assert fake.fetches() <= 2          # at most one a worker
 
 
 @once_each_way
@@ -206,7 +206,7 @@ def test_rotation_fails_no_request(use, fake, keys, bucket, workdir, key):
             while time.monotonic() < end:
                 assert origin.get(key).status == 200
                 assert origin.put(key, b"abc").status == 204
-            assert fake.fetches() >= fetched + 2
+            assert fake.fetches() > fetched
             if old:
                 keys.remove(old)
                 assert origin.get(key).status == 200
@@ -369,6 +369,61 @@ def test_locations_share_what_they_inherit(fake, bucket, workdir, key):
         assert origin.put("/one" + key, b"abc").status == 201
         assert origin.get("/one" + key).status == 200
         assert fake.fetches() == 1
+
+
+@each_fetched
+def test_new_workers_start_with_what_is_there(use, fake, bucket, workdir,
+                                              key):
+    """A reload fails no request, even while the endpoint is down."""
+    with Origin(workdir, bucket, fake, use) as origin:
+        origin.ready()
+        assert origin.put(key, b"abc").status == 201
+        fetched = fake.fetches()
+        fake.stop()
+
+        failed, ended = [], threading.Event()
+
+        def ask():
+            while not ended.is_set():
+                answer = origin.get(key)
+                if answer.status != 200:
+                    failed.append(answer)
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        for _ in range(3):
+            origin.reload()
+        ended.set()
+        for thread in asking:
+            thread.join()
+
+        assert not failed
+        assert origin.put(key, b"abc").status == 204
+        assert fake.fetches() == fetched
+
+
+def test_worker_that_died_is_replaced(fake, bucket, workdir, key):
+    with Origin(workdir, bucket, fake, use_imds, workers=1) as origin:
+        origin.ready()
+        fake.stop()
+        origin.kill_worker(origin.workers()[0])
+        assert origin.get(key).status == 404
+
+
+def test_another_source_has_its_own(fake, bucket, workdir, key):
+    """What was fetched from one endpoint is not used for another."""
+    with Origin(workdir, bucket, fake, use_imds, workers=1) as origin, \
+         Endpoints(fake.access, fake.secret) as other:
+        origin.ready()
+        other.fault = 500
+        directive, _ = use_imds(other, workdir)
+        origin.write(location="content s3;"
+                     f"content_s3_credentials {directive};")
+        origin.reload()
+        assert origin.get(key).status == 503
+        other.fault = None
+        wait_until(lambda: origin.get(key).status == 404)
 
 
 class Recorder(http.server.BaseHTTPRequestHandler):
