@@ -15,6 +15,10 @@
 #include "core/ngx_content_hiredis.h"
 
 
+#define NGX_CONTENT_HIREDIS_ELEMENTS  1024   /* of a reply: ours have a few */
+
+
+static void ngx_content_hiredis_limit(redisReader *reader);
 static void ngx_content_hiredis_read_handler(ngx_event_t *rev);
 static void ngx_content_hiredis_write_handler(ngx_event_t *wev);
 static ngx_uint_t ngx_content_hiredis_unasked(redisAsyncContext *ac);
@@ -51,8 +55,53 @@ ngx_content_hiredis_attach(redisAsyncContext *ac, ngx_log_t *log)
     ac->ev.delWrite = ngx_content_hiredis_del_write;
     ac->ev.cleanup = ngx_content_hiredis_cleanup;
 
+    ngx_content_hiredis_limit(ac->c.reader);
+
     return NGX_OK;
 }
+
+
+/*
+ * A server that announces an array of two thousand million elements would
+ * have hiredis allocate them all, and the worker stand still.
+ */
+
+#if (HIREDIS_MAJOR >= 1)
+
+static void
+ngx_content_hiredis_limit(redisReader *reader)
+{
+    reader->maxelements = NGX_CONTENT_HIREDIS_ELEMENTS;
+}
+
+#else
+
+static void *(*ngx_content_hiredis_array)(const redisReadTask *task, int n);
+
+
+static void *
+ngx_content_hiredis_limited(const redisReadTask *task, int n)
+{
+    return n > NGX_CONTENT_HIREDIS_ELEMENTS
+           ? NULL : ngx_content_hiredis_array(task, n);
+}
+
+
+static void
+ngx_content_hiredis_limit(redisReader *reader)
+{
+    static redisReplyObjectFunctions  fn;
+
+    if (ngx_content_hiredis_array == NULL) {
+        fn = *reader->fn;
+        ngx_content_hiredis_array = fn.createArray;
+        fn.createArray = ngx_content_hiredis_limited;
+    }
+
+    reader->fn = &fn;
+}
+
+#endif
 
 
 ngx_uint_t
