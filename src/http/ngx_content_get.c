@@ -567,6 +567,15 @@ ngx_content_get_headers(ngx_content_read_t *read)
         r->headers_out.status = status;
         r->headers_out.content_type.len = 0;
         ngx_http_clear_content_length(r);
+    }
+
+    if (read->object->has_sha256
+        && ngx_content_digest_headers(r, read->object->sha256) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (status == NGX_HTTP_NOT_MODIFIED) {
         return NGX_OK;
     }
 

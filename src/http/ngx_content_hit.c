@@ -33,6 +33,8 @@ typedef struct {
     uint16_t     n;                   /* headers */
     uint8_t      cache_control;       /* 1: among the headers, not the */
     uint8_t      cdn_cache_control;   /* location's */
+    uint8_t      has_sha256;
+    u_char       sha256[32];          /* for who wants a digest */
 } ngx_content_head_t;
 
 
@@ -158,11 +160,16 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
         r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
         r->headers_out.content_type.len = 0;
         r->headers_out.content_length_n = -1;
-
-        return ngx_http_send_header(r);
     }
 
-    return ngx_content_hit_send(r, entry);
+    if (head->has_sha256
+        && ngx_content_digest_headers(r, head->sha256) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return rc == NGX_HTTP_NOT_MODIFIED ? ngx_http_send_header(r)
+                                       : ngx_content_hit_send(r, entry);
 }
 
 
@@ -511,6 +518,8 @@ ngx_content_head_write(content_out_t *out, const content_object_t *object,
     ngx_memzero(&head, sizeof(ngx_content_head_t));
     head.size = object->size;
     head.mtime = object->mtime;
+    head.has_sha256 = object->has_sha256;
+    ngx_memcpy(head.sha256, object->sha256, 32);
     head.type = (uint16_t) object->type.len;
     head.type_main = head.type;
 

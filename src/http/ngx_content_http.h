@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 
 #include "core/ngx_content_str.h"
+#include "lib/content_expect.h"
 #include "lib/content_key.h"
 #include "lib/content_object.h"
 #include "lib/content_policy.h"
@@ -86,6 +87,20 @@ ngx_int_t ngx_content_range(ngx_http_request_t *r, content_str_t etag,
 /* The first request header of that name (lower case), or NULL. */
 ngx_table_elt_t *ngx_content_request_header(ngx_http_request_t *r,
     const char *name);
+
+/*
+ * What a PUT's headers say that its body hashes to, into *expect, which is
+ * zeroed.  NGX_OK, or the problem (400) that the caller returns.
+ */
+ngx_int_t ngx_content_expect_from_request(ngx_http_request_t *r,
+    content_expect_t *expect);
+
+/*
+ * Adds Repr-Digest and Content-Digest of an object to the answer, if the
+ * request wants them.  r->headers_out.status is set: 304 has no content.
+ */
+ngx_int_t ngx_content_digest_headers(ngx_http_request_t *r,
+    const u_char sha256[32]);
 
 /* Sends status with a JSON body; body is not copied. */
 ngx_int_t ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,

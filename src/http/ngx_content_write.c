@@ -54,6 +54,7 @@ typedef struct {
 
     ngx_content_outcome_e       outcome;
     ngx_str_t                   etag;
+    ngx_str_t                   detail;      /* of MISMATCH, for the client */
     unsigned                    replaced:1;  /* there was something before */
     unsigned                    touched:1;   /* storage may have changed */
     unsigned                    purged:1;    /* job is set */
@@ -89,6 +90,8 @@ static ngx_int_t ngx_content_write_item(ngx_content_write_t *w,
     content_purge_item_t *item, u_char tag[CONTENT_KEY_TAG_LEN]);
 static ngx_int_t ngx_content_write_success(ngx_content_write_t *w);
 static ngx_int_t ngx_content_write_problem(ngx_content_write_t *w);
+static ngx_int_t ngx_content_write_expect(ngx_http_request_t *r,
+    ngx_content_upload_t *up);
 static ngx_int_t ngx_content_write_check(ngx_http_request_t *r);
 static ngx_int_t ngx_content_write_conditions(ngx_http_request_t *r,
     ngx_pool_t *pool, ngx_content_conditions_t *conditions);
@@ -145,6 +148,10 @@ ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     up->resume = ngx_content_write_resume;
 
     rc = ngx_content_object_from_request(r, up->object, up->task.pool);
+
+    if (rc == NGX_OK) {
+        rc = ngx_content_write_expect(r, up);
+    }
 
     if (rc == NGX_OK) {
         rc = ngx_content_write_conditions(r, up->task.pool, &up->conditions);
@@ -226,6 +233,28 @@ ngx_content_write_check(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_write_expect(ngx_http_request_t *r, ngx_content_upload_t *up)
+{
+    ngx_int_t          rc;
+    content_expect_t  *expect;
+
+    expect = ngx_pcalloc(up->task.pool, sizeof(content_expect_t));
+    if (expect == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_content_expect_from_request(r, expect);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_content_upload_expect(up, expect) == NGX_OK
+           ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -530,6 +559,12 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
         w->touched = 0;
         break;
 
+    case NGX_CONTENT_MISMATCH:
+        w->touched = 0;
+        w->detail = ngx_content_to_ngx(ngx_content_str_dup(w->pool,
+                                          ngx_content_from_ngx(task->cause)));
+        break;
+
     default:
         w->replaced = w->touched;
         ngx_content_count(&ngx_content_shared(w->mcf)->counters,
@@ -765,6 +800,9 @@ ngx_content_write_problem(ngx_content_write_t *w)
         return ngx_content_problem(w->request, status,
                     "If-Match or If-None-Match does not hold; nothing was "
                     "changed");
+
+    case NGX_CONTENT_MISMATCH:
+        return ngx_content_problem(w->request, status, "%V", &w->detail);
 
     case NGX_CONTENT_FULL:
         return ngx_content_problem(w->request, status,

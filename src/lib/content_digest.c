@@ -20,6 +20,7 @@ static int take_bytes(content_str_t *rest, content_str_t *text);
 static int take_comma(content_str_t *rest);
 static int store(content_digest_t *digest, content_str_t key,
     content_str_t text);
+static int take_weight(content_str_t *rest, int64_t *weight);
 
 
 int
@@ -304,6 +305,65 @@ store(content_digest_t *digest, content_str_t key, content_str_t text)
         if (base64_digit(text.data[i]) < 0 && text.data[i] != '=') {
             return CONTENT_ERROR;
         }
+    }
+
+    return CONTENT_OK;
+}
+
+
+int
+content_digest_wanted(content_str_t field)
+{
+    int            wanted;
+    int64_t        weight;
+    content_str_t  rest, key;
+
+    rest = content_str_trim(field);
+    wanted = 0;
+
+    for ( ;; ) {
+        if (take_key(&rest, &key) != CONTENT_OK
+            || take_weight(&rest, &weight) != CONTENT_OK)
+        {
+            return 0;
+        }
+
+        if (content_str_eq(key, content_cstr("sha-256"))) {
+            wanted = weight > 0;
+        }
+
+        if (rest.len == 0) {
+            return wanted;
+        }
+
+        if (take_comma(&rest) != CONTENT_OK) {
+            return 0;
+        }
+    }
+}
+
+
+/* an integer 0 .. 10 (RFC 9530, 4) */
+
+static int
+take_weight(content_str_t *rest, int64_t *weight)
+{
+    content_str_t  digits;
+
+    digits.data = rest->data;
+    digits.len = 0;
+
+    while (digits.len < rest->len && rest->data[digits.len] >= '0'
+           && rest->data[digits.len] <= '9')
+    {
+        digits.len++;
+    }
+
+    rest->data += digits.len;
+    rest->len -= digits.len;
+
+    if (content_str_uint(digits, weight) != CONTENT_OK || *weight > 10) {
+        return CONTENT_ERROR;
     }
 
     return CONTENT_OK;

@@ -53,6 +53,13 @@ int content_digest_unbase64(content_str_t text, content_out_t *out);
  */
 int content_digest_parse(content_str_t field, content_digest_t *digest);
 
+/*
+ * Whether a line of Want-Content-Digest or Want-Repr-Digest asks for sha-256:
+ * a dictionary of integers 0 .. 10, of which 0 means "not acceptable"
+ * (RFC 9530, 4).  A malformed line asks for nothing.
+ */
+int content_digest_wanted(content_str_t field);
+
 /* Content-MD5: base64 of 16 bytes.  Returns CONTENT_OK or CONTENT_ERROR. */
 int content_digest_md5(content_str_t field, unsigned char md5[16]);
 

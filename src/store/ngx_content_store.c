@@ -192,6 +192,7 @@ ngx_content_outcome_status(ngx_content_outcome_e outcome)
         return NGX_HTTP_PRECONDITION_FAILED;
 
     case NGX_CONTENT_INVALID:
+    case NGX_CONTENT_MISMATCH:
         return NGX_HTTP_BAD_REQUEST;
 
     case NGX_CONTENT_BROKEN:

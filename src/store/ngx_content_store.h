@@ -27,6 +27,7 @@
 #include <ngx_http.h>
 #include <openssl/evp.h>
 
+#include "lib/content_expect.h"
 #include "lib/content_object.h"
 
 
@@ -35,6 +36,8 @@ typedef enum {
     NGX_CONTENT_ABSENT,              /* there is no such object */
     NGX_CONTENT_PRECONDITION,        /* If-Match or If-None-Match failed */
     NGX_CONTENT_INVALID,             /* the store can't keep such an object */
+    NGX_CONTENT_MISMATCH,            /* the body is not what it was announced
+                                        to be; cause is for the client */
     NGX_CONTENT_BROKEN,              /* no connection, no sense, no rights */
     NGX_CONTENT_UNAVAILABLE,         /* the store asks to come back later */
     NGX_CONTENT_TIMEOUT,             /* no answer in time: state unknown */
@@ -152,6 +155,9 @@ struct ngx_content_upload_s {
     off_t                      received;
     EVP_MD_CTX                *body_digest;
     EVP_MD_CTX                *part_digest;
+    content_expect_t          *expect;            /* NULL: nothing */
+    EVP_MD_CTX                *sha512_digest;     /* only if expected */
+    EVP_MD_CTX                *md5_digest;
     void                      *state;             /* the store's */
     unsigned                   blocked:1;
     unsigned                   ended:1;

@@ -12,6 +12,9 @@
 
 
 static void ngx_content_upload_cleanup(void *data);
+static EVP_MD_CTX *ngx_content_upload_digest(const EVP_MD *md);
+static ngx_int_t ngx_content_upload_hash(ngx_content_upload_t *up,
+    u_char *data, size_t len);
 static ngx_int_t ngx_content_upload_fill(ngx_content_upload_t *up,
     u_char **data, size_t *len);
 static ngx_content_part_t *ngx_content_part_create(ngx_content_upload_t *up);
@@ -21,6 +24,7 @@ static ngx_int_t ngx_content_upload_cut(ngx_content_upload_t *up);
 static void ngx_content_upload_fail(ngx_content_upload_t *up,
     ngx_content_outcome_e outcome, const char *cause);
 static void ngx_content_upload_advance(ngx_content_upload_t *up);
+static void ngx_content_upload_verify(ngx_content_upload_t *up);
 
 
 ngx_content_upload_t *
@@ -49,12 +53,11 @@ ngx_content_upload_create(ngx_content_store_t *store, ngx_str_t *key,
     cln->data = up;
 
     up->object = ngx_pcalloc(up->task.pool, sizeof(content_object_t));
-    up->body_digest = EVP_MD_CTX_new();
+    up->body_digest = ngx_content_upload_digest(EVP_sha256());
     up->part_digest = EVP_MD_CTX_new();
 
     if (up->object == NULL || up->body_digest == NULL
-        || up->part_digest == NULL
-        || EVP_DigestInit_ex(up->body_digest, EVP_sha256(), NULL) != 1)
+        || up->part_digest == NULL)
     {
         goto failed;
     }
@@ -78,6 +81,8 @@ ngx_content_upload_cleanup(void *data)
 
     EVP_MD_CTX_free(up->body_digest);
     EVP_MD_CTX_free(up->part_digest);
+    EVP_MD_CTX_free(up->sha512_digest);
+    EVP_MD_CTX_free(up->md5_digest);
 
     if (up->filling) {
         ngx_free(up->filling->data);
@@ -88,6 +93,55 @@ ngx_content_upload_cleanup(void *data)
             ngx_free(part->data);
         }
     }
+}
+
+
+static EVP_MD_CTX *
+ngx_content_upload_digest(const EVP_MD *md)
+{
+    EVP_MD_CTX  *ctx;
+
+    ctx = EVP_MD_CTX_new();
+
+    if (ctx && EVP_DigestInit_ex(ctx, md, NULL) != 1) {
+        EVP_MD_CTX_free(ctx);
+        return NULL;
+    }
+
+    return ctx;
+}
+
+
+ngx_int_t
+ngx_content_upload_expect(ngx_content_upload_t *up, content_expect_t *expect)
+{
+    const u_char  *sha256;
+
+    up->expect = expect;
+    sha256 = content_expect_sha256(expect);
+
+    if (sha256) {
+        ngx_memcpy(up->object->sha256, sha256, 32);
+        up->object->has_sha256 = 1;
+    }
+
+    if (content_expect_sha512(expect)) {
+        up->sha512_digest = ngx_content_upload_digest(EVP_sha512());
+
+        if (up->sha512_digest == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (content_expect_md5(expect)) {
+        up->md5_digest = ngx_content_upload_digest(EVP_md5());
+
+        if (up->md5_digest == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -102,8 +156,8 @@ ngx_content_upload_write(ngx_content_upload_t *up, u_char *data, size_t len)
         return up->blocked ? NGX_AGAIN : NGX_OK;
     }
 
-    if (EVP_DigestUpdate(up->body_digest, data, len) != 1) {
-        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "SHA-256 failed");
+    if (ngx_content_upload_hash(up, data, len) != NGX_OK) {
+        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "hashing failed");
         return NGX_ERROR;
     }
 
@@ -123,6 +177,27 @@ ngx_content_upload_write(ngx_content_upload_t *up, u_char *data, size_t len)
     if (up->in_flight >= up->task.store->parts_max) {
         up->blocked = 1;
         return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_upload_hash(ngx_content_upload_t *up, u_char *data, size_t len)
+{
+    if (EVP_DigestUpdate(up->body_digest, data, len) != 1) {
+        return NGX_ERROR;
+    }
+
+    if (up->sha512_digest
+        && EVP_DigestUpdate(up->sha512_digest, data, len) != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    if (up->md5_digest && EVP_DigestUpdate(up->md5_digest, data, len) != 1) {
+        return NGX_ERROR;
     }
 
     return NGX_OK;
@@ -352,13 +427,8 @@ ngx_content_upload_end(ngx_content_upload_t *up)
 
     up->object->size = up->received;
 
-    if (up->task.outcome == NGX_CONTENT_OK
-        && EVP_DigestFinal_ex(up->body_digest, up->object->sha256, NULL) == 1)
-    {
-        up->object->has_sha256 = 1;
-
-    } else {
-        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "SHA-256 failed");
+    if (up->task.outcome == NGX_CONTENT_OK) {
+        ngx_content_upload_verify(up);
     }
 
     /* several parts: the last one goes the way of the others */
@@ -370,6 +440,42 @@ ngx_content_upload_end(ngx_content_upload_t *up)
     }
 
     ngx_content_upload_advance(up);
+}
+
+
+/* The body's digests, and whether they are what was expected. */
+
+static void
+ngx_content_upload_verify(ngx_content_upload_t *up)
+{
+    u_char              text[CONTENT_EXPECT_TEXT + 1];
+    content_out_t       out;
+    content_computed_t  computed;
+
+    if (EVP_DigestFinal_ex(up->body_digest, computed.sha256, NULL) != 1
+        || (up->sha512_digest
+            && EVP_DigestFinal_ex(up->sha512_digest, computed.sha512, NULL)
+               != 1)
+        || (up->md5_digest
+            && EVP_DigestFinal_ex(up->md5_digest, computed.md5, NULL) != 1))
+    {
+        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "hashing failed");
+        return;
+    }
+
+    ngx_memcpy(up->object->sha256, computed.sha256, 32);
+    up->object->has_sha256 = 1;
+
+    if (up->expect == NULL) {
+        return;
+    }
+
+    content_out_init(&out, text, CONTENT_EXPECT_TEXT);
+
+    if (content_expect_check(up->expect, &computed, &out) != CONTENT_OK) {
+        *out.pos = '\0';
+        ngx_content_upload_fail(up, NGX_CONTENT_MISMATCH, (char *) text);
+    }
 }
 
 

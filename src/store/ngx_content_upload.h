@@ -26,6 +26,15 @@ ngx_content_upload_t *ngx_content_upload_create(ngx_content_store_t *store,
     ngx_str_t *key, off_t expected, ngx_log_t *log);
 
 /*
+ * Before the first write(): what the body has to hash to.  end() then fails
+ * with MISMATCH if it does not.  A SHA-256 that is known so early is kept even
+ * where metadata goes before the bytes.  *expect lives as long as the upload.
+ * NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_content_upload_expect(ngx_content_upload_t *up,
+    content_expect_t *expect);
+
+/*
  * Takes all len bytes (a copy is made).  NGX_OK: go on; NGX_AGAIN: stop until
  * resume; NGX_ERROR: the upload has failed, task.done will say why or no
  * memory: the caller still has to call end() or abort().

@@ -284,6 +284,49 @@ test_parse_lines(void **state)
 
 
 static void
+test_wanted(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *field;
+        int          wanted;
+    } rows[] = {
+        { "sha-256=1", 1 },
+        { "sha-256=10", 1 },
+        { " sha-256=3 ", 1 },
+        { "sha-512=3, sha-256=10, unixsum=0", 1 },
+        { "sha-256=0", 0 },
+        { "sha-256=11", 0 },
+        { "sha-256=-1", 0 },
+        { "sha-256=1.5", 0 },
+        { "sha-256=", 0 },
+        { "sha-256", 0 },
+        { "sha-256=1,", 0 },
+        { "sha-256=1;q=1", 0 },
+        { "sha-256=1 sha-512=1", 0 },
+        { "sha-256=9999999999999999999999", 0 },
+        { "sha-256=1, sha-256=0", 0 },
+        { "sha-256=0, sha-256=1", 1 },
+        { "sha-512=10", 0 },
+        { "sha-2567=1", 0 },
+        { "SHA-256=1", 0 },
+        { "", 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < ROWS(rows); i++) {
+        if (content_digest_wanted(content_cstr(rows[i].field))
+            != rows[i].wanted)
+        {
+            fail_msg("\"%s\"", rows[i].field);
+        }
+    }
+}
+
+
+static void
 test_md5(void **state)
 {
     size_t         i;
@@ -355,6 +398,7 @@ main(void)
         cmocka_unit_test(test_unbase64_overflow),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_parse_lines),
+        cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_md5),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_eq)
