@@ -9,6 +9,7 @@
  * comes, or when it has expired and the place is needed.
  */
 
+#include <ngx_config.h>
 #include <openssl/evp.h>
 
 #include "store/ngx_content_credentials.h"

@@ -4,6 +4,7 @@
  * (outside the prefix, or before the page) are not entered.
  */
 
+#include <ngx_config.h>
 #include <dirent.h>
 
 #include "store/ngx_content_file.h"

@@ -8,6 +8,7 @@
  * processes that share the directory.  Readers take no lock.
  */
 
+#include <ngx_config.h>
 #include <sys/file.h>
 
 #include "store/ngx_content_file.h"

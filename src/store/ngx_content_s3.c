@@ -3,6 +3,7 @@
  * what is made of it (addresses, TLS, keepalive) before the workers start.
  */
 
+#include <ngx_config.h>
 #include <openssl/ssl.h>
 
 #include "store/ngx_content_s3.h"
