@@ -115,8 +115,14 @@ class _Source:
 class Connection:
     """One connection; bytes go out as they are given."""
 
-    def __init__(self, port, timeout=30):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=30, receive=None):
+        """receive: bytes that the kernel may take for us, about."""
+        self.socket = socket.socket()
+        self.socket.settimeout(timeout)
+        if receive:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                   receive)
+        self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.raw = socket.SocketIO(self.socket, "r")
         self.reader = _Unclosed(self.raw)
@@ -182,8 +188,8 @@ class Client:
 
     port = None
 
-    def connect(self, timeout=30):
-        return Connection(self.port, timeout)
+    def connect(self, timeout=30, receive=None):
+        return Connection(self.port, timeout, receive)
 
     def request(self, method, path, body=None, token=None, chunks=None,
                 timeout=60, **headers):
@@ -340,7 +346,7 @@ http {{
     scgi_temp_path "{dir}/tmp/scgi";
     {http}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} {listen};
         client_max_body_size {max_body};
         {server}
         location / {{
@@ -368,13 +374,14 @@ class Nginx(Server, Client):
     store   "file", or an S3Bucket
     redis   a Redis, or the text behind content_redis
     purge   a FakeCloudflare
-    main, http, server, location: further directives there
+    main, http, server, location, listen: further directives there
     tokens  rows of (name, token, rights, prefix, ...)
     expect  regular expressions of alarms in the log that are no failure
     """
 
     def __init__(self, workdir, store="file", redis=None, purge=None,
-                 main="", http="", server="", location="", tokens=TOKENS,
+                 main="", http="", server="", location="", listen="",
+                 tokens=TOKENS,
                  anonymous="read", max_body="64m", expect=(),
                  environment=None, workers=2, level=LOG_LEVEL, port=None,
                  start=True):
@@ -405,7 +412,7 @@ class Nginx(Server, Client):
         self.settings = dict(
             module=MODULE, dir=self.dir, level=level, workers=workers,
             user="user root;" if os.geteuid() == 0 else "",
-            port=self.port, main=main, max_body=max_body,
+            port=self.port, listen=listen, main=main, max_body=max_body,
             http="\n    ".join([*http_lines, http]),
             server="\n        ".join(
                 [f'content_tokens "{self.tokens}";',
