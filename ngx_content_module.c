@@ -211,6 +211,13 @@ static ngx_command_t  ngx_content_commands[] = {
       ngx_content_loc(anonymous),
       ngx_content_anonymous_rights },
 
+    { ngx_string("content_require_conditions"),
+      NGX_CONTENT_ANY|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_content_loc(require_conditions),
+      NULL },
+
     /* the CDN */
 
     { ngx_string("content_purge"),

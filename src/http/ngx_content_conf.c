@@ -206,6 +206,7 @@ ngx_content_create_loc_conf(ngx_conf_t *cf)
     conf->hot.enabled = NGX_CONF_UNSET;
     conf->tokens = NGX_CONF_UNSET_PTR;
     conf->anonymous = NGX_CONF_UNSET_UINT;
+    conf->require_conditions = NGX_CONF_UNSET;
 
     ngx_content_s3_conf_create(&conf->s3);
     ngx_content_purge_conf_create(&conf->purge);
@@ -228,6 +229,8 @@ ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->tokens, prev->tokens, NULL);
     ngx_conf_merge_uint_value(conf->anonymous, prev->anonymous, 0);
+    ngx_conf_merge_value(conf->require_conditions, prev->require_conditions,
+                         0);
 
     ngx_content_purge_conf_merge(&prev->purge, &conf->purge);
 

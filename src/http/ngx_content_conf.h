@@ -93,6 +93,7 @@ typedef struct {
 
     ngx_content_tokens_t        *tokens;
     ngx_uint_t                   anonymous;   /* CONTENT_RIGHT_* */
+    ngx_flag_t                   require_conditions; /* of writes */
 
     ngx_content_purge_conf_t     purge;
 } ngx_content_loc_conf_t;

@@ -23,6 +23,8 @@
 #include "store/ngx_content_upload.h"
 
 
+#define NGX_CONTENT_PRECONDITION_REQUIRED  428    /* RFC 6585, 3 */
+
 #define NGX_CONTENT_WRITE_STEPS(S)                                           \
     S(RECEIVE, receive)                                                      \
     S(STORE,   store)                                                        \
@@ -262,7 +264,8 @@ static ngx_int_t
 ngx_content_write_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
     ngx_content_conditions_t *conditions)
 {
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t         *h;
+    ngx_content_loc_conf_t  *lcf;
 
     h = r->headers_in.if_none_match;
 
@@ -285,6 +288,27 @@ ngx_content_write_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
             return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
                                        "If-Match is empty");
         }
+    }
+
+    /* what is no date is to be ignored (RFC 9110, 13.1.4) */
+
+    h = r->headers_in.if_unmodified_since;
+
+    if (h) {
+        conditions->unmodified_since = ngx_parse_http_time(h->value.data,
+                                                           h->value.len);
+        conditions->if_unmodified = (conditions->unmodified_since
+                                     != NGX_ERROR);
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    if (lcf->require_conditions && conditions->if_match.len == 0
+        && !conditions->if_none_match && !conditions->if_unmodified)
+    {
+        return ngx_content_problem(r, NGX_CONTENT_PRECONDITION_REQUIRED,
+                    "a write here needs If-Match, If-Unmodified-Since, or, "
+                    "for a new object, If-None-Match: *");
     }
 
     return NGX_OK;
@@ -798,8 +822,8 @@ ngx_content_write_problem(ngx_content_write_t *w)
 
     case NGX_CONTENT_PRECONDITION:
         return ngx_content_problem(w->request, status,
-                    "If-Match or If-None-Match does not hold; nothing was "
-                    "changed");
+                    "If-Match, If-None-Match or If-Unmodified-Since does not "
+                    "hold; nothing was changed");
 
     case NGX_CONTENT_MISMATCH:
         return ngx_content_problem(w->request, status, "%V", &w->detail);

@@ -4,7 +4,7 @@
  * it runs in jobs.
  *
  * Writers of one key are ordered by an advisory lock, so that a condition
- * (If-Match) and the rename that depends on it are one step, among all the
+ * (If-Match and the like) and the rename that depends on it are one step, among all the
  * processes that share the directory.  Readers take no lock.
  */
 
@@ -15,7 +15,6 @@
 #include "store/ngx_content_upload.h"
 #include "core/ngx_content_job.h"
 #include "core/ngx_content_str.h"
-#include "lib/content_range.h"
 
 
 #define NGX_CONTENT_FILE_TRIES  16     /* against a directory that a delete
@@ -552,33 +551,27 @@ ngx_content_file_change_begin(ngx_content_file_change_t *change)
 static void
 ngx_content_file_change_check(ngx_content_file_change_t *change)
 {
-    int                        matches;
-    const char                *cause;
-    content_str_t              if_match;
-    ngx_content_file_t         file;
-    ngx_content_outcome_e      found;
-    ngx_content_conditions_t  *conditions;
+    const char             *cause;
+    ngx_content_file_t      file;
+    ngx_content_outcome_e   found;
 
-    conditions = change->conditions;
-    if_match = ngx_content_from_ngx(conditions->if_match);
     cause = NULL;
-    matches = 0;
-
     found = ngx_content_file_open(change->path, &file, &cause);
-
-    if (found == NGX_CONTENT_OK) {
-        matches = content_etag_match(if_match, file.object.etag, 0);
-        ngx_content_file_close(&file);
-    }
 
     /* a file that is damaged may be replaced, but meets no condition */
 
     change->existed = (found != NGX_CONTENT_ABSENT);
 
-    if ((if_match.len && !matches)
-        || (conditions->if_none_match && change->existed))
+    if (!ngx_content_conditions_hold(change->conditions,
+                                     found == NGX_CONTENT_OK ? &file.object
+                                                             : NULL,
+                                     change->existed))
     {
         change->outcome = NGX_CONTENT_PRECONDITION;
+    }
+
+    if (found == NGX_CONTENT_OK) {
+        ngx_content_file_close(&file);
     }
 }
 

@@ -15,7 +15,6 @@
 #include "store/ngx_content_s3.h"
 #include "store/ngx_content_upload.h"
 #include "core/ngx_content_str.h"
-#include "lib/content_range.h"
 #include "lib/content_s3xml.h"
 
 
@@ -65,8 +64,6 @@ static void ngx_content_s3_complete_headed(void *data,
 static void ngx_content_s3_end(ngx_content_upload_t *up,
     ngx_content_outcome_e outcome, const char *cause);
 static void ngx_content_s3_abort_upload(ngx_content_upload_t *up);
-static ngx_uint_t ngx_content_s3_holds(ngx_content_conditions_t *conditions,
-    content_object_t *object);
 static void ngx_content_s3_remove_headed(void *data,
     ngx_content_outcome_e outcome, content_object_t *object,
     const char *cause);
@@ -369,7 +366,9 @@ ngx_content_s3_commit_headed(void *data, ngx_content_outcome_e outcome,
 
     up->replaced = (outcome == NGX_CONTENT_OK);
 
-    if (!ngx_content_s3_holds(&up->conditions, object)) {
+    if (!ngx_content_conditions_hold(&up->conditions, object,
+                                     object != NULL))
+    {
         ngx_content_s3_end(up, NGX_CONTENT_PRECONDITION, NULL);
         return;
     }
@@ -658,27 +657,6 @@ ngx_content_s3_abort_upload(ngx_content_upload_t *up)
 
 /* S3 says of a DELETE neither whether it was there nor takes conditions. */
 
-static ngx_uint_t
-ngx_content_s3_holds(ngx_content_conditions_t *conditions,
-    content_object_t *object)
-{
-    content_str_t  etag;
-
-    if (conditions->if_none_match && object) {
-        return 0;
-    }
-
-    if (conditions->if_match.len == 0) {
-        return 1;
-    }
-
-    etag = object ? object->etag : content_cstr("");
-
-    return content_etag_match(ngx_content_from_ngx(conditions->if_match),
-                              etag, 0);
-}
-
-
 void
 ngx_content_s3_remove(ngx_content_remove_t *remove)
 {
@@ -716,7 +694,8 @@ ngx_content_s3_remove_headed(void *data, ngx_content_outcome_e outcome,
     ngx_content_s3_request_t   request;
 
     if ((outcome == NGX_CONTENT_OK || outcome == NGX_CONTENT_ABSENT)
-        && !ngx_content_s3_holds(&remove->conditions, object))
+        && !ngx_content_conditions_hold(&remove->conditions, object,
+                                        object != NULL))
     {
         outcome = NGX_CONTENT_PRECONDITION;
     }

@@ -4,6 +4,8 @@
  */
 
 #include "store/ngx_content_store.h"
+#include "core/ngx_content_str.h"
+#include "lib/content_range.h"
 
 
 typedef struct {
@@ -174,6 +176,34 @@ ngx_content_record_key(ngx_pool_t *pool, ngx_content_store_t *store,
     (void) ngx_sprintf(record_key->data, "%016xL/%V", store->id, key);
 
     return NGX_OK;
+}
+
+
+/*
+ * In the order of RFC 9110, 13.2.2: If-Match makes If-Unmodified-Since
+ * meaningless, and so does an object that is not there (13.1.4).
+ */
+
+ngx_uint_t
+ngx_content_conditions_hold(const ngx_content_conditions_t *conditions,
+    const content_object_t *object, ngx_uint_t exists)
+{
+    content_str_t  if_match;
+
+    if_match = ngx_content_from_ngx(conditions->if_match);
+
+    if (if_match.len) {
+        if (object == NULL || !content_etag_match(if_match, object->etag, 0)) {
+            return 0;
+        }
+
+    } else if (conditions->if_unmodified && exists) {
+        if (object == NULL || object->mtime > conditions->unmodified_since) {
+            return 0;
+        }
+    }
+
+    return !(conditions->if_none_match && exists);
 }
 
 

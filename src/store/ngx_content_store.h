@@ -79,15 +79,17 @@ typedef struct {
 
 
 /*
- * The conditions of a write (RFC 9110, 13.1.1 and 13.1.2): decided in the
- * same step as the write by the file store, and If-None-Match by S3; If-Match
- * on S3 is looked at just before.
+ * The conditions of a write (RFC 9110, 13.1.1, 13.1.2 and 13.1.4): decided in
+ * the same step as the write by the file store, and If-None-Match by S3; the
+ * others are looked at just before on S3.
  */
 
 typedef struct {
     ngx_str_t                  if_match;          /* one strong entity tag, or
                                                      "*"; empty: none */
+    time_t                     unmodified_since;  /* if if_unmodified */
     unsigned                   if_none_match:1;   /* If-None-Match: "*" */
+    unsigned                   if_unmodified:1;   /* If-Unmodified-Since */
 } ngx_content_conditions_t;
 
 
@@ -263,6 +265,14 @@ uint64_t ngx_content_store_id(ngx_str_t *kind, ngx_str_t *where,
 /* The key under which caches keep an object; NGX_ERROR: no memory. */
 ngx_int_t ngx_content_record_key(ngx_pool_t *pool, ngx_content_store_t *store,
     ngx_str_t *key, ngx_str_t *record_key);
+
+/*
+ * Whether the conditions of a write hold.  exists: something has that key;
+ * object NULL then: it is damaged, and meets no condition.
+ */
+ngx_uint_t ngx_content_conditions_hold(
+    const ngx_content_conditions_t *conditions, const content_object_t *object,
+    ngx_uint_t exists);
 
 /* The HTTP status that tells a client about an outcome. */
 ngx_uint_t ngx_content_outcome_status(ngx_content_outcome_e outcome);

@@ -1,8 +1,11 @@
 """What a client says that its bytes hash to is checked before anything can be
-seen; and who asks is told what an object hashes to.
+seen; and who asks is told what an object hashes to.  Nobody overwrites what
+somebody else has written meanwhile, where that is forbidden.
 """
 
 import base64
+import concurrent.futures
+import email.utils
 import gzip
 import hashlib
 
@@ -253,3 +256,111 @@ def test_what_has_a_digest_is_not_compressed(tmp_path, key):
         answer = origin.get(key, accept_encoding="gzip", **WANT)
         assert answer.body == PLAIN
         assert answer.all("Repr-Digest") == [field(PLAIN)]
+
+
+# Lost updates: If-Unmodified-Since
+
+def date(modified, seconds):
+    """An HTTP date, so many seconds after Last-Modified."""
+    at = email.utils.parsedate_to_datetime(modified).timestamp() + seconds
+    return email.utils.formatdate(at, usegmt=True)
+
+
+@pytest.mark.parametrize("seconds, holds", [(-1, False), (0, True),
+                                            (3600, True)])
+def test_put_if_unmodified_since(origin, key, seconds, holds):
+    origin.put(key, b"before")
+    since = date(origin.get(key).headers["Last-Modified"], seconds)
+    answer = origin.put(key, b"after", if_unmodified_since=since)
+    if holds:
+        assert answer.status == 204
+    else:
+        problem(answer, 412, "If-Unmodified-Since")
+    assert origin.get(key).body == (b"after" if holds else b"before")
+
+
+@pytest.mark.parametrize("seconds, holds", [(-1, False), (0, True)])
+def test_delete_if_unmodified_since(origin, key, seconds, holds):
+    origin.put(key, b"x")
+    since = date(origin.get(key).headers["Last-Modified"], seconds)
+    assert (origin.delete(key, if_unmodified_since=since).status
+            == (204 if holds else 412))
+    assert origin.get(key).status == (404 if holds else 200)
+
+
+def test_large_put_if_unmodified_since(origin, store, key):
+    origin.put(key, b"before")
+    since = date(origin.get(key).headers["Last-Modified"], -1)
+    problem(origin.put(key, LARGE, if_unmodified_since=since), 412)
+    assert origin.get(key).body == b"before"
+    if store == "file":
+        assert origin.temporary_files() == []
+    else:
+        wait_until(lambda: store.uploads() == [], what="the upload to be gone")
+
+
+def test_if_unmodified_since_means_nothing(origin, key):
+    """Without an object, without a date, beside If-Match (RFC 9110, 13)."""
+    old = "Thu, 01 Jan 1998 00:00:00 GMT"
+    answer = origin.put(key, b"1", if_unmodified_since=old)
+    assert answer.status == 201
+    assert origin.put(key, b"2", if_unmodified_since="never").status == 204
+    etag = origin.get(key).headers["ETag"]
+    assert origin.put(key, b"3", if_match=etag,
+                      if_unmodified_since=old).status == 204
+    assert origin.delete(key + "/none", if_unmodified_since=old).status == 404
+
+
+# Lost updates: a location can demand conditions
+
+@pytest.fixture(scope="module")
+def strict(store, tmp_path_factory):
+    with Nginx(tmp_path_factory.mktemp("strict"), store,
+               location="content_require_conditions on;") as nginx:
+        yield nginx
+
+
+def test_write_without_a_condition_is_428(strict, key):
+    problem(strict.put(key, b"x"), 428, "If-Match")
+    assert strict.get(key).status == 404
+    strict.put(key, b"x", if_none_match="*")
+    problem(strict.put(key, b"y"), 428, "If-Match")
+    problem(strict.put(key, b"y", if_unmodified_since="never"), 428)
+    problem(strict.delete(key), 428, "If-Match")
+    assert strict.get(key).body == b"x"
+
+
+def test_write_with_a_condition_is_done(strict, key):
+    put = strict.put(key, b"1", if_none_match="*")
+    assert put.status == 201
+    assert strict.put(key, b"no", if_none_match="*").status == 412
+    put = strict.put(key, b"2", if_match=put.headers["ETag"])
+    assert put.status == 204
+    since = strict.get(key).headers["Last-Modified"]
+    assert strict.put(key, b"3", if_unmodified_since=since).status == 204
+    assert strict.delete(key, if_match=put.headers["ETag"]).status == 412
+    assert strict.delete(key, if_match="*").status == 204
+
+
+def test_428_comes_before_the_body(strict, key):
+    with strict.connect() as connection:
+        connection.send(request_head("PUT", key, {
+            "Host": "origin.test", "Authorization": f"Bearer {EDITOR}",
+            "Content-Length": 1000}))
+        problem(connection.answer("PUT"), 428)
+
+
+def test_of_many_editors_one_wins(tmp_path, key):
+    """All read the same version; the file store lets one of them replace."""
+    with (Nginx(tmp_path / "n", workers=4) as origin,
+          concurrent.futures.ThreadPoolExecutor(16) as pool):
+        etag = origin.put(key, b"0").headers["ETag"]
+        for turn in range(5):
+            bodies = [b"%d by %d" % (turn, i) for i in range(16)]
+            answers = list(pool.map(
+                lambda body: origin.put(key, body, if_match=etag), bodies))
+            won = [i for i in range(16) if answers[i].status == 204]
+            assert len(won) == 1
+            assert {a.status for a in answers} == {204, 412}
+            assert origin.get(key).body == bodies[won[0]]
+            etag = answers[won[0]].headers["ETag"]
