@@ -8,6 +8,7 @@ stopped by the pid it was started with.  Both are context managers.
 import pathlib
 import shutil
 import subprocess
+import time
 
 import requests
 
@@ -136,8 +137,10 @@ class Varnish(Process):
     def get(self, path, host="www.example.com", **headers):
         """A visitor's GET; .headers["X-Edge-Cache"] tells how it went."""
         headers = {k.replace("_", "-"): v for k, v in headers.items()}
-        return self.session.get(self.url + path, timeout=60,
-                                headers={"Host": host, **headers})
+        request = self.session.prepare_request(requests.Request(
+            "GET", self.url, headers={"Host": host, **headers}))
+        request.url = self.url + path       # as it is: "%6F" stays that
+        return self.session.send(request, timeout=60)
 
 
 def start_varnish(workdir, backend_port):
@@ -167,8 +170,14 @@ def start_varnish(workdir, backend_port):
 
 
 def varnish_address(name):
-    """Where it listens.  varnishadm waits for it to run; so need not we."""
-    said = subprocess.run(
-        ["varnishadm", "-n", name, "-t", "30", "debug.listen_address"],
-        check=True, capture_output=True, text=True).stdout.split()
-    return f"{said[1]}:{said[2]}"
+    """Where it listens.  varnishadm waits for it to run, if not for ever."""
+    deadline = time.monotonic() + 60
+    while True:
+        done = subprocess.run(
+            ["varnishadm", "-n", name, "-t", "30", "debug.listen_address"],
+            capture_output=True, text=True)
+        said = done.stdout.split()
+        if done.returncode == 0 and len(said) > 2:
+            return f"{said[1]}:{said[2]}"
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"varnishadm: {done.stdout} {done.stderr}")
