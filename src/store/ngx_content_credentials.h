@@ -112,8 +112,31 @@ content_sigv4_credentials_t *ngx_content_credentials_get(
     ngx_content_credentials_t *provider, const char **cause);
 
 
+/* Between the files of this provider. */
+
 /*
- * Between the files of this provider: the credentials that workers share.
+ * A step.  ask fills a call: NGX_OK or NGX_ERROR.  take reads its answer:
+ * NGX_OK (the slot that is not in use is complete), NGX_AGAIN (the next step
+ * is set) or NGX_ERROR.  Errors leave a cause.
+ */
+
+typedef ngx_int_t (*ngx_content_credentials_step_pt)(
+    ngx_content_credentials_t *provider, ngx_content_call_t *call);
+
+typedef struct {
+    const char                       *name;
+    ngx_content_credentials_step_pt   ask;
+    ngx_content_credentials_step_pt   take;
+} ngx_content_credentials_step_t;
+
+extern const ngx_content_credentials_step_t  ngx_content_credentials_steps[];
+
+/* Notes the cause of a failure (ngx_vslprintf()), and returns NGX_ERROR. */
+ngx_int_t ngx_content_credentials_error(ngx_content_credentials_t *provider,
+    const char *cause, ...);
+
+/*
+ * The credentials that workers share.
  * share: for a provider that is complete, while the configuration is read.
  * adopt: NGX_OK when there are newer ones than those in use; they are in the
  * other slot.  publish: those in use.
