@@ -44,14 +44,14 @@ typedef struct {
 } ngx_content_redis_kind_t;
 
 
-static void ngx_content_redis_release(ngx_content_redis_t *redis, u_char *tag,
+static void ngx_content_redis_release(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_token_t *token);
 static void ngx_content_redis_start_settling(ngx_content_redis_conn_t *conn);
 static void ngx_content_redis_unconfirmed(ngx_content_redis_t *redis);
 static void ngx_content_redis_new_id(ngx_content_redis_t *redis, u_char *id);
 
 static ngx_content_redis_op_t *ngx_content_redis_begin(
-    ngx_content_redis_t *redis, ngx_uint_t kind, u_char *tag);
+    ngx_content_redis_t *redis, ngx_uint_t kind, u_char *name);
 static ngx_content_redis_op_t *ngx_content_redis_op_create(
     ngx_content_redis_conn_t *conn, ngx_uint_t kind);
 static ngx_int_t ngx_content_redis_sent(ngx_content_redis_op_t *op,
@@ -62,6 +62,7 @@ static ngx_int_t ngx_content_redis_believe(ngx_content_redis_op_t *op,
     ngx_int_t result);
 static ngx_int_t ngx_content_redis_error(ngx_content_redis_op_t *op,
     redisReply *reply);
+static ngx_int_t ngx_content_redis_claim(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_redis_noscript(ngx_content_redis_op_t *op);
 static void ngx_content_redis_finish(ngx_content_redis_op_t *op,
     ngx_int_t result);
@@ -120,6 +121,10 @@ ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
 
     p = ngx_cpymem(redis->epoch.data, conf->prefix.data, conf->prefix.len);
     ngx_memcpy(p, "epoch", sizeof("epoch") - 1);
+
+    if (ngx_content_redis_prepare(redis, cycle->pool) != NGX_OK) {
+        return NULL;
+    }
 
     content_out_init(&out, redis->draw, sizeof(redis->draw));
     content_out_hex(&out, random, sizeof(random));
@@ -184,18 +189,15 @@ ngx_content_redis_dirty(ngx_content_redis_shared_t *shared)
 
 
 ngx_int_t
-ngx_content_redis_lookup(ngx_content_redis_t *redis, ngx_str_t *key,
+ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
     ngx_uint_t want_token, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                   tag[NGX_CONTENT_REDIS_TAG];
     ngx_content_redis_op_t  *o;
 
     (void) ngx_atomic_fetch_add(&redis->shared->lookups, 1);
 
-    ngx_content_redis_tag(key, tag);
-
-    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_LOOKUP, tag);
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_LOOKUP, name);
 
     if (o == NULL) {
         goto away;
@@ -211,9 +213,7 @@ ngx_content_redis_lookup(ngx_content_redis_t *redis, ngx_str_t *key,
     o->data = data;
     o->want_token = want_token != 0;
 
-    ngx_content_redis_new_id(redis, o->token.id);
-
-    if (ngx_content_redis_sent(o, ngx_content_redis_send_lookup(o, 0))
+    if (ngx_content_redis_sent(o, ngx_content_redis_send_lookup(o))
         != NGX_OK)
     {
         goto away;
@@ -232,15 +232,12 @@ away:
 
 
 void
-ngx_content_redis_fill(ngx_content_redis_t *redis, ngx_str_t *key,
+ngx_content_redis_fill(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl)
 {
-    u_char                   tag[NGX_CONTENT_REDIS_TAG];
     ngx_content_redis_op_t  *op;
 
-    ngx_content_redis_tag(key, tag);
-
-    op = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_FILL, tag);
+    op = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_FILL, name);
 
     if (op == NULL) {
         goto refused;
@@ -248,7 +245,7 @@ ngx_content_redis_fill(ngx_content_redis_t *redis, ngx_str_t *key,
 
     if (op->conn->filling + record->len > NGX_CONTENT_REDIS_FILLING) {
         ngx_free(op);
-        ngx_content_redis_release(redis, tag, token);
+        ngx_content_redis_release(redis, name, token);
         goto refused;
     }
 
@@ -271,27 +268,21 @@ refused:
 
 
 void
-ngx_content_redis_give_back(ngx_content_redis_t *redis, ngx_str_t *key,
+ngx_content_redis_give_back(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_token_t *token)
 {
-    u_char  tag[NGX_CONTENT_REDIS_TAG];
-
-    ngx_content_redis_tag(key, tag);
-    ngx_content_redis_release(redis, tag, token);
+    ngx_content_redis_release(redis, name, token);
 }
 
 
 ngx_int_t
-ngx_content_redis_end(ngx_content_redis_t *redis, ngx_str_t *key,
+ngx_content_redis_end(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                   tag[NGX_CONTENT_REDIS_TAG];
     ngx_content_redis_op_t  *o;
 
-    ngx_content_redis_tag(key, tag);
-
-    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_END, tag);
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_END, name);
 
     if (o == NULL
         || ngx_content_redis_sent(o, ngx_content_redis_send_end(o)) != NGX_OK)
@@ -318,12 +309,12 @@ ngx_content_redis_epoch(ngx_content_redis_t *redis,
     ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                   tag[NGX_CONTENT_REDIS_TAG];
+    u_char                   name[NGX_CONTENT_REDIS_NAME];
     ngx_content_redis_op_t  *o;
 
-    ngx_memzero(tag, sizeof(tag));
+    ngx_memzero(name, sizeof(name));
 
-    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_EPOCH_OP, tag);
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_EPOCH_OP, name);
 
     if (o == NULL
         || ngx_content_redis_sent(o, ngx_content_redis_send_epoch(o))
@@ -356,12 +347,12 @@ ngx_content_redis_detach(ngx_content_redis_op_t *op)
 /* Without a usable connection the token is left to expire. */
 
 static void
-ngx_content_redis_release(ngx_content_redis_t *redis, u_char *tag,
+ngx_content_redis_release(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_token_t *token)
 {
     ngx_content_redis_op_t  *op;
 
-    op = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_GIVE_BACK, tag);
+    op = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_GIVE_BACK, name);
 
     if (op) {
         (void) ngx_content_redis_sent(op,
@@ -416,12 +407,12 @@ ngx_content_redis_new_id(ngx_content_redis_t *redis, u_char *id)
 
 static ngx_content_redis_op_t *
 ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
-    u_char *tag)
+    u_char *name)
 {
     ngx_content_redis_op_t    *op;
     ngx_content_redis_conn_t  *conn;
 
-    conn = &redis->conns[tag[0] % NGX_CONTENT_REDIS_CONNS];
+    conn = &redis->conns[name[0] % NGX_CONTENT_REDIS_CONNS];
 
     if (!ngx_content_redis_conn_usable(conn)) {
         return NULL;
@@ -430,7 +421,7 @@ ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
     op = ngx_content_redis_op_create(conn, kind);
 
     if (op) {
-        ngx_memcpy(op->tag, tag, NGX_CONTENT_REDIS_TAG);
+        ngx_memcpy(op->name, name, NGX_CONTENT_REDIS_NAME);
     }
 
     return op;
@@ -513,7 +504,7 @@ ngx_content_redis_reply(redisAsyncContext *ac, void *reply, void *data)
         ngx_content_redis_finish(op, rc);
 
     } else if (rc == NGX_CONTENT_REDIS_TOKEN) {
-        ngx_content_redis_release(op->conn->redis, op->tag, &op->token);
+        ngx_content_redis_release(op->conn->redis, op->name, &op->token);
     }
 
     ngx_free(op);
@@ -555,7 +546,9 @@ ngx_content_redis_result(redisAsyncContext *ac, ngx_content_redis_op_t *op,
         return NGX_CONTENT_REDIS_AWAY;
     }
 
-    return ngx_content_redis_believe(op, rc);
+    rc = ngx_content_redis_believe(op, rc);
+
+    return rc == NGX_CONTENT_REDIS_NONE ? ngx_content_redis_claim(op) : rc;
 }
 
 
@@ -597,7 +590,6 @@ ngx_content_redis_believe(ngx_content_redis_op_t *op, ngx_int_t result)
 static ngx_int_t
 ngx_content_redis_error(ngx_content_redis_op_t *op, redisReply *reply)
 {
-    ngx_uint_t                 i;
     ngx_content_redis_conn_t  *conn;
 
     conn = op->conn;
@@ -606,21 +598,48 @@ ngx_content_redis_error(ngx_content_redis_op_t *op, redisReply *reply)
         return ngx_content_redis_noscript(op);
     }
 
-    ngx_content_redis_conn_complain(conn, reply,
-                                    ngx_content_redis_kinds[op->kind].name);
-
-    for (i = 0; ngx_content_redis_fatal[i]; i++) {
-        if (ngx_strstr(reply->str, ngx_content_redis_fatal[i])) {
-            ngx_content_redis_conn_drop(conn, ngx_content_redis_fatal[i]);
-            return NGX_CONTENT_REDIS_AWAY;
-        }
-    }
+    ngx_content_redis_refused(conn, reply,
+                              ngx_content_redis_kinds[op->kind].name);
 
     if (op->kind == NGX_CONTENT_REDIS_SETTLE) {
         ngx_content_redis_conn_drop(conn, "no new epoch");
     }
 
     return NGX_CONTENT_REDIS_AWAY;
+}
+
+
+void
+ngx_content_redis_refused(ngx_content_redis_conn_t *conn, redisReply *reply,
+    const char *what)
+{
+    ngx_uint_t  i;
+
+    ngx_content_redis_conn_complain(conn, reply, what);
+
+    for (i = 0; ngx_content_redis_fatal[i]; i++) {
+        if (ngx_strstr(reply->str, ngx_content_redis_fatal[i])) {
+            ngx_content_redis_conn_drop(conn, ngx_content_redis_fatal[i]);
+            return;
+        }
+    }
+}
+
+
+/* The second half of a lookup, if somebody waits for it still. */
+
+static ngx_int_t
+ngx_content_redis_claim(ngx_content_redis_op_t *op)
+{
+    if (op->late || op->handler == NULL) {
+        return NGX_CONTENT_REDIS_MISS;
+    }
+
+    op->claiming = 1;
+    ngx_content_redis_new_id(op->conn->redis, op->token.id);
+
+    return ngx_content_redis_send_claim(op, 0) == NGX_OK
+           ? NGX_AGAIN : NGX_CONTENT_REDIS_AWAY;
 }
 
 
@@ -638,7 +657,7 @@ ngx_content_redis_noscript(ngx_content_redis_op_t *op)
         return NGX_CONTENT_REDIS_REFUSED;
     }
 
-    if (!op->late && ngx_content_redis_send_lookup(op, 1) == NGX_OK) {
+    if (!op->late && ngx_content_redis_send_claim(op, 1) == NGX_OK) {
         return NGX_AGAIN;
     }
 
@@ -684,7 +703,7 @@ ngx_content_redis_finish(ngx_content_redis_op_t *op, ngx_int_t result)
     }
 
     if (result == NGX_CONTENT_REDIS_TOKEN) {
-        ngx_content_redis_release(redis, op->tag, &op->token);
+        ngx_content_redis_release(redis, op->name, &op->token);
     }
 }
 

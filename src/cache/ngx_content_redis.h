@@ -7,7 +7,8 @@
  * changed and before it answers: record and token are gone then, so that a
  * fill which began before the write has ended can't commit.
  *
- *     rc = ngx_content_redis_lookup(redis, &key, 1, my_handler, r, &ctx->op);
+ *     ngx_content_redis_name(name, store_id, key_hash);
+ *     rc = ngx_content_redis_lookup(redis, name, 1, my_handler, r, &ctx->op);
  *     if (rc == NGX_DECLINED) { ... from storage ... }
  *
  *     static void my_handler(ngx_content_redis_op_t *op) {
@@ -28,6 +29,43 @@
  *   - after an end() that nobody confirmed.  Until then all workers of the
  *     node are declined ("the node is dirty").
  * A server that is a replica, or may not write, is not used at all.
+ *
+ * What a hit rests on.  Look-ups go to Redis a turn of the event loop at a
+ * time, as plain commands on one connection, which Redis runs in this order:
+ *
+ *     ECHO id, PERSIST epoch, GET epoch        the guard, once a turn
+ *     GET record, GET record, ...              one each look-up
+ *
+ * A record carries, in its own bytes, the epoch that it was filled in and the
+ * name of its object.  It is a hit if the guard before it went well, and both
+ * are what they should be.  Nothing is atomic here, and nothing needs to be:
+ *
+ *   - A guard is shared only by look-ups that were made before it was handed
+ *     to the socket.  So it runs after each of them began, and after every
+ *     end() and epoch() that was confirmed before that.
+ *   - END.  The record is read after the look-up began, hence after each end()
+ *     that was confirmed by then: what is found was filled later than that.
+ *   - A new epoch between GET epoch and GET record: E was the epoch when the
+ *     guard ran.  A record of E was put under E (the fill checks that, in a
+ *     script) and an epoch never comes back; so at the last moment of E, which
+ *     is after the look-up began, the record was there and current.  The
+ *     answer is the one of that moment.
+ *   - May it write?  PERSIST changes nothing but is a write: a demoted master,
+ *     one cut off from its replicas (min-replicas-to-write), one whose disk is
+ *     full refuses it, and the connection is dropped with all that follows.
+ *     PERSIST comes first.  If the server is demoted after it, a record that
+ *     is found was there, under the same epoch, when it still was the master:
+ *     what comes by replication from a new master is under an epoch of the
+ *     new one's history, and the guard fails if the epoch is not of the
+ *     history that this connection has found.
+ *   - Whose reply is it?  Replies that have got out of step are noticed at the
+ *     next guard, whose id is another each time: the connection is dropped.
+ *     Until then a reply can be mistaken only for another of the same turn
+ *     (all of which ran after all of its look-ups began) and of the same
+ *     object (its name is in the record).
+ *
+ * Where there is no such record and a token is wanted, a script decides, in a
+ * second round trip: only that has to be atomic.
  *
  * What the node knows is in ngx_content_redis_shared_t, in shared memory.  It
  * is lost when nginx is stopped while dirty, and other nodes don't see it.
@@ -50,7 +88,7 @@
 
 #define NGX_CONTENT_REDIS_ID         32      /* digits of a token's id */
 #define NGX_CONTENT_REDIS_EPOCH      32
-#define NGX_CONTENT_REDIS_TAG        32      /* digits that stand for a key */
+#define NGX_CONTENT_REDIS_NAME       48      /* digits: an object's name */
 
 
 /* Results. */
@@ -136,7 +174,6 @@ struct ngx_content_redis_op_s {
     ngx_int_t                      result;
     ngx_str_t                      record;       /* HIT; only valid while the
                                                     handler runs */
-    ngx_msec_t                     ttl;          /* HIT: ms that it has left */
     ngx_content_redis_token_t      token;        /* TOKEN */
 
     ngx_content_redis_handler_pt   handler;
@@ -150,8 +187,10 @@ struct ngx_content_redis_op_s {
     ngx_uint_t                     kind;
     ngx_atomic_uint_t              dirty;        /* shared->dirty when sent */
     size_t                         size;         /* of a fill's record */
-    u_char                         tag[NGX_CONTENT_REDIS_TAG];
+    u_char                         name[NGX_CONTENT_REDIS_NAME];
     unsigned                       want_token:1;
+    unsigned                       claiming:1;   /* lookup: no record, now
+                                                    asks for the token */
     unsigned                       late:1;       /* timed out, awaits its
                                                     reply to be freed */
 };
@@ -199,12 +238,19 @@ ngx_uint_t ngx_content_redis_dirty(ngx_content_redis_shared_t *shared);
 
 
 /*
- * Asks for the record of key; with want_token also for the right to fill it.
+ * The name of an object in Redis: the id of the place where it is stored, and
+ * the SHA-256 of its key.
+ */
+void ngx_content_redis_name(u_char name[NGX_CONTENT_REDIS_NAME],
+    uint64_t store, const u_char *hash);
+
+/*
+ * Asks for an object's record; with want_token also for the right to fill it.
  * HIT, TOKEN, BUSY, MISS or AWAY.  Returns NGX_OK: the handler will run once,
  * and *op is the operation, or NGX_DECLINED: AWAY at once, there is no *op
  * and the handler does not run.
  */
-ngx_int_t ngx_content_redis_lookup(ngx_content_redis_t *redis, ngx_str_t *key,
+ngx_int_t ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
     ngx_uint_t want_token, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op);
 
@@ -212,21 +258,21 @@ ngx_int_t ngx_content_redis_lookup(ngx_content_redis_t *redis, ngx_str_t *key,
  * Puts a record for ttl milliseconds, if the token is still the current one,
  * and gives the token back; nobody is told.  record is copied.
  */
-void ngx_content_redis_fill(ngx_content_redis_t *redis, ngx_str_t *key,
+void ngx_content_redis_fill(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl);
 
 /* Instead of a fill: so that others need not wait for the token to expire. */
-void ngx_content_redis_give_back(ngx_content_redis_t *redis, ngx_str_t *key,
+void ngx_content_redis_give_back(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_token_t *token);
 
 /*
- * Drops the record of key and its token.  DONE: no lookup that begins from
+ * Drops an object's record and its token.  DONE: no lookup that begins from
  * now on finds what was there.  AWAY: nobody knows; the node is dirty since
  * before the handler ran, so the same holds for lookups in this node.
  * Returns NGX_OK, or NGX_DECLINED: AWAY at once, the node is dirty, there is
  * no *op.  op may be NULL.
  */
-ngx_int_t ngx_content_redis_end(ngx_content_redis_t *redis, ngx_str_t *key,
+ngx_int_t ngx_content_redis_end(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op);
 

@@ -25,11 +25,22 @@
 
 
 typedef enum {
-    NGX_CONTENT_REDIS_LOOKUP_SCRIPT = 0,
+    NGX_CONTENT_REDIS_CLAIM_SCRIPT = 0,
     NGX_CONTENT_REDIS_FILL_SCRIPT,
     NGX_CONTENT_REDIS_GIVE_BACK_SCRIPT,
     NGX_CONTENT_REDIS_SCRIPTS
 } ngx_content_redis_script_e;
+
+
+/* What the last guard has found: see ngx_content_redis_guard.c. */
+
+typedef enum {
+    NGX_CONTENT_REDIS_GUARD_FAILED = 0,
+    NGX_CONTENT_REDIS_GUARD_BEGUN,            /* replies are in step */
+    NGX_CONTENT_REDIS_GUARD_MASTER,           /* and the server may write */
+    NGX_CONTENT_REDIS_GUARD_LOST,             /* but has no epoch */
+    NGX_CONTENT_REDIS_GUARD_HELD              /* and conn->epoch is its */
+} ngx_content_redis_guard_e;
 
 
 typedef struct ngx_content_redis_conn_s  ngx_content_redis_conn_t;
@@ -60,9 +71,18 @@ struct ngx_content_redis_conn_s {
                                                  was first awaited */
     size_t                        filling;    /* bytes of fills under way */
 
+    /* the guard of look-ups: ngx_content_redis_guard.c */
+
+    ngx_content_redis_guard_e     guard;
+    u_char                        epoch[NGX_CONTENT_REDIS_EPOCH];
+    uint64_t                      guards_sent;
+    uint64_t                      guards_heard;
+    ngx_uint_t                    guard_writes;  /* when it was queued */
+
     unsigned                      ready:1;
     unsigned                      told:1;     /* that it is down */
     unsigned                      settling:1; /* a new epoch is under way */
+    unsigned                      guarded:1;  /* one was queued */
 };
 
 
@@ -71,6 +91,8 @@ struct ngx_content_redis_s {
     ngx_content_redis_shared_t   *shared;
     ngx_log_t                    *log;
     ngx_str_t                     epoch;      /* its key in Redis */
+    ngx_str_t                     get;        /* GET record, as it is sent, up
+                                                 to the object's name */
     u_char                        draw[NGX_CONTENT_REDIS_DIGITS];
     uint64_t                      serial;     /* with draw: a token's id */
     ngx_content_redis_conn_t      conns[NGX_CONTENT_REDIS_CONNS];
@@ -117,6 +139,28 @@ ngx_int_t ngx_content_redis_command(ngx_content_redis_conn_t *conn,
 
 /* The handshake is over. */
 void ngx_content_redis_conn_ready(ngx_content_redis_conn_t *conn);
+
+
+/* ngx_content_redis_guard.c */
+
+/*
+ * Queues a guard, if the last one has left or there was none: what is queued
+ * next is guarded.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_content_redis_guard(ngx_content_redis_conn_t *conn);
+
+/* For a new connection. */
+void ngx_content_redis_guard_reset(ngx_content_redis_conn_t *conn);
+
+
+/* ngx_content_redis.c */
+
+/*
+ * Takes an error reply: logs it, and drops the connection if the server can't
+ * be worked with.
+ */
+void ngx_content_redis_refused(ngx_content_redis_conn_t *conn,
+    redisReply *reply, const char *what);
 
 
 /* ngx_content_redis_handshake.c */

@@ -24,7 +24,7 @@
     step(select,          ok)                                                \
     step(server,          server)                                            \
     step(replication,     replication)                                       \
-    step(load_lookup,     load)                                              \
+    step(load_claim,      load)                                              \
     step(load_fill,       load)                                              \
     step(load_give_back,  load)                                              \
     step(adopt,           adopt)
@@ -65,7 +65,7 @@ static void ngx_content_redis_set_history(ngx_content_redis_conn_t *conn,
     ngx_str_t *replid);
 static ngx_int_t ngx_content_redis_send_load(ngx_content_redis_conn_t *conn,
     ngx_uint_t script);
-static ngx_int_t ngx_content_redis_send_load_lookup(
+static ngx_int_t ngx_content_redis_send_load_claim(
     ngx_content_redis_conn_t *conn);
 static ngx_int_t ngx_content_redis_send_load_fill(
     ngx_content_redis_conn_t *conn);
@@ -97,7 +97,7 @@ static ngx_content_redis_step_t  ngx_content_redis_steps[] = {
 
 
 static ngx_str_t  ngx_content_redis_scripts[] = {
-    ngx_string(NGX_CONTENT_REDIS_SCRIPT_LOOKUP),
+    ngx_string(NGX_CONTENT_REDIS_SCRIPT_CLAIM),
     ngx_string(NGX_CONTENT_REDIS_SCRIPT_FILL),
     ngx_string(NGX_CONTENT_REDIS_SCRIPT_GIVE_BACK)
 };
@@ -108,6 +108,7 @@ ngx_content_redis_handshake(ngx_content_redis_conn_t *conn)
 {
     conn->step = 0;
 
+    ngx_content_redis_guard_reset(conn);
     ngx_content_redis_next(conn);
 }
 
@@ -370,9 +371,9 @@ ngx_content_redis_send_load(ngx_content_redis_conn_t *conn, ngx_uint_t script)
 
 
 static ngx_int_t
-ngx_content_redis_send_load_lookup(ngx_content_redis_conn_t *conn)
+ngx_content_redis_send_load_claim(ngx_content_redis_conn_t *conn)
 {
-    return ngx_content_redis_send_load(conn, NGX_CONTENT_REDIS_LOOKUP_SCRIPT);
+    return ngx_content_redis_send_load(conn, NGX_CONTENT_REDIS_CLAIM_SCRIPT);
 }
 
 
@@ -402,7 +403,7 @@ ngx_content_redis_take_load(ngx_content_redis_conn_t *conn, redisReply *reply)
         return NGX_ERROR;
     }
 
-    script = conn->step - NGX_CONTENT_REDIS_STEP_load_lookup;
+    script = conn->step - NGX_CONTENT_REDIS_STEP_load_claim;
     ngx_memcpy(conn->sha[script], reply->str, sizeof(conn->sha[0]));
 
     return NGX_OK;

@@ -2,10 +2,12 @@
  * What runs inside Redis.  A script is atomic, which is what the fencing of
  * ngx_content_redis.h rests on.
  *
- * Keys, P being the prefix and H the first 32 hexadecimal digits of the
- * SHA-256 of an object's key (keys may hold braces and any bytes):
+ * Keys, P being the prefix and H the name of an object, 48 hexadecimal digits:
+ * 16 of its place's id, 32 of the SHA-256 of its key (keys may hold braces and
+ * any bytes):
  *
- *     P{H}:r     the record, a hash: e = epoch, r = the record's bytes
+ *     P{H}:r     the record: 32 digits of the epoch that it was put in, the 48
+ *                of H, then the record's bytes
  *     P{H}:f     the fill token
  *     Pepoch     the epoch: 16 digits that stand for the server's history,
  *                then 16 that are drawn anew whenever all records are dropped.
@@ -13,9 +15,7 @@
  *                when the key was evicted or restored from a backup.
  *
  * Where a script would not write anything it calls PERSIST on the epoch, which
- * changes nothing but is a write: a server that may not write (a demoted
- * master, one cut off from its replicas with min-replicas-to-write, one whose
- * disk is full) refuses the script instead of answering from what it has.
+ * changes nothing but is a write: see ngx_content_redis.h.
  */
 
 #ifndef NGX_CONTENT_REDIS_SCRIPTS_H
@@ -23,29 +23,24 @@
 
 
 /*
- * KEYS record, fill, epoch; ARGV token, milliseconds that the token lives (0:
- * not wanted).  Returns {token, "hit", record, milliseconds left},
- * {token, "token", epoch}, {token, "busy"}, {token, "miss"}, or
- * {token, "lost"}: there is no epoch.  The token comes back so that a reply
- * can't be taken for that of another lookup.
+ * KEYS record, fill, epoch; ARGV token, milliseconds that the token lives,
+ * name of the object.  Returns {token, "hit", record}, {token, "token",
+ * epoch}, {token, "busy"}, or {token, "lost"}: there is no epoch.  The token
+ * comes back so that a reply can't be taken for that of another look-up.
  */
 
-#define NGX_CONTENT_REDIS_SCRIPT_LOOKUP                                      \
+#define NGX_CONTENT_REDIS_SCRIPT_CLAIM                                       \
     "local epoch = redis.call('GET', KEYS[3])\n"                             \
     "if not epoch then\n"                                                    \
     "    return {ARGV[1], 'lost'}\n"                                         \
     "end\n"                                                                  \
-    "local record = redis.call('HMGET', KEYS[1], 'e', 'r')\n"                \
-    "if record[1] == epoch and record[2] then\n"                             \
+    "local head = redis.call('GETRANGE', KEYS[1], 0, 79)\n"                  \
+    "if head == epoch .. ARGV[3] then\n"                                     \
     "    redis.call('PERSIST', KEYS[3])\n"                                   \
-    "    return {ARGV[1], 'hit', record[2],\n"                               \
-    "            redis.call('PTTL', KEYS[1])}\n"                             \
+    "    return {ARGV[1], 'hit', redis.call('GET', KEYS[1])}\n"              \
     "end\n"                                                                  \
-    "if record[1] then\n"                                                    \
+    "if head ~= '' then\n"                                                   \
     "    redis.call('DEL', KEYS[1])\n"                                       \
-    "end\n"                                                                  \
-    "if ARGV[2] == '0' then\n"                                               \
-    "    return {ARGV[1], 'miss'}\n"                                         \
     "end\n"                                                                  \
     "if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then\n"     \
     "    return {ARGV[1], 'token', epoch}\n"                                 \
@@ -54,7 +49,8 @@
 
 
 /*
- * KEYS record, fill, epoch; ARGV token, epoch, record, milliseconds to live.
+ * KEYS record, fill, epoch; ARGV token, epoch, what the record's key is to
+ * hold, milliseconds to live.
  * Returns 1: stored, or 0: the token or the epoch is not the current one.
  */
 
@@ -66,8 +62,7 @@
     "if redis.call('GET', KEYS[3]) ~= ARGV[2] then\n"                        \
     "    return 0\n"                                                         \
     "end\n"                                                                  \
-    "redis.call('HSET', KEYS[1], 'e', ARGV[2], 'r', ARGV[3])\n"              \
-    "redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"                              \
+    "redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])\n"                   \
     "return 1\n"
 
 

@@ -7,60 +7,127 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <openssl/sha.h>
-
 #include "lib/content_str.h"
 #include "cache/ngx_content_redis_wire.h"
 
 
+#define NGX_CONTENT_REDIS_KEY  (NGX_CONTENT_REDIS_PREFIX                     \
+                                + NGX_CONTENT_REDIS_NAME + 4)
+
+#define NGX_CONTENT_REDIS_RECORD_KEY  "}:r"
+#define NGX_CONTENT_REDIS_FILL_KEY    "}:f"
+
+
 typedef struct {
-    u_char     buf[2][NGX_CONTENT_REDIS_PREFIX + NGX_CONTENT_REDIS_TAG + 4];
+    u_char     buf[2][NGX_CONTENT_REDIS_KEY];
     ngx_str_t  record;
     ngx_str_t  fill;
 } ngx_content_redis_keys_t;
 
 
-static void ngx_content_redis_keys(ngx_content_redis_t *redis, u_char *tag,
+static void ngx_content_redis_keys(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_keys_t *keys);
+static void ngx_content_redis_key(ngx_content_redis_t *redis, u_char *name,
+    const char *suffix, u_char *buf, ngx_str_t *key);
 static void ngx_content_redis_call_script(ngx_content_redis_conn_t *conn,
     ngx_uint_t script, ngx_str_t *argv);
+static ngx_int_t ngx_content_redis_take_claim(ngx_content_redis_op_t *op,
+    redisReply *reply);
+static ngx_uint_t ngx_content_redis_is_record(ngx_content_redis_op_t *op,
+    redisReply *reply);
 static ngx_int_t ngx_content_redis_take_hit(ngx_content_redis_op_t *op,
     redisReply *reply);
 
 
 void
-ngx_content_redis_tag(ngx_str_t *key, u_char *tag)
+ngx_content_redis_name(u_char name[NGX_CONTENT_REDIS_NAME], uint64_t store,
+    const u_char *hash)
 {
-    u_char         digest[SHA256_DIGEST_LENGTH];
+    u_char         id[8];
+    ngx_uint_t     i;
     content_out_t  out;
 
-    (void) SHA256(key->data, key->len, digest);
+    for (i = 0; i < sizeof(id); i++) {
+        id[i] = (u_char) (store >> (8 * (sizeof(id) - 1 - i)));
+    }
 
-    content_out_init(&out, tag, NGX_CONTENT_REDIS_TAG);
-    content_out_hex(&out, digest, NGX_CONTENT_REDIS_TAG / 2);
+    content_out_init(&out, name, NGX_CONTENT_REDIS_NAME);
+    content_out_hex(&out, id, sizeof(id));
+    content_out_hex(&out, hash, NGX_CONTENT_REDIS_NAME / 2 - sizeof(id));
 }
 
 
-/* as_text: the server does not know the script any more. */
+ngx_int_t
+ngx_content_redis_prepare(ngx_content_redis_t *redis, ngx_pool_t *pool)
+{
+    size_t      len;
+    ngx_str_t  *prefix;
+
+    prefix = &redis->conf->prefix;
+    len = prefix->len + 1 + NGX_CONTENT_REDIS_NAME
+          + sizeof(NGX_CONTENT_REDIS_RECORD_KEY) - 1;
+
+    redis->get.data = ngx_pnalloc(pool, prefix->len + NGX_CONTENT_REDIS_KEY);
+    if (redis->get.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    redis->get.len = ngx_sprintf(redis->get.data,
+                                 "*2\r\n$3\r\nGET\r\n$%uz\r\n%V{", len, prefix)
+                     - redis->get.data;
+
+    return NGX_OK;
+}
+
+
+/* Of all commands the one that has to be quick: put together by hand. */
 
 ngx_int_t
-ngx_content_redis_send_lookup(ngx_content_redis_op_t *op, ngx_uint_t as_text)
+ngx_content_redis_send_lookup(ngx_content_redis_op_t *op)
+{
+    u_char      buf[2 * NGX_CONTENT_REDIS_KEY], *p;
+    ngx_str_t  *get;
+
+    if (ngx_content_redis_guard(op->conn) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    get = &op->conn->redis->get;
+
+    p = ngx_cpymem(buf, get->data, get->len);
+    p = ngx_cpymem(p, op->name, NGX_CONTENT_REDIS_NAME);
+    p = ngx_cpymem(p, NGX_CONTENT_REDIS_RECORD_KEY CRLF,
+                   sizeof(NGX_CONTENT_REDIS_RECORD_KEY CRLF) - 1);
+
+    if (redisAsyncFormattedCommand(op->conn->ac, ngx_content_redis_reply, op,
+                                   (char *) buf, p - buf)
+        != REDIS_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_redis_send_claim(ngx_content_redis_op_t *op, ngx_uint_t as_text)
 {
     u_char                    ttl[NGX_INT_T_LEN];
-    ngx_str_t                 argv[8];
+    ngx_str_t                 argv[9];
     ngx_content_redis_t      *redis;
     ngx_content_redis_keys_t  keys;
 
     redis = op->conn->redis;
 
-    ngx_content_redis_keys(redis, op->tag, &keys);
+    ngx_content_redis_keys(redis, op->name, &keys);
 
-    ngx_content_redis_call_script(op->conn, NGX_CONTENT_REDIS_LOOKUP_SCRIPT,
+    ngx_content_redis_call_script(op->conn, NGX_CONTENT_REDIS_CLAIM_SCRIPT,
                                   argv);
 
     if (as_text) {
         ngx_str_set(&argv[0], "EVAL");
-        ngx_content_redis_script(NGX_CONTENT_REDIS_LOOKUP_SCRIPT, &argv[1]);
+        ngx_content_redis_script(NGX_CONTENT_REDIS_CLAIM_SCRIPT, &argv[1]);
     }
 
     ngx_str_set(&argv[2], "3");
@@ -70,12 +137,12 @@ ngx_content_redis_send_lookup(ngx_content_redis_op_t *op, ngx_uint_t as_text)
     argv[6].data = op->token.id;
     argv[6].len = NGX_CONTENT_REDIS_ID;
     argv[7].data = ttl;
-    argv[7].len = ngx_sprintf(ttl, "%ui", op->want_token
-                              ? (ngx_uint_t) NGX_CONTENT_REDIS_TOKEN_TTL : 0)
-                  - ttl;
+    argv[7].len = ngx_sprintf(ttl, "%d", NGX_CONTENT_REDIS_TOKEN_TTL) - ttl;
+    argv[8].data = op->name;
+    argv[8].len = NGX_CONTENT_REDIS_NAME;
 
     return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     8, argv);
+                                     9, argv);
 }
 
 
@@ -83,11 +150,22 @@ ngx_int_t
 ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
     ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl)
 {
-    u_char                    buf[NGX_INT_T_LEN];
+    u_char                    buf[NGX_INT_T_LEN], *value, *p;
+    ngx_int_t                 rc;
     ngx_str_t                 argv[10];
     ngx_content_redis_keys_t  keys;
 
-    ngx_content_redis_keys(op->conn->redis, op->tag, &keys);
+    value = ngx_alloc(NGX_CONTENT_REDIS_HEAD + record->len,
+                      op->conn->redis->log);
+    if (value == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(value, token->epoch, NGX_CONTENT_REDIS_EPOCH);
+    p = ngx_cpymem(p, op->name, NGX_CONTENT_REDIS_NAME);
+    p = ngx_cpymem(p, record->data, record->len);
+
+    ngx_content_redis_keys(op->conn->redis, op->name, &keys);
 
     ngx_content_redis_call_script(op->conn, NGX_CONTENT_REDIS_FILL_SCRIPT,
                                   argv);
@@ -100,12 +178,16 @@ ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
     argv[6].len = NGX_CONTENT_REDIS_ID;
     argv[7].data = token->epoch;
     argv[7].len = NGX_CONTENT_REDIS_EPOCH;
-    argv[8] = *record;
+    argv[8].data = value;
+    argv[8].len = p - value;
     argv[9].data = buf;
     argv[9].len = ngx_sprintf(buf, "%M", ttl) - buf;
 
-    return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     10, argv);
+    rc = ngx_content_redis_command(op->conn, ngx_content_redis_reply, op, 10,
+                                   argv);
+    ngx_free(value);
+
+    return rc;
 }
 
 
@@ -116,7 +198,7 @@ ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
     ngx_str_t                 argv[5];
     ngx_content_redis_keys_t  keys;
 
-    ngx_content_redis_keys(op->conn->redis, op->tag, &keys);
+    ngx_content_redis_keys(op->conn->redis, op->name, &keys);
 
     ngx_content_redis_call_script(op->conn,
                                   NGX_CONTENT_REDIS_GIVE_BACK_SCRIPT, argv);
@@ -137,7 +219,7 @@ ngx_content_redis_send_end(ngx_content_redis_op_t *op)
     ngx_str_t                 argv[3];
     ngx_content_redis_keys_t  keys;
 
-    ngx_content_redis_keys(op->conn->redis, op->tag, &keys);
+    ngx_content_redis_keys(op->conn->redis, op->name, &keys);
 
     ngx_str_set(&argv[0], "DEL");
     argv[1] = keys.record;
@@ -156,22 +238,24 @@ ngx_content_redis_send_epoch(ngx_content_redis_op_t *op)
 
 
 static void
-ngx_content_redis_keys(ngx_content_redis_t *redis, u_char *tag,
+ngx_content_redis_keys(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_keys_t *keys)
 {
-    ngx_str_t  *prefix;
+    ngx_content_redis_key(redis, name, NGX_CONTENT_REDIS_RECORD_KEY,
+                          keys->buf[0], &keys->record);
+    ngx_content_redis_key(redis, name, NGX_CONTENT_REDIS_FILL_KEY,
+                          keys->buf[1], &keys->fill);
+}
 
-    prefix = &redis->conf->prefix;
 
-    keys->record.data = keys->buf[0];
-    keys->record.len = ngx_sprintf(keys->buf[0], "%V{%*s}:r", prefix,
-                                   (size_t) NGX_CONTENT_REDIS_TAG, tag)
-                       - keys->buf[0];
-
-    keys->fill.data = keys->buf[1];
-    keys->fill.len = ngx_sprintf(keys->buf[1], "%V{%*s}:f", prefix,
-                                 (size_t) NGX_CONTENT_REDIS_TAG, tag)
-                     - keys->buf[1];
+static void
+ngx_content_redis_key(ngx_content_redis_t *redis, u_char *name,
+    const char *suffix, u_char *buf, ngx_str_t *key)
+{
+    key->data = buf;
+    key->len = ngx_sprintf(buf, "%V{%*s%s", &redis->conf->prefix,
+                           (size_t) NGX_CONTENT_REDIS_NAME, name, suffix)
+               - buf;
 }
 
 
@@ -186,12 +270,50 @@ ngx_content_redis_call_script(ngx_content_redis_conn_t *conn,
 
 
 /*
- * {token, status, ...}: see the script.  The answer to another lookup than
- * this one means that replies and commands have got out of step.
+ * The record as it is, or nil: judged by what the guard before it has found.
+ * What is no record of this epoch and object is as good as none.
  */
 
 ngx_int_t
 ngx_content_redis_take_lookup(ngx_content_redis_op_t *op, redisReply *reply)
+{
+    ngx_content_redis_conn_t  *conn;
+
+    if (op->claiming) {
+        return ngx_content_redis_take_claim(op, reply);
+    }
+
+    conn = op->conn;
+
+    if (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_NIL) {
+        return NGX_ERROR;
+    }
+
+    if (conn->guard == NGX_CONTENT_REDIS_GUARD_LOST) {
+        return NGX_CONTENT_REDIS_LOST;
+    }
+
+    if (conn->guard != NGX_CONTENT_REDIS_GUARD_HELD) {
+        return NGX_CONTENT_REDIS_AWAY;
+    }
+
+    if (ngx_content_redis_is_record(op, reply)
+        && ngx_memcmp(reply->str, conn->epoch, NGX_CONTENT_REDIS_EPOCH) == 0)
+    {
+        return ngx_content_redis_take_hit(op, reply);
+    }
+
+    return op->want_token ? NGX_CONTENT_REDIS_NONE : NGX_CONTENT_REDIS_MISS;
+}
+
+
+/*
+ * {token, status, ...}: see the script.  The answer to another lookup than
+ * this one means that replies and commands have got out of step.
+ */
+
+static ngx_int_t
+ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
 {
     char        *status;
     redisReply  *id, *epoch;
@@ -213,7 +335,14 @@ ngx_content_redis_take_lookup(ngx_content_redis_op_t *op, redisReply *reply)
     }
 
     if (ngx_strcmp(status, "hit") == 0) {
-        return ngx_content_redis_take_hit(op, reply);
+
+        if (reply->elements != 3
+            || !ngx_content_redis_is_record(op, reply->element[2]))
+        {
+            return NGX_ERROR;
+        }
+
+        return ngx_content_redis_take_hit(op, reply->element[2]);
     }
 
     if (ngx_strcmp(status, "token") == 0) {
@@ -234,10 +363,6 @@ ngx_content_redis_take_lookup(ngx_content_redis_op_t *op, redisReply *reply)
         return NGX_CONTENT_REDIS_BUSY;
     }
 
-    if (ngx_strcmp(status, "miss") == 0) {
-        return NGX_CONTENT_REDIS_MISS;
-    }
-
     if (ngx_strcmp(status, "lost") == 0) {
         return NGX_CONTENT_REDIS_LOST;
     }
@@ -246,24 +371,24 @@ ngx_content_redis_take_lookup(ngx_content_redis_op_t *op, redisReply *reply)
 }
 
 
+/* Whether it may be a record of that object, of whatever epoch. */
+
+static ngx_uint_t
+ngx_content_redis_is_record(ngx_content_redis_op_t *op, redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING
+           && (size_t) reply->len >= NGX_CONTENT_REDIS_HEAD
+           && ngx_memcmp(reply->str + NGX_CONTENT_REDIS_EPOCH, op->name,
+                         NGX_CONTENT_REDIS_NAME)
+              == 0;
+}
+
+
 static ngx_int_t
 ngx_content_redis_take_hit(ngx_content_redis_op_t *op, redisReply *reply)
 {
-    redisReply  *record, *ttl;
-
-    if (reply->elements != 4
-        || reply->element[2]->type != REDIS_REPLY_STRING
-        || reply->element[3]->type != REDIS_REPLY_INTEGER)
-    {
-        return NGX_ERROR;
-    }
-
-    record = reply->element[2];
-    ttl = reply->element[3];
-
-    op->record.data = (u_char *) record->str;
-    op->record.len = record->len;
-    op->ttl = ttl->integer > 0 ? (ngx_msec_t) ttl->integer : 0;
+    op->record.data = (u_char *) reply->str + NGX_CONTENT_REDIS_HEAD;
+    op->record.len = reply->len - NGX_CONTENT_REDIS_HEAD;
 
     return NGX_CONTENT_REDIS_HIT;
 }

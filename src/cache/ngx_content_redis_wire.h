@@ -13,19 +13,29 @@
 #include "cache/ngx_content_redis_conn.h"
 
 
-#define NGX_CONTENT_REDIS_LOST  7      /* result of a lookup that found no
-                                          epoch; not seen outside */
+#define NGX_CONTENT_REDIS_LOST   7     /* results of a lookup, not seen
+                                          outside: it found no epoch; */
+#define NGX_CONTENT_REDIS_NONE   8     /* there is no record, and a token is
+                                          wanted */
 
+#define NGX_CONTENT_REDIS_HEAD   (NGX_CONTENT_REDIS_EPOCH                    \
+                                  + NGX_CONTENT_REDIS_NAME)
 
-/* The digits that stand for an object's key in the keys of Redis. */
-void ngx_content_redis_tag(ngx_str_t *key, u_char *tag);
 
 /*
- * Each queues one command, for op->tag where there is a key, whose reply will
- * come to ngx_content_redis_reply() with op.  NGX_OK or NGX_ERROR.  as_text:
- * the server does not know the script any more.
+ * "GET", the prefix of all keys and the brace, as a command begins; from pool.
  */
-ngx_int_t ngx_content_redis_send_lookup(ngx_content_redis_op_t *op,
+ngx_int_t ngx_content_redis_prepare(ngx_content_redis_t *redis,
+    ngx_pool_t *pool);
+
+/*
+ * Each queues one command, for op->name where there is a key, whose reply will
+ * come to ngx_content_redis_reply() with op.  NGX_OK or NGX_ERROR.  A lookup
+ * is guarded; claim is its second half.  as_text: the server does not know the
+ * script any more.
+ */
+ngx_int_t ngx_content_redis_send_lookup(ngx_content_redis_op_t *op);
+ngx_int_t ngx_content_redis_send_claim(ngx_content_redis_op_t *op,
     ngx_uint_t as_text);
 ngx_int_t ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
     ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl);

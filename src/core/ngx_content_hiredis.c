@@ -6,6 +6,10 @@
  * may do so before they return.  Events are level-triggered, because hiredis
  * reads at most 16 KiB a call and never until EAGAIN: an edge-triggered event
  * would not come again for the rest.
+ *
+ * Writing needs no event as long as the socket takes all: the first command of
+ * a turn posts the write event, whose handler then runs at the turn's end.
+ * wev->ready says that the socket has taken all that there was.
  */
 
 #include <ngx_config.h>
@@ -113,6 +117,17 @@ ngx_content_hiredis_stray(redisAsyncContext *ac)
 }
 
 
+ngx_uint_t
+ngx_content_hiredis_writes(redisAsyncContext *ac)
+{
+    ngx_connection_t  *c;
+
+    c = ac->ev.data;
+
+    return c->requests;
+}
+
+
 static void
 ngx_content_hiredis_read_handler(ngx_event_t *rev)
 {
@@ -141,6 +156,9 @@ ngx_content_hiredis_write_handler(ngx_event_t *wev)
     ngx_connection_t  *c;
 
     c = wev->data;
+
+    c->requests++;
+    wev->ready = 0;
 
     redisAsyncHandleWrite(c->data);
 
@@ -203,6 +221,15 @@ ngx_content_hiredis_add_write(void *data)
 {
     ngx_connection_t  *c = data;
 
+    if (c->write->ready) {
+
+        if (!c->write->posted) {
+            ngx_post_event(c->write, &ngx_posted_events);
+        }
+
+        return;
+    }
+
     if (!c->write->active) {
         (void) ngx_add_event(c->write, NGX_WRITE_EVENT, NGX_LEVEL_EVENT);
     }
@@ -213,6 +240,8 @@ static void
 ngx_content_hiredis_del_write(void *data)
 {
     ngx_connection_t  *c = data;
+
+    c->write->ready = 1;
 
     if (c->write->active) {
         (void) ngx_del_event(c->write, NGX_WRITE_EVENT, 0);

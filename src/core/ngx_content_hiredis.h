@@ -12,6 +12,9 @@
  * context, by redisAsyncFree() or by itself.  After that nothing is left, and
  * nobody may look at the context.
  *
+ * Commands are written together, at the end of the turn of the event loop in
+ * which they were queued.
+ *
  * The connection is neither idle nor reusable in nginx's sense: nginx never
  * closes it, not when a worker is told to quit and not when it is short of
  * connections, and it does not keep an exiting worker alive.  Whoever attached
@@ -43,6 +46,12 @@ ngx_int_t ngx_content_hiredis_attach(redisAsyncContext *ac, ngx_log_t *log);
  * abort() the process over them: free the context then.
  */
 ngx_uint_t ngx_content_hiredis_stray(redisAsyncContext *ac);
+
+/*
+ * How often what was queued has been handed to the socket: while the number
+ * is the same, nothing that was queued meanwhile has left.
+ */
+ngx_uint_t ngx_content_hiredis_writes(redisAsyncContext *ac);
 
 
 #endif

@@ -304,16 +304,17 @@ ngx_content_purge_forget(ngx_content_purging_t *p)
 static ngx_int_t
 ngx_content_purge_drop_url(ngx_content_purging_t *p, content_str_t url)
 {
-    ngx_str_t  key, record_key;
+    u_char     hash[CONTENT_KEY_HASH_LEN], name[NGX_CONTENT_REDIS_NAME];
+    ngx_str_t  key;
 
-    if (ngx_content_purge_key(p, url, &key) != NGX_OK
-        || ngx_content_record_key(p->pool, p->lcf->store, &key, &record_key)
-           != NGX_OK)
-    {
+    if (ngx_content_purge_key(p, url, &key) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    return ngx_content_redis_end(p->mcf->redis_client, &record_key,
+    content_key_hash(ngx_content_from_ngx(key), hash);
+    ngx_content_redis_name(name, p->lcf->store->id, hash);
+
+    return ngx_content_redis_end(p->mcf->redis_client, name,
                                  ngx_content_purge_dropped, p, NULL);
 }
 

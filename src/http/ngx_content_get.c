@@ -18,9 +18,6 @@
 #include "http/ngx_content_http.h"
 #include "lib/content_range.h"
 
-#include <openssl/sha.h>
-
-
 #define NGX_CONTENT_GET_STEPS(S)                                             \
     S(LOOKUP, lookup)                                                        \
     S(OPEN,   open)                                                          \
@@ -44,7 +41,7 @@ typedef struct {
     ngx_content_get_step_e      step;
     ngx_content_read_t          read;
 
-    ngx_str_t                   record_key;  /* in Redis */
+    u_char                      name[NGX_CONTENT_REDIS_NAME];
     ngx_content_redis_op_t     *lookup;      /* under way */
     ngx_content_redis_token_t   token;       /* if has_token */
     content_object_t            record;      /* of a hit */
@@ -169,7 +166,7 @@ ngx_content_get_cleanup(void *data)
     }
 
     if (get->has_token) {
-        ngx_content_redis_give_back(get->mcf->redis_client, &get->record_key,
+        ngx_content_redis_give_back(get->mcf->redis_client, get->name,
                                     &get->token);
     }
 }
@@ -244,14 +241,9 @@ ngx_content_get_lookup(ngx_content_get_t *get)
         return NGX_OK;
     }
 
-    if (ngx_content_record_key(get->request->pool, get->read.store,
-                               &get->read.key, &get->record_key)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    ngx_content_redis_name(get->name, get->read.store->id, get->ctx->hash);
 
-    if (ngx_content_redis_lookup(get->mcf->redis_client, &get->record_key,
+    if (ngx_content_redis_lookup(get->mcf->redis_client, get->name,
                                  ngx_content_get_is_hot(get),
                                  ngx_content_get_looked_up, get, &get->lookup)
         != NGX_OK)
@@ -267,12 +259,9 @@ ngx_content_get_lookup(ngx_content_get_t *get)
 static ngx_uint_t
 ngx_content_get_is_hot(ngx_content_get_t *get)
 {
-    u_char  hash[SHA256_DIGEST_LENGTH];
-
-    SHA256(get->read.key.data, get->read.key.len, hash);
-
-    return content_hot_touch(ngx_content_shared(get->mcf)->hot, hash,
-                             ngx_current_msec, get->lcf->hot.window)
+    return content_hot_touch(ngx_content_shared(get->mcf)->hot,
+                             get->ctx->hash, ngx_current_msec,
+                             get->lcf->hot.window)
            >= get->lcf->hot.hits;
 }
 
@@ -323,8 +312,7 @@ ngx_content_get_take_record(ngx_content_get_t *get, ngx_str_t *record)
                       "content: the record of \"%V\" in Redis is damaged",
                       &get->read.key);
 
-        (void) ngx_content_redis_end(get->mcf->redis_client,
-                                     &get->record_key,
+        (void) ngx_content_redis_end(get->mcf->redis_client, get->name,
                                      ngx_content_get_ended, NULL, NULL);
         return;
     }
@@ -760,7 +748,7 @@ ngx_content_get_fill(ngx_content_get_t *get, content_str_t body)
 
     record = ngx_content_to_ngx(content_out_done(&out));
 
-    ngx_content_redis_fill(get->mcf->redis_client, &get->record_key,
+    ngx_content_redis_fill(get->mcf->redis_client, get->name,
                            &get->token, &record, get->lcf->hot.ttl);
 
     get->has_token = 0;

@@ -168,7 +168,8 @@ ngx_content_key(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     ctx->key = ngx_content_to_ngx(key);
-    content_key_tag(key, ctx->tag);
+    content_key_hash(key, ctx->hash);
+    content_key_tag(ctx->hash, ctx->tag);
 
     return NGX_OK;
 }

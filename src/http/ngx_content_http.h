@@ -19,6 +19,7 @@
 
 typedef struct {
     ngx_str_t                key;            /* canonical; of the request */
+    u_char                   hash[CONTENT_KEY_HASH_LEN];
     u_char                   tag[CONTENT_KEY_TAG_LEN];
 
     ngx_atomic_uint_t        fence;          /* of the memory cache, before

@@ -47,7 +47,7 @@ typedef struct {
     ngx_content_main_conf_t    *mcf;
     ngx_content_loc_conf_t     *lcf;
     ngx_str_t                   key;
-    ngx_str_t                   record_key;  /* in Redis */
+    u_char                      hash[CONTENT_KEY_HASH_LEN];
     ngx_str_t                   path;        /* encoded, with its "/" */
 
     ngx_content_write_step_e    step;
@@ -343,13 +343,11 @@ ngx_content_write_create(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
                                         ngx_content_from_ngx(ctx->key)));
     w->path.data = ngx_pnalloc(pool, 3 * ctx->key.len + 1);
 
-    if (w->key.len == 0 || w->path.data == NULL
-        || ngx_content_record_key(pool, w->lcf->store, &w->key,
-                                  &w->record_key)
-           != NGX_OK)
-    {
+    if (w->key.len == 0 || w->path.data == NULL) {
         goto failed;
     }
+
+    ngx_memcpy(w->hash, ctx->hash, CONTENT_KEY_HASH_LEN);
 
     content_out_init(&out, w->path.data, 3 * ctx->key.len + 1);
     content_out_char(&out, '/');
@@ -608,12 +606,19 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
 static ngx_int_t
 ngx_content_write_drop(ngx_content_write_t *w)
 {
+    u_char  name[NGX_CONTENT_REDIS_NAME];
+
     ngx_content_write_next(w, NGX_CONTENT_WRITE_FORGET);
 
-    if (w->mcf->redis_client == NULL
-        || ngx_content_redis_end(w->mcf->redis_client, &w->record_key,
-                                 ngx_content_write_dropped, w, NULL)
-           != NGX_OK)
+    if (w->mcf->redis_client == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_content_redis_name(name, w->lcf->store->id, w->hash);
+
+    if (ngx_content_redis_end(w->mcf->redis_client, name,
+                              ngx_content_write_dropped, w, NULL)
+        != NGX_OK)
     {
         return NGX_OK;
     }
@@ -694,7 +699,7 @@ ngx_content_write_item(ngx_content_write_t *w, content_purge_item_t *item,
     ngx_str_t  *base;
 
     if (!w->lcf->purge.by_url) {
-        content_key_tag(ngx_content_from_ngx(w->key), tag);
+        content_key_tag(w->hash, tag);
 
         item->kind = CONTENT_PURGE_TAG;
         item->value.data = tag;

@@ -270,12 +270,17 @@ content_key_unreserved(unsigned char c)
 
 
 void
-content_key_tag(content_str_t key, unsigned char tag[CONTENT_KEY_TAG_LEN])
+content_key_hash(content_str_t key, unsigned char hash[CONTENT_KEY_HASH_LEN])
 {
-    unsigned char  hash[SHA256_DIGEST_LENGTH] = { 0 };
-    content_out_t  out;
-
     SHA256(key.data, key.len, hash);
+}
+
+
+void
+content_key_tag(const unsigned char hash[CONTENT_KEY_HASH_LEN],
+    unsigned char tag[CONTENT_KEY_TAG_LEN])
+{
+    content_out_t  out;
 
     content_out_init(&out, tag, CONTENT_KEY_TAG_LEN);
     content_out_char(&out, 'c');

@@ -17,6 +17,7 @@
 
 #define CONTENT_KEY_MAX      1024        /* bytes: S3's limit on a key */
 #define CONTENT_KEY_TAG_LEN  21
+#define CONTENT_KEY_HASH_LEN 32
 
 
 /*
@@ -48,12 +49,16 @@ void content_key_encode_component(content_out_t *out, content_str_t text);
 /* Whether a byte is one that both leave alone (RFC 3986, 2.3). */
 int content_key_unreserved(unsigned char c);
 
+/* The SHA-256 of a key: made once a request, for all that is named by it. */
+void content_key_hash(content_str_t key,
+    unsigned char hash[CONTENT_KEY_HASH_LEN]);
+
 /*
  * An object's own cache tag: "c" and the first 20 hexadecimal digits of the
  * key's SHA-256, without a NUL.  A CDN's tags are short, printable and
  * case-insensitive, which keys are not.
  */
-void content_key_tag(content_str_t key,
+void content_key_tag(const unsigned char hash[CONTENT_KEY_HASH_LEN],
     unsigned char tag[CONTENT_KEY_TAG_LEN]);
 
 /*

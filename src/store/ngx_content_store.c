@@ -162,23 +162,6 @@ ngx_content_store_id(ngx_str_t *kind, ngx_str_t *where, ngx_str_t *what)
 }
 
 
-ngx_int_t
-ngx_content_record_key(ngx_pool_t *pool, ngx_content_store_t *store,
-    ngx_str_t *key, ngx_str_t *record_key)
-{
-    record_key->len = key->len + 17;
-    record_key->data = ngx_pnalloc(pool, record_key->len);
-
-    if (record_key->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_sprintf(record_key->data, "%016xL/%V", store->id, key);
-
-    return NGX_OK;
-}
-
-
 /*
  * In the order of RFC 9110, 13.2.2: If-Match makes If-Unmodified-Since
  * meaningless, and so does an object that is not there (13.1.4).

@@ -262,10 +262,6 @@ void ngx_content_task_post(ngx_content_task_t *task,
 uint64_t ngx_content_store_id(ngx_str_t *kind, ngx_str_t *where,
     ngx_str_t *what);
 
-/* The key under which caches keep an object; NGX_ERROR: no memory. */
-ngx_int_t ngx_content_record_key(ngx_pool_t *pool, ngx_content_store_t *store,
-    ngx_str_t *key, ngx_str_t *record_key);
-
 /*
  * Whether the conditions of a write hold.  exists: something has that key;
  * object NULL then: it is damaged, and meets no condition.

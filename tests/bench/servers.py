@@ -5,8 +5,6 @@ import os
 import pathlib
 import random
 import re
-import select
-import shlex
 import socket
 import subprocess
 import sys
@@ -215,29 +213,13 @@ class Redis(Process):
 
     def traffic(self):
         """(lookups that were asked for, reads of the socket that brought
-        them)."""
+        them).  A lookup is a GET; so is one in each guard, with a PERSIST."""
         info = self.cli("info", "everything")
         reads = re.search(r"^total_reads_processed:(\d+)", info, re.M)
-        scripts = re.findall(
-            r"^cmdstat_(?:evalsha|evalsha_ro|fcall|fcall_ro):calls=(\d+)",
-            info, re.M)
-        return sum(map(int, scripts)), int(reads.group(1))
-
-    def first_command(self, action):
-        """The words of the first command that action() makes somebody send;
-        [] if there is none."""
-        with subprocess.Popen(
-                ["redis-cli", "-s", str(self.socket), "monitor"], text=True,
-                stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as monitor:
-            try:
-                monitor.stdout.readline()               # OK
-                action()
-                if not select.select([monitor.stdout], [], [], 1)[0]:
-                    return []
-                line = monitor.stdout.readline()
-            finally:
-                monitor.terminate()
-        return shlex.split(line.partition("] ")[2])
+        calls = {name: int(n) for name, n in re.findall(
+            r"^cmdstat_(get|persist):calls=(\d+)", info, re.M)}
+        lookups = calls.get("get", 0) - calls.get("persist", 0)
+        return lookups, int(reads.group(1))
 
 
 class Memcached(Process):

@@ -667,6 +667,9 @@ def test_worker_killed_while_redis_hangs_leaves_no_old_record(tmp_path,
 
 # Damaged records
 
+HEAD = 80               # bytes before a record: epoch, name of the object
+
+
 def cut(record):
     return record[:len(record) // 2]
 
@@ -683,7 +686,8 @@ def test_damaged_record_is_not_believed(origin, redis, name, damage):
     origin.put("/a", b"hello")
     heat(origin, "/a")
     record, = redis.records()
-    redis.client.hset(record, "r", damage(redis.client.hget(record, "r")))
+    value = redis.client.get(record)
+    redis.client.set(record, value[:HEAD] + damage(value[HEAD:]))
     asks(origin, "/a", b"hello", times=2)
     origin.put("/a", b"new")
     assert origin.get("/a").body == b"new"
@@ -694,7 +698,7 @@ def test_damaged_record_heals(origin, redis):
     origin.put("/a", b"hello")
     heat(origin, "/a")
     record, = redis.records()
-    redis.client.hset(record, "r", b"garbage")
+    redis.client.set(record, redis.client.get(record)[:HEAD] + b"garbage")
     assert heat(origin, "/a").body == b"hello"
 
 
@@ -702,8 +706,20 @@ def test_record_of_another_epoch_is_not_believed(origin, redis):
     origin.put("/a", b"hello")
     heat(origin, "/a")
     record, = redis.records()
-    redis.client.hset(record, "e", "0" * 32)
+    value = redis.client.get(record)
+    redis.client.set(record, b"0" * 32 + value[32:])
     assert tier(origin.get("/a")) == "file"
+
+
+def test_record_of_another_object_is_not_believed(origin, redis):
+    for path in ("/a", "/b"):
+        origin.put(path, path.encode())
+        heat(origin, path)
+    first, second = redis.records()
+    redis.client.copy(first, second, replace=True)
+    for path in ("/a", "/b"):
+        assert origin.get(path).body == path.encode()
+        assert heat(origin, path).body == path.encode()
 
 
 @pytest.mark.parametrize("kind", ["set", "rpush", "sadd"])

@@ -57,6 +57,7 @@ check_good(const char *name, json_t *row)
     content_str_t   key, path;
     unsigned char   buf[CONTENT_KEY_MAX], encoded[1 + SPACE];
     unsigned char   again[CONTENT_KEY_MAX], tag[CONTENT_KEY_TAG_LEN];
+    unsigned char   hash[CONTENT_KEY_HASH_LEN];
 
     content_out_init(&out, buf, sizeof(buf));
 
@@ -84,7 +85,8 @@ check_good(const char *name, json_t *row)
                      CONTENT_OK);
     assert_str(name, content_out_done(&out), key);
 
-    content_key_tag(key, tag);
+    content_key_hash(key, hash);
+    content_key_tag(hash, tag);
     assert_str(name, (content_str_t) { sizeof(tag), tag },
                member(row, "tag"));
 }
