@@ -51,6 +51,8 @@ typedef struct {
     content_sigv4_cache_t          cache;
     time_t                         bucket_seen; /* a 404 is no missing bucket
                                                    shortly after */
+    unsigned                       bare_if_match:1; /* without its quotes */
+    unsigned                       no_if_match:1;   /* not on writes */
 } ngx_content_s3_conf_t;
 
 
@@ -141,6 +143,37 @@ typedef struct {
 } ngx_content_s3_head_t;
 
 ngx_int_t ngx_content_s3_head(ngx_content_s3_head_t *head);
+
+/*
+ * If-Match on a write: the ETag that was seen when the conditions were
+ * checked has to be there still.  Zeroed: there is none.
+ *
+ * FINAL: *outcome is the last word (it may have been changed); LOOK: refused,
+ * and only a HEAD tells why: if the ETag is guard->etag still, send again;
+ * RESEND: send again.
+ */
+
+typedef struct {
+    content_str_t                  etag;       /* empty: no guard */
+    unsigned                       sent:1;
+    unsigned                       bare:1;     /* as it was sent */
+    unsigned                       again:1;    /* the second try */
+} ngx_content_s3_guard_t;
+
+typedef enum {
+    NGX_CONTENT_S3_FINAL = 0,
+    NGX_CONTENT_S3_LOOK,
+    NGX_CONTENT_S3_RESEND
+} ngx_content_s3_verdict_e;
+
+void ngx_content_s3_guard_set(ngx_content_s3_guard_t *guard,
+    const ngx_content_conditions_t *conditions,
+    const content_object_t *object);
+void ngx_content_s3_guard_header(ngx_content_s3_guard_t *guard,
+    ngx_content_s3_conf_t *conf, ngx_content_s3_request_t *request);
+ngx_content_s3_verdict_e ngx_content_s3_guard_verdict(
+    ngx_content_s3_guard_t *guard, ngx_content_s3_conf_t *conf,
+    ngx_content_call_t *call, ngx_content_outcome_e *outcome);
 
 ngx_int_t ngx_content_s3_open(ngx_content_read_t *read);
 ngx_int_t ngx_content_s3_send(ngx_content_read_t *read);

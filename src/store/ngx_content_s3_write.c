@@ -5,7 +5,8 @@
  *     part()     CreateMultipartUpload at the first; UploadPart as soon as
  *                the upload's id is known
  *     commit()   HEAD (did it exist, do the conditions hold), then PutObject,
- *                or CompleteMultipartUpload and HEAD (what has become of it)
+ *                or CompleteMultipartUpload and HEAD (what has become of it);
+ *                a refused If-Match: HEAD, and perhaps once more
  *     abort()    AbortMultipartUpload, if there is one
  *
  * Every body is signed with its SHA-256, so that the server refuses what was
@@ -24,6 +25,7 @@
 typedef struct {
     ngx_str_t                  id;
     ngx_content_s3_head_t      head;
+    ngx_content_s3_guard_t     guard;
     unsigned                   started:1;     /* CreateMultipartUpload sent */
 } ngx_content_s3_upload_t;
 
@@ -52,6 +54,14 @@ static void ngx_content_s3_part_uploaded(ngx_content_call_t *call);
 static ngx_content_s3_body_t *ngx_content_s3_body(ngx_content_upload_t *up,
     ngx_content_part_t *part, ngx_content_s3_request_t *request);
 static void ngx_content_s3_commit_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
+static void ngx_content_s3_store(ngx_content_upload_t *up);
+static void ngx_content_s3_conditions(ngx_content_upload_t *up,
+    ngx_content_s3_request_t *request);
+static ngx_int_t ngx_content_s3_refused(ngx_content_upload_t *up,
+    ngx_content_call_t *call, ngx_content_outcome_e *outcome);
+static void ngx_content_s3_refused_headed(void *data,
     ngx_content_outcome_e outcome, content_object_t *object,
     const char *cause);
 static ngx_int_t ngx_content_s3_put(ngx_content_upload_t *up);
@@ -357,7 +367,9 @@ ngx_content_s3_commit_headed(void *data, ngx_content_outcome_e outcome,
 {
     ngx_content_upload_t *up = data;
 
-    ngx_int_t  rc;
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
 
     if (outcome != NGX_CONTENT_OK && outcome != NGX_CONTENT_ABSENT) {
         ngx_content_s3_end(up, outcome, cause);
@@ -373,11 +385,88 @@ ngx_content_s3_commit_headed(void *data, ngx_content_outcome_e outcome,
         return;
     }
 
+    ngx_content_s3_guard_set(&s3->guard, &up->conditions, object);
+    ngx_content_s3_store(up);
+}
+
+
+static void
+ngx_content_s3_store(ngx_content_upload_t *up)
+{
+    ngx_int_t               rc;
+    const char             *cause;
+    ngx_content_outcome_e   outcome;
+
     rc = up->nparts ? ngx_content_s3_complete(up) : ngx_content_s3_put(up);
 
     if (rc != NGX_OK) {
         outcome = ngx_content_s3_unsent(up->task.store, &cause);
         ngx_content_s3_end(up, outcome, cause);
+    }
+}
+
+
+static void
+ngx_content_s3_conditions(ngx_content_upload_t *up,
+    ngx_content_s3_request_t *request)
+{
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
+
+    if (up->conditions.if_none_match) {
+        ngx_content_s3_header(request, "if-none-match", content_cstr("*"));
+    }
+
+    ngx_content_s3_guard_header(&s3->guard, up->task.store->conf, request);
+}
+
+
+/* NGX_OK: it goes on; NGX_DECLINED: the outcome is the last word. */
+
+static ngx_int_t
+ngx_content_s3_refused(ngx_content_upload_t *up, ngx_content_call_t *call,
+    ngx_content_outcome_e *outcome)
+{
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
+
+    switch (ngx_content_s3_guard_verdict(&s3->guard, up->task.store->conf,
+                                         call, outcome))
+    {
+    case NGX_CONTENT_S3_RESEND:
+        ngx_content_s3_store(up);
+        return NGX_OK;
+
+    case NGX_CONTENT_S3_LOOK:
+        s3->head.done = ngx_content_s3_refused_headed;
+        return ngx_content_s3_head(&s3->head) == NGX_OK ? NGX_OK
+                                                        : NGX_DECLINED;
+    default:
+        return NGX_DECLINED;
+    }
+}
+
+
+static void
+ngx_content_s3_refused_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_upload_t *up = data;
+
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
+
+    if (outcome != NGX_CONTENT_OK && outcome != NGX_CONTENT_ABSENT) {
+        ngx_content_s3_end(up, outcome, cause);
+
+    } else if (object && content_str_eq(object->etag, s3->guard.etag)) {
+        ngx_content_s3_store(up);
+
+    } else {
+        ngx_content_s3_end(up, NGX_CONTENT_PRECONDITION, NULL);
     }
 }
 
@@ -388,6 +477,7 @@ ngx_content_s3_put(ngx_content_upload_t *up)
     ngx_content_call_t        *call;
     ngx_content_part_t        *part;
     ngx_content_s3_body_t     *body;
+    ngx_content_s3_upload_t   *s3;
     ngx_content_s3_request_t   request;
 
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
@@ -409,9 +499,7 @@ ngx_content_s3_put(ngx_content_upload_t *up)
         return NGX_ERROR;
     }
 
-    if (up->conditions.if_none_match) {
-        ngx_content_s3_header(&request, "if-none-match", content_cstr("*"));
-    }
+    ngx_content_s3_conditions(up, &request);
 
     call = ngx_content_s3_call(up->task.store, &request);
     if (call == NULL) {
@@ -420,7 +508,8 @@ ngx_content_s3_put(ngx_content_upload_t *up)
 
     /* a replay would be refused because of the first try */
 
-    call->fresh = up->conditions.if_none_match;
+    s3 = up->state;
+    call->fresh = up->conditions.if_none_match || s3->guard.sent;
 
     call->request_body = part ? &body->chain : NULL;
     call->handler = ngx_content_s3_put_done;
@@ -440,6 +529,10 @@ ngx_content_s3_put_done(ngx_content_call_t *call)
 
     up = call->data;
     outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (ngx_content_s3_refused(up, call, &outcome) == NGX_OK) {
+        return;
+    }
 
     if (outcome == NGX_CONTENT_ABSENT) {
         outcome = NGX_CONTENT_BROKEN;
@@ -515,9 +608,7 @@ ngx_content_s3_complete(ngx_content_upload_t *up)
     request.payload_hash = content_out_done(&hex);
     ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
 
-    if (up->conditions.if_none_match) {
-        ngx_content_s3_header(&request, "if-none-match", content_cstr("*"));
-    }
+    ngx_content_s3_conditions(up, &request);
 
     call = ngx_content_s3_call(up->task.store, &request);
     if (call == NULL) {
@@ -548,6 +639,10 @@ ngx_content_s3_completed(ngx_content_call_t *call)
     up = call->data;
     s3 = up->state;
     outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (ngx_content_s3_refused(up, call, &outcome) == NGX_OK) {
+        return;
+    }
 
     if (outcome == NGX_CONTENT_OK) {
         content_out_init(&etag, buf, sizeof(buf));

@@ -350,9 +350,9 @@ def test_428_comes_before_the_body(strict, key):
         problem(connection.answer("PUT"), 428)
 
 
-def test_of_many_editors_one_wins(tmp_path, key):
-    """All read the same version; the file store lets one of them replace."""
-    with (Nginx(tmp_path / "n", workers=4) as origin,
+def test_of_many_editors_one_wins(tmp_path, store, key):
+    """All read the same version; the store lets one of them replace it."""
+    with (Nginx(tmp_path / "n", store, workers=4) as origin,
           concurrent.futures.ThreadPoolExecutor(16) as pool):
         etag = origin.put(key, b"0").headers["ETag"]
         for turn in range(5):
@@ -361,6 +361,6 @@ def test_of_many_editors_one_wins(tmp_path, key):
                 lambda body: origin.put(key, body, if_match=etag), bodies))
             won = [i for i in range(16) if answers[i].status == 204]
             assert len(won) == 1
-            assert {a.status for a in answers} == {204, 412}
+            assert {a.status for a in answers} <= {204, 412, 503}
             assert origin.get(key).body == bodies[won[0]]
             etag = answers[won[0]].headers["ETag"]

@@ -1,0 +1,117 @@
+/*
+ * If-Match on writes to S3, so that the look at an object and the write that
+ * depends on it are one step: see ngx_content_s3.h.  Called by
+ * ngx_content_s3_write.c; a guard lives in an upload.
+ *
+ * Servers differ.  AWS compares with the ETag as it is sent, in quotes;
+ * Ceph compares with the text between them, so that the quoted one never
+ * holds; some refuse the header with 501, some do not look at it.  No probe is
+ * needed to tell: a refusal writes nothing, and a HEAD after it says whether
+ * the ETag has changed.  If not, the other form is tried, and remembered when
+ * it was right.
+ */
+
+#include "store/ngx_content_s3.h"
+#include "core/ngx_content_str.h"
+
+
+void
+ngx_content_s3_guard_set(ngx_content_s3_guard_t *guard,
+    const ngx_content_conditions_t *conditions, const content_object_t *object)
+{
+    content_str_t  if_match;
+
+    guard->etag.len = 0;
+    if_match = ngx_content_from_ngx(conditions->if_match);
+
+    if (object == NULL || object->etag.len < 3 || object->etag.data[0] != '"')
+    {
+        return;
+    }
+
+    /* a star is content with whatever comes between */
+
+    if (if_match.len ? !content_str_eq(if_match, content_cstr("*"))
+                     : conditions->if_unmodified)
+    {
+        guard->etag = object->etag;
+    }
+}
+
+
+void
+ngx_content_s3_guard_header(ngx_content_s3_guard_t *guard,
+    ngx_content_s3_conf_t *conf, ngx_content_s3_request_t *request)
+{
+    content_str_t  etag;
+
+    guard->sent = (guard->etag.len && !conf->no_if_match);
+
+    if (!guard->sent) {
+        return;
+    }
+
+    etag = guard->etag;
+    guard->bare = guard->again ? !guard->bare : conf->bare_if_match;
+
+    if (guard->bare) {
+        etag.data++;
+        etag.len -= 2;
+    }
+
+    ngx_content_s3_header(request, "if-match", etag);
+}
+
+
+ngx_content_s3_verdict_e
+ngx_content_s3_guard_verdict(ngx_content_s3_guard_t *guard,
+    ngx_content_s3_conf_t *conf, ngx_content_call_t *call,
+    ngx_content_outcome_e *outcome)
+{
+    if (!guard->sent || call->result != NGX_OK) {
+        return NGX_CONTENT_S3_FINAL;
+    }
+
+    if (call->status == NGX_HTTP_NOT_IMPLEMENTED) {
+        conf->no_if_match = 1;
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "content: S3 at \"%V\" has no If-Match for writes: two "
+                      "writers can overwrite each other", &conf->authority);
+        return NGX_CONTENT_S3_RESEND;
+    }
+
+    switch (*outcome) {
+
+    case NGX_CONTENT_OK:
+        if (guard->again) {
+            conf->bare_if_match = guard->bare;
+            ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                          "content: S3 at \"%V\" takes If-Match %s quotes",
+                          &conf->authority, guard->bare ? "without" : "with");
+        }
+
+        break;
+
+    case NGX_CONTENT_PRECONDITION:
+        if (!guard->again) {
+            guard->again = 1;
+            return NGX_CONTENT_S3_LOOK;
+        }
+
+        break;
+
+    case NGX_CONTENT_ABSENT:                 /* AWS: it was deleted meanwhile */
+        *outcome = NGX_CONTENT_PRECONDITION;
+        break;
+
+    default:
+
+        /* so says Ceph of some that have lost a race */
+
+        if (call->status == NGX_HTTP_INTERNAL_SERVER_ERROR) {
+            *outcome = NGX_CONTENT_UNAVAILABLE;
+        }
+    }
+
+    return NGX_CONTENT_S3_FINAL;
+}
