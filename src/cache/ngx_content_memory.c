@@ -7,7 +7,7 @@
 #include "cache/ngx_content_memory.h"
 
 
-#define NGX_CONTENT_MEMORY_SHARD   (64 * 1024 * 1024)
+#define NGX_CONTENT_MEMORY_SHARD   (32 * 1024 * 1024)   /* at least */
 #define NGX_CONTENT_MEMORY_SHARDS  64
 #define NGX_CONTENT_MEMORY_SPIN    2048
 #define NGX_CONTENT_MEMORY_WAIT    100       /* ms for a lock that must be had */
@@ -52,6 +52,8 @@ static ngx_content_memory_shard_t *ngx_content_memory_shard(
     ngx_content_memory_t *memory, uint32_t hash);
 static ngx_content_memory_worker_t *ngx_content_memory_self(
     ngx_content_memory_t *memory);
+static ngx_atomic_t *ngx_content_memory_fence_of(
+    ngx_content_memory_t *memory, ngx_content_memory_key_t *mkey);
 static ngx_int_t ngx_content_memory_lock(ngx_content_memory_t *memory,
     ngx_content_memory_shard_t *s, ngx_uint_t must);
 static void ngx_content_memory_unlock(ngx_content_memory_shard_t *s);
@@ -65,10 +67,10 @@ static int ngx_content_memory_pinned(void *data, const content_entry_t *entry);
 
 
 ngx_content_memory_t *
-ngx_content_memory_create(ngx_slab_pool_t *pool)
+ngx_content_memory_create(ngx_slab_pool_t *pool, size_t max)
 {
     u_char                      *mem;
-    size_t                       size, head;
+    size_t                       size, head, least;
     ngx_uint_t                   i, n;
     ngx_content_memory_t        *memory;
     ngx_content_memory_shard_t  *s;
@@ -90,9 +92,12 @@ ngx_content_memory_create(ngx_slab_pool_t *pool)
     memory = (ngx_content_memory_t *) mem;
     ngx_memzero(memory, sizeof(ngx_content_memory_t));
 
+    /* a shard takes records of a part of its size only */
+
+    least = ngx_max(NGX_CONTENT_MEMORY_SHARD, 2 * CONTENT_SHARD_SHARE * max);
+
     for (n = 1;
-         n < NGX_CONTENT_MEMORY_SHARDS
-         && (size - head) / n > NGX_CONTENT_MEMORY_SHARD;
+         n < NGX_CONTENT_MEMORY_SHARDS && (size - head) / (n * 2) >= least;
          n *= 2)
     {
         /* void */
@@ -255,13 +260,25 @@ ngx_content_memory_release(ngx_content_memory_t *memory, ngx_uint_t hold)
 }
 
 
-/* By the fence's own hash: of all epochs and stores alike. */
+/* Both only grow: a key's place, which is the same in all epochs. */
 
 ngx_atomic_uint_t
 ngx_content_memory_fence(ngx_content_memory_t *memory,
     ngx_content_memory_key_t *mkey)
 {
-    return memory->fences[mkey->hash % NGX_CONTENT_MEMORY_FENCES];
+    return memory->epoch + *ngx_content_memory_fence_of(memory, mkey);
+}
+
+
+static ngx_atomic_t *
+ngx_content_memory_fence_of(ngx_content_memory_t *memory,
+    ngx_content_memory_key_t *mkey)
+{
+    uint32_t  hash;
+
+    hash = ngx_murmur_hash2(mkey->data + 4, mkey->len - 4);
+
+    return &memory->fences[hash % NGX_CONTENT_MEMORY_FENCES];
 }
 
 
@@ -321,8 +338,7 @@ ngx_content_memory_drop(ngx_content_memory_t *memory,
     key.data = mkey->data;
     key.len = mkey->len;
 
-    (void) ngx_atomic_fetch_add(
-        &memory->fences[mkey->hash % NGX_CONTENT_MEMORY_FENCES], 1);
+    (void) ngx_atomic_fetch_add(ngx_content_memory_fence_of(memory, mkey), 1);
 
     if (ngx_content_memory_lock(memory, s, 1) != NGX_OK) {
 

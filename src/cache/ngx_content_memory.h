@@ -14,7 +14,8 @@
  *
  * Fences.  What is read from storage may be older than a write that ended
  * meanwhile.  So a filler takes the key's fence before it reads, and put()
- * refuses what was read behind an older fence; drop() moves the fence first.
+ * refuses what was read behind an older fence; drop() and clear() move the
+ * fence first.
  */
 
 #ifndef NGX_CONTENT_MEMORY_H
@@ -52,8 +53,9 @@ typedef struct {
 } ngx_content_memory_stats_t;
 
 
-/* Fills a fresh zone; NULL: too small. */
-ngx_content_memory_t *ngx_content_memory_create(ngx_slab_pool_t *pool);
+/* Fills a fresh zone, for bodies of up to max bytes; NULL: too small. */
+ngx_content_memory_t *ngx_content_memory_create(ngx_slab_pool_t *pool,
+    size_t max);
 
 /* For init_process: what an earlier process in this place has left. */
 void ngx_content_memory_enter(ngx_content_memory_t *memory);

@@ -42,6 +42,7 @@ ngx_content_create_main_conf(ngx_conf_t *cf)
     }
 
     mcf->zone_size = NGX_CONF_UNSET_SIZE;
+    mcf->memory_size = NGX_CONF_UNSET_SIZE;
     ngx_content_redis_conf_create(&mcf->redis);
 
     if (ngx_array_init(&mcf->stores, cf->pool, 4,
@@ -64,6 +65,7 @@ ngx_content_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_content_main_conf_t *mcf = conf;
 
     ngx_conf_init_size_value(mcf->zone_size, 8 * 1024 * 1024);
+    ngx_conf_init_size_value(mcf->memory_size, 0);
     ngx_content_redis_conf_init(&mcf->redis);
 
     if (mcf->thread_pool.len == 0) {
@@ -109,6 +111,7 @@ ngx_content_zone(ngx_conf_t *cf, ngx_content_main_conf_t *mcf)
     }
 
     mcf->memory_zone->init = ngx_content_init_memory;
+    mcf->memory_zone->data = mcf;
 
     return NGX_OK;
 }
@@ -119,16 +122,18 @@ ngx_content_zone(ngx_conf_t *cf, ngx_content_main_conf_t *mcf)
 static ngx_int_t
 ngx_content_init_memory(ngx_shm_zone_t *zone, void *data)
 {
-    ngx_slab_pool_t  *pool;
+    ngx_slab_pool_t          *pool;
+    ngx_content_main_conf_t  *mcf;
 
     pool = (ngx_slab_pool_t *) zone->shm.addr;
+    mcf = zone->data;
 
     if (data || zone->shm.exists) {
         zone->data = data ? data : pool->data;
         return NGX_OK;
     }
 
-    pool->data = ngx_content_memory_create(pool);
+    pool->data = ngx_content_memory_create(pool, mcf->memory_max);
     zone->data = pool->data;
 
     return zone->data ? NGX_OK : NGX_ERROR;
@@ -509,13 +514,14 @@ ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ssize_t     size, max;
     ngx_str_t  *value, s;
 
-    if (mcf->memory_size) {
+    if (mcf->memory_size != NGX_CONF_UNSET_SIZE) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
     if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        mcf->memory_size = 0;
         return NGX_CONF_OK;
     }
 
