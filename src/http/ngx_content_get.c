@@ -529,6 +529,7 @@ ngx_content_get_headers(ngx_content_read_t *read)
 
     static content_str_t  redis = content_string("redis");
     static content_str_t  bytes = content_string("bytes");
+    static content_str_t  nothing = content_string("");
 
     get = read->data;
     r = read->request;
@@ -546,6 +547,12 @@ ngx_content_get_headers(ngx_content_read_t *read)
     }
 
     get->ctx->answered = 1;
+
+    /* of nothing, nothing will pass by */
+
+    if (read->body && read->object->size == 0) {
+        ngx_content_keep(r, get->ctx, read->object, nothing);
+    }
 
     if (ngx_content_object_headers(r, read->object, &cache) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

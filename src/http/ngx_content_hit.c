@@ -46,6 +46,7 @@ typedef struct {
 
 static ngx_int_t ngx_content_hit_answer(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, content_entry_t *entry);
+static content_str_t ngx_content_hit_etag(ngx_content_head_t *head);
 static ngx_table_elt_t *ngx_content_hit_headers(ngx_http_request_t *r,
     ngx_content_head_t *head, size_t len);
 static ngx_int_t ngx_content_hit_policy(ngx_http_request_t *r,
@@ -105,43 +106,32 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 {
     int64_t                   first, last;
     ngx_int_t                 rc;
+    content_str_t             etag;
     ngx_table_elt_t          *h;
     ngx_content_head_t       *head;
     ngx_content_main_conf_t  *mcf;
 
     head = (ngx_content_head_t *) content_entry_head(entry);
+    etag = ngx_content_hit_etag(head);
 
-    h = ngx_content_hit_headers(r, head, entry->head_len);
-    if (h == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    /* a problem has none of the object's headers */
 
-    rc = ngx_content_conditions(r,
-                  ngx_content_from_ngx(h[NGX_CONTENT_HEAD_ETAG].value),
-                  head->mtime);
+    rc = ngx_content_conditions(r, etag, head->mtime);
 
     if (rc == NGX_OK && r->headers_in.range && r->method != NGX_HTTP_HEAD
-        && ngx_content_range(r,
-                  ngx_content_from_ngx(h[NGX_CONTENT_HEAD_ETAG].value),
-                  head->mtime, head->size, &first, &last)
+        && ngx_content_range(r, etag, head->mtime, head->size, &first, &last)
            == CONTENT_RANGE_UNSATISFIABLE)
     {
         rc = NGX_HTTP_RANGE_NOT_SATISFIABLE;
     }
 
     if (rc != NGX_OK && rc != NGX_HTTP_NOT_MODIFIED) {
-
-        /* the problem's headers only */
-
-        for (first = 0; first < head->n; first++) {
-            h[first].hash = 0;
-        }
-
-        r->headers_out.etag = NULL;
-        r->headers_out.last_modified = NULL;
-        r->headers_out.content_encoding = NULL;
-
         return rc;
+    }
+
+    h = ngx_content_hit_headers(r, head, entry->head_len);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ctx->answered = 1;
@@ -173,6 +163,26 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 }
 
 
+/* The first header, in the record. */
+
+static content_str_t
+ngx_content_hit_etag(ngx_content_head_t *head)
+{
+    u_char         *p;
+    uint16_t        name, value;
+    content_str_t   etag;
+
+    p = (u_char *) (head + 1) + head->type;
+    ngx_memcpy(&name, p, 2);
+    ngx_memcpy(&value, p + 2, 2);
+
+    etag.data = p + 4 + name + 1;
+    etag.len = value;
+
+    return etag;
+}
+
+
 /*
  * The headers in the request's memory, as a part of r->headers_out.headers;
  * NULL: no memory.
@@ -189,7 +199,12 @@ ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
     ngx_list_part_t  *tail;
     ngx_table_elt_t  *h;
 
-    h = ngx_pcalloc(r->pool, head->n * sizeof(ngx_table_elt_t));
+    list = &r->headers_out.headers;
+
+    /* ngx_http_clean_header() takes any first part for one of list->nalloc */
+
+    h = ngx_pcalloc(r->pool, ngx_max(head->n, list->nalloc)
+                             * sizeof(ngx_table_elt_t));
     tail = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
     p = ngx_pnalloc(r->pool, len - sizeof(ngx_content_head_t));
 
@@ -229,7 +244,6 @@ ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
 
     /* before the list's own first part, whose elements others push to */
 
-    list = &r->headers_out.headers;
     *tail = list->part;
 
     if (list->last == &list->part) {
@@ -250,7 +264,6 @@ ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 {
     static content_str_t  status =
         content_string("ngx_content; hit; detail=memory");
-    static content_str_t  bytes = content_string("bytes");
 
     if (r->headers_out.content_type.len == 0
         && ngx_http_set_content_type(r) != NGX_OK)
@@ -259,12 +272,6 @@ ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     }
 
     if (ngx_content_hit_cacheable(r, ctx, head, h) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (r->method == NGX_HTTP_HEAD
-        && ngx_content_header(r, "Accept-Ranges", bytes) != NGX_OK)
-    {
         return NGX_ERROR;
     }
 
@@ -279,6 +286,7 @@ ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     ngx_content_head_t *head, ngx_table_elt_t *h)
 {
     ngx_uint_t               i;
+    content_str_t            value;
     ngx_content_loc_conf_t  *lcf;
 
     if (ctx->by_token) {
@@ -296,10 +304,18 @@ ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
-    if (!head->cache_control
-        && ngx_content_header(r, "Cache-Control", lcf->policy.cache_control)
-           != NGX_OK)
-    {
+    value = lcf->policy.cache_control;
+
+    /* in a place that nginx has a pointer to: "expires" replaces it */
+
+    for (i = 0; head->cache_control && i < head->n; i++) {
+        if (ngx_strcmp(h[i].key.data, "Cache-Control") == 0) {
+            h[i].hash = 0;
+            value = ngx_content_from_ngx(h[i].value);
+        }
+    }
+
+    if (ngx_content_header(r, "Cache-Control", value) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -322,8 +338,14 @@ ngx_content_hit_send(ngx_http_request_t *r, content_entry_t *entry)
     ngx_buf_t    *b;
     ngx_chain_t   out;
 
+    static content_str_t  bytes = content_string("bytes");
+
     if (r->method == NGX_HTTP_HEAD) {
-        return ngx_http_send_header(r);
+
+        /* nginx's range filter says so with a body only */
+
+        return ngx_content_header(r, "Accept-Ranges", bytes) == NGX_OK
+               ? ngx_http_send_header(r) : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     r->allow_ranges = 1;
@@ -435,7 +457,8 @@ ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b)
 
 /*
  * Whether some filter keeps pointers of its own into the body: one that
- * changes the length (gzip, sub), several ranges, HTTP/2's frames.
+ * changes the length (gzip, sub), several ranges, HTTP/2's frames; in a
+ * subrequest none of them tells by the length.
  */
 
 static ngx_uint_t
@@ -446,6 +469,10 @@ ngx_content_hit_transformed(ngx_http_request_t *r, off_t size)
         return 1;
     }
 #endif
+
+    if (r != r->main) {
+        return 1;
+    }
 
     return r->headers_out.content_length_n != size
            && (r->headers_out.status != NGX_HTTP_PARTIAL_CONTENT
@@ -472,7 +499,7 @@ ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
     if (mcf->memory_zone == NULL || !lcf->hot.enabled
-        || body.len > mcf->memory_max)
+        || body.len > mcf->memory_max || object->etag.len == 0)
     {
         return;
     }
