@@ -4,39 +4,16 @@
  * that serve one client's GET belong to ngx_http_upstream instead.
  *
  * The engine (ngx_content_curl_t), one per worker, keeps the connections.  A
- * call (ngx_content_call_t) is one request and its answer.  It has its own
- * pool and belongs to nobody's request:
+ * call (ngx_content_call_t, ngx_content_call.h) is one request and its
+ * answer; that header comes with this one.
  *
- *     call = ngx_content_call_create(engine, ngx_cycle->log);
- *     if (call == NULL) { ... }
- *     call->method = "PUT";
- *     call->url = url;
- *     call->request_body = chain;
- *     call->handler = my_handler;
- *     call->data = my_state;
- *     ngx_content_call_header(call, "x-amz-date", &date);
- *     if (ngx_content_call_start(call) != NGX_OK) { ... }
+ * Both functions here are called from a process's hooks; neither calls a
+ * handler or blocks, but for ngx_content_curl_destroy(), which may send TLS
+ * goodbyes.
  *
- * From then on either the handler runs once, and the call frees itself when
- * the handler returns, or ngx_content_call_cancel() ends it silently.  Who
- * may go away before the call (a client's request) cancels it in a pool
- * cleanup; a handler tells its owner to forget the pointer.
- *
- * All functions may be called from any nginx event handler, from a call's
- * handler and from on_data; none of them calls a handler or blocks, but for
- * ngx_content_curl_destroy(), which may send TLS goodbyes.
- *
- * What goes out is what was given: the path and query of the URL byte by
- * byte, the headers in their order after Host, and nothing of curl's own but
- * Host (from the URL, unless given) and, for PUT, POST and whatever has a
- * body, Content-Length.  Neither is to be given as a header when curl writes
- * it.  HTTP/1.1, no redirects, no proxy, no cookies, no netrc; TLS verified.
- *
- * curl replays a call by itself when a kept-alive connection turns out to be
- * closed before any byte of an answer; for what must not be done twice there
- * is the field `fresh`.  A name in a URL is looked up in a thread of curl's
- * (its "threaded resolver"), which lives as long as the lookup; a numeric
- * address needs none.
+ * A name in a URL is looked up in a thread of curl's (its "threaded
+ * resolver"), which lives as long as the lookup; a numeric address needs
+ * none.
  *
  * Every descriptor in use takes one of the worker_connections, idle
  * kept-alive ones take none.  The names of hosts are kept as long as the
@@ -49,82 +26,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-
-typedef struct ngx_content_curl_s  ngx_content_curl_t;
-typedef struct ngx_content_call_s  ngx_content_call_t;
-
-
-/* Why there is no whole answer. */
-
-typedef enum {
-    NGX_CONTENT_CALL_NONE = 0,
-    NGX_CONTENT_CALL_CONNECT,       /* name unknown, refused, unreachable */
-    NGX_CONTENT_CALL_TLS,           /* handshake or certificate */
-    NGX_CONTENT_CALL_TIMEOUT,       /* any of the three time-outs */
-    NGX_CONTENT_CALL_CUT,           /* closed or reset on the way */
-    NGX_CONTENT_CALL_TOO_LARGE,     /* the answer is beyond response_limit */
-    NGX_CONTENT_CALL_CANCELED,      /* on_data did not return NGX_OK */
-    NGX_CONTENT_CALL_OTHER          /* not HTTP, bad URL, no memory, no free
-                                       worker connection */
-} ngx_content_call_failure_e;
-
-
-typedef void (*ngx_content_call_handler_pt)(ngx_content_call_t *call);
-typedef ngx_int_t (*ngx_content_call_data_pt)(ngx_content_call_t *call,
-    u_char *data, size_t len);
-
-
-struct ngx_content_call_s {
-    ngx_pool_t                  *pool;          /* the call's own */
-
-    /* Set before the start; the values shown are those of create(). */
-
-    const char                  *method;        /* "GET" */
-    ngx_str_t                    url;           /* copied by start() */
-    ngx_chain_t                 *request_body;  /* NULL; buffers in memory,
-                                                   neither copied nor changed:
-                                                   alive until the handler or
-                                                   the cancel */
-    ngx_str_t                    ca_file;       /* empty: the system's CAs;
-                                                   else only this PEM file,
-                                                   copied by start() */
-
-    ngx_msec_t                   connect_timeout;
-                                                /* 5 s: name, TCP and TLS */
-    ngx_msec_t                   timeout;       /* 60 s, as is 0: without a
-                                                   byte in either direction,
-                                                   once connected; what the
-                                                   kernel took has gone */
-    ngx_msec_t                   total_timeout; /* 0, none: from start(),
-                                                   waiting for a free
-                                                   connection included */
-
-    size_t                       response_limit;
-                                                /* 64 KiB: of body, bytes */
-    ngx_content_call_data_pt     on_data;       /* NULL; else takes the body
-                                                   piece by piece, whatever
-                                                   the status, unlimited, and
-                                                   returns NGX_OK to go on */
-    ngx_content_call_handler_pt  handler;       /* NULL: nobody cares */
-    void                        *data;          /* the caller's */
-
-    unsigned                     fresh:1;       /* use a new connection, so
-                                                   that curl has no reason to
-                                                   replay the call */
-
-    /* Set when the handler runs; the strings live as long as the call. */
-
-    unsigned                     sent:1;        /* a byte of the request may
-                                                   have reached the server */
-    ngx_int_t                    result;        /* NGX_OK: an answer, of any
-                                                   status, came in whole;
-                                                   NGX_ERROR: see failure */
-    ngx_content_call_failure_e   failure;
-    ngx_str_t                    error;         /* for the log: short, without
-                                                   headers or queries */
-    ngx_uint_t                   status;        /* 0: none came */
-    ngx_str_t                    body;          /* empty with on_data */
-};
+#include "core/ngx_content_call.h"
 
 
 /*
@@ -143,55 +45,6 @@ ngx_content_curl_t *ngx_content_curl_create(ngx_cycle_t *cycle,
  * Calls that were never started are their creators'.
  */
 void ngx_content_curl_destroy(ngx_content_curl_t *engine);
-
-
-/*
- * The log has to outlive the call: the cycle's, not a request's.
- * Returns NULL when there is no memory.
- */
-ngx_content_call_t *ngx_content_call_create(ngx_content_curl_t *engine,
-    ngx_log_t *log);
-
-/*
- * Adds "name: value" to the request, both copied.  A control character in
- * the value, or no memory, makes start() fail, so that there is one check.
- */
-void ngx_content_call_header(ngx_content_call_t *call, const char *name,
-    ngx_str_t *value);
-
-/*
- * Makes text the request_body; not copied: alive as for request_body.  No
- * memory makes start() fail.
- */
-void ngx_content_call_text(ngx_content_call_t *call, ngx_str_t *text);
-
-/*
- * Hands the call over to the engine.  Returns NGX_OK: the handler will run,
- * later, or NGX_ERROR: it will not and the call is gone with its pool; the
- * cause (a bad header, no memory) is logged.
- */
-ngx_int_t ngx_content_call_start(ngx_content_call_t *call);
-
-/*
- * Ends a call, started or not, and frees it, at once or, from on_data, right
- * after; its handler will not run and its buffers are not read again.  From
- * the call's own handler: does nothing, as it is about to be freed anyway.
- */
-void ngx_content_call_cancel(ngx_content_call_t *call);
-
-/*
- * For on_data and the handler: the first header of that name (any case) of
- * the answer, in *value.  Returns NGX_OK or NGX_DECLINED: there is none.
- */
-ngx_int_t ngx_content_call_response_header(ngx_content_call_t *call,
-    const char *name, ngx_str_t *value);
-
-/*
- * The same for all headers, one after the other: *state is NULL before the
- * first.  Returns NGX_OK, or NGX_DECLINED after the last.
- */
-ngx_int_t ngx_content_call_response_next(ngx_content_call_t *call,
-    void **state, ngx_str_t *name, ngx_str_t *value);
 
 
 #endif

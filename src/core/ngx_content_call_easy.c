@@ -1,0 +1,405 @@
+/*
+ * A call as libcurl sees it: the options of its easy handle, and the
+ * callbacks by which curl takes the body of the request and hands over that
+ * of the answer.
+ *
+ * The callbacks run with curl on the stack: they note what happened and tell
+ * curl to go on or to stop.  What a stop brings about is the engine's, when
+ * curl has returned.
+ */
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <curl/curl.h>
+
+#include "core/ngx_content_call.h"
+#include "core/ngx_content_curl_internal.h"
+
+
+/* curl allocates these for each call: no larger than the call needs. */
+
+#define NGX_CONTENT_CURL_BUFFER_MIN      16384
+#define NGX_CONTENT_CURL_SEND_MAX        524288
+#define NGX_CONTENT_CURL_RECV_MAX        262144
+
+
+static int ngx_content_call_set_request(ngx_content_curl_transfer_t *t,
+    char *url);
+static int ngx_content_call_set_body(ngx_content_curl_transfer_t *t);
+static int ngx_content_call_set_callbacks(ngx_content_curl_transfer_t *t);
+static int ngx_content_call_set_transport(ngx_content_curl_transfer_t *t);
+static long ngx_content_call_buffer(off_t wanted, off_t max);
+static int ngx_content_call_on_connected(void *data, char *peer, char *local,
+    int peer_port, int local_port);
+static size_t ngx_content_call_on_read(char *buf, size_t size, size_t n,
+    void *data);
+static int ngx_content_call_on_seek(void *data, curl_off_t offset, int origin);
+static size_t ngx_content_call_on_header(char *buf, size_t size, size_t n,
+    void *data);
+static size_t ngx_content_call_on_write(char *buf, size_t size, size_t n,
+    void *data);
+static int ngx_content_call_on_progress(void *data, curl_off_t dltotal,
+    curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow);
+static ngx_int_t ngx_content_call_collect(ngx_content_curl_transfer_t *t,
+    u_char *data, size_t len);
+static ngx_int_t ngx_content_call_grow(ngx_content_curl_transfer_t *t,
+    size_t size);
+
+
+int
+ngx_content_call_set_easy(ngx_content_curl_transfer_t *t, char *url)
+{
+    int  rc;
+
+    rc = ngx_content_call_set_request(t, url);
+    rc |= ngx_content_call_set_body(t);
+    rc |= ngx_content_call_set_callbacks(t);
+    rc |= ngx_content_call_set_transport(t);
+
+    return rc;
+}
+
+
+static int
+ngx_content_call_set_request(ngx_content_curl_transfer_t *t, char *url)
+{
+    int    rc;
+    CURL  *easy;
+
+    easy = t->easy;
+
+    rc = curl_easy_setopt(easy, CURLOPT_URL, url);
+    rc |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                           (long) CURL_HTTP_VERSION_1_1);
+    rc |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
+
+    /* a signature covers the target as it is, not as curl would write it */
+
+    if (t->target) {
+        rc |= curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, t->target);
+    }
+
+    if (ngx_strcmp(t->call.method, "HEAD") == 0) {
+        rc |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+
+    } else {
+        rc |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, t->call.method);
+    }
+
+    return rc;
+}
+
+
+static int
+ngx_content_call_set_body(ngx_content_curl_transfer_t *t)
+{
+    int                  rc;
+    off_t                len;
+    CURL                *easy;
+    ngx_chain_t         *cl;
+    ngx_content_call_t  *call;
+
+    call = &t->call;
+    easy = t->easy;
+
+    if (call->request_body == NULL
+        && ngx_strcmp(call->method, "PUT") != 0
+        && ngx_strcmp(call->method, "POST") != 0)
+    {
+        return CURLE_OK;
+    }
+
+    len = 0;
+
+    for (cl = call->request_body; cl; cl = cl->next) {
+        len += cl->buf->last - cl->buf->pos;
+    }
+
+    t->chain = call->request_body;
+
+    rc = curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t) len);
+    rc |= curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
+                           ngx_content_call_buffer(len,
+                                                   NGX_CONTENT_CURL_SEND_MAX));
+    rc |= curl_easy_setopt(easy, CURLOPT_READFUNCTION,
+                           ngx_content_call_on_read);
+    rc |= curl_easy_setopt(easy, CURLOPT_READDATA, t);
+    rc |= curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION,
+                           ngx_content_call_on_seek);
+    rc |= curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
+
+    return rc;
+}
+
+
+static int
+ngx_content_call_set_callbacks(ngx_content_curl_transfer_t *t)
+{
+    int    rc;
+    CURL  *easy;
+
+    easy = t->easy;
+
+    rc = curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *) t);
+    rc |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->text);
+    rc |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION,
+                           ngx_content_call_on_connected);
+    rc |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
+    rc |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION,
+                           ngx_content_call_on_header);
+    rc |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+    rc |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION,
+                           ngx_content_call_on_write);
+    rc |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+    rc |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION,
+                           ngx_content_call_on_progress);
+    rc |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, t);
+    rc |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+
+    return rc;
+}
+
+
+static int
+ngx_content_call_set_transport(ngx_content_curl_transfer_t *t)
+{
+    int                  rc;
+    size_t               size;
+    CURL                *easy;
+    u_char              *file;
+    ngx_content_call_t  *call;
+
+    call = &t->call;
+    easy = t->easy;
+
+    size = call->on_data ? NGX_CONTENT_CURL_RECV_MAX : call->response_limit;
+
+    rc = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    rc |= curl_easy_setopt(easy, CURLOPT_SHARE, t->engine->share);
+    rc |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    rc |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long) call->fresh);
+    rc |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                           (long) call->connect_timeout);
+    rc |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
+                           ngx_content_call_buffer(size,
+                                                   NGX_CONTENT_CURL_RECV_MAX));
+
+    if (call->ca_file.len) {
+        file = ngx_content_call_string(call->pool, &call->ca_file);
+        if (file == NULL) {
+            return CURLE_OUT_OF_MEMORY;
+        }
+
+        /* the system's directory would be trusted as well */
+
+        rc |= curl_easy_setopt(easy, CURLOPT_CAINFO, (char *) file);
+        rc |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+
+    return rc;
+}
+
+
+static long
+ngx_content_call_buffer(off_t wanted, off_t max)
+{
+    return (long) ngx_min(ngx_max(wanted, NGX_CONTENT_CURL_BUFFER_MIN), max);
+}
+
+
+static int
+ngx_content_call_on_connected(void *data, char *peer, char *local,
+    int peer_port, int local_port)
+{
+    ngx_content_curl_transfer_t  *t = data;
+
+    t->connected = 1;
+    t->active = ngx_current_msec;
+
+    return CURL_PREREQFUNC_OK;
+}
+
+
+static size_t
+ngx_content_call_on_read(char *buf, size_t size, size_t n, void *data)
+{
+    size_t                        len, room;
+    ngx_buf_t                    *b;
+    ngx_content_curl_transfer_t  *t = data;
+
+    if (t->state != NGX_CONTENT_CURL_RUNNING) {
+        return CURL_READFUNC_ABORT;
+    }
+
+    room = size * n;
+
+    while (t->chain && room) {
+        b = t->chain->buf;
+
+        len = ngx_min(room, (size_t) (b->last - b->pos) - t->offset);
+
+        buf = (char *) ngx_cpymem(buf, b->pos + t->offset, len);
+        t->offset += len;
+        room -= len;
+
+        if (t->offset == (size_t) (b->last - b->pos)) {
+            t->chain = t->chain->next;
+            t->offset = 0;
+        }
+    }
+
+    return size * n - room;
+}
+
+
+/* curl rewinds to send the request again on another connection. */
+
+static int
+ngx_content_call_on_seek(void *data, curl_off_t offset, int origin)
+{
+    ngx_content_curl_transfer_t  *t = data;
+
+    if (origin != SEEK_SET || offset != 0) {
+        return CURL_SEEKFUNC_CANTSEEK;
+    }
+
+    t->chain = t->call.request_body;
+    t->offset = 0;
+
+    return CURL_SEEKFUNC_OK;
+}
+
+
+static size_t
+ngx_content_call_on_header(char *buf, size_t size, size_t n, void *data)
+{
+    ngx_content_curl_transfer_t  *t = data;
+
+    t->active = ngx_current_msec;
+
+    return size * n;
+}
+
+
+static size_t
+ngx_content_call_on_write(char *buf, size_t size, size_t n, void *data)
+{
+    ngx_int_t                     rc;
+    ngx_content_call_t           *call;
+    ngx_content_curl_transfer_t  *t = data;
+
+    call = &t->call;
+    t->active = ngx_current_msec;
+
+    if (t->state != NGX_CONTENT_CURL_RUNNING) {
+        return CURL_WRITEFUNC_ERROR;
+    }
+
+    if (call->on_data == NULL) {
+        rc = ngx_content_call_collect(t, (u_char *) buf, size * n);
+        return rc == NGX_OK ? size * n : CURL_WRITEFUNC_ERROR;
+    }
+
+    if (call->on_data(call, (u_char *) buf, size * n) != NGX_OK) {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_CANCELED,
+                              "stopped by on_data");
+        return CURL_WRITEFUNC_ERROR;
+    }
+
+    return size * n;
+}
+
+
+/* The bytes that went out: reading into curl's buffer is not sending. */
+
+static int
+ngx_content_call_on_progress(void *data, curl_off_t dltotal, curl_off_t dlnow,
+    curl_off_t ultotal, curl_off_t ulnow)
+{
+    ngx_content_curl_transfer_t  *t = data;
+
+    if (dlnow + ulnow != t->moved) {
+        t->moved = dlnow + ulnow;
+        t->active = ngx_current_msec;
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_content_call_collect(ngx_content_curl_transfer_t *t, u_char *data,
+    size_t len)
+{
+    ngx_content_call_t  *call;
+    curl_off_t           announced;
+
+    call = &t->call;
+    announced = -1;
+
+    if (call->body.len == 0) {
+        (void) curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+                                 &announced);
+    }
+
+    if (len > call->response_limit - call->body.len
+        || announced > (curl_off_t) call->response_limit)
+    {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_TOO_LARGE,
+                              "the answer is too large");
+        return NGX_ERROR;
+    }
+
+    if (ngx_content_call_grow(t, ngx_max(call->body.len + len,
+                                         (size_t) ngx_max(announced, 0)))
+        != NGX_OK)
+    {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_OTHER, "no memory");
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(call->body.data + call->body.len, data, len);
+    call->body.len += len;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_call_grow(ngx_content_curl_transfer_t *t, size_t size)
+{
+    u_char              *p;
+    ngx_content_call_t  *call;
+
+    call = &t->call;
+
+    if (size <= t->body_size) {
+        return NGX_OK;
+    }
+
+    size = ngx_max(size, 2 * t->body_size);
+
+    p = ngx_palloc(call->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (call->body.data) {
+        ngx_memcpy(p, call->body.data, call->body.len);
+        (void) ngx_pfree(call->pool, call->body.data);
+    }
+
+    call->body.data = p;
+    t->body_size = size;
+
+    return NGX_OK;
+}

@@ -1,0 +1,145 @@
+/*
+ * What the engine (ngx_content_curl.c) and the calls (ngx_content_call.c,
+ * ngx_content_call_easy.c) share, and nobody else includes.
+ *
+ * A transfer is the private side of a call.  It waits for a free place at its
+ * host, runs, perhaps ends early (doomed: to be finished by settle), and is
+ * finished once: it leaves curl, the handler runs, its pool is destroyed.
+ * Where it is says the state, and the one queue that it is in: the host's
+ * waiting, the engine's running or the engine's doomed.
+ */
+
+#ifndef NGX_CONTENT_CURL_INTERNAL_H
+#define NGX_CONTENT_CURL_INTERNAL_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <curl/curl.h>
+
+#include "core/ngx_content_call.h"
+
+
+typedef enum {
+    NGX_CONTENT_CURL_NEW = 0,
+    NGX_CONTENT_CURL_WAITING,
+    NGX_CONTENT_CURL_RUNNING,
+    NGX_CONTENT_CURL_DOOMED,
+    NGX_CONTENT_CURL_DONE
+} ngx_content_curl_state_e;
+
+
+struct ngx_content_curl_s {
+    ngx_pool_t                *pool;
+    ngx_log_t                 *log;
+    CURLM                     *multi;
+    CURLSH                    *share;       /* TLS sessions */
+    ngx_uint_t                 max_per_host;
+    ngx_event_t                event;       /* curl's timer, and the kick */
+    ngx_queue_t                sockets;     /* ngx_connection_t.queue */
+    ngx_queue_t                hosts;
+    ngx_queue_t                running;
+    ngx_queue_t                doomed;
+    unsigned                   inside:1;    /* curl is on the stack */
+};
+
+
+/*
+ * curl could limit the connections per host by itself, but counts the time
+ * that a transfer waits for one towards its time-outs (curl issue 4486).
+ */
+
+typedef struct {
+    ngx_queue_t                link;
+    ngx_queue_t                waiting;
+    ngx_uint_t                 running;
+    ngx_str_t                  origin;      /* "https://host:port" */
+} ngx_content_curl_host_t;
+
+
+typedef struct {
+    ngx_content_call_t         call;        /* first: the one is the other */
+
+    ngx_content_curl_t        *engine;
+    ngx_content_curl_host_t   *host;
+    ngx_content_curl_state_e   state;
+    ngx_queue_t                link;
+    ngx_event_t                timer;
+    CURL                      *easy;
+
+    char                      *target;      /* path and query of the URL */
+    struct curl_slist         *headers;
+    struct curl_slist        **last;
+
+    ngx_chain_t               *chain;       /* the next byte to send */
+    size_t                     offset;
+    size_t                     body_size;   /* allocated */
+
+    ngx_msec_t                 started;
+    ngx_msec_t                 active;      /* when the last byte moved */
+    curl_off_t                 moved;       /* bytes, both directions */
+
+    unsigned                   attached:1;  /* added to the multi handle */
+    unsigned                   connected:1;
+    unsigned                   broken:1;    /* start() is to fail */
+    unsigned                   accept:1;    /* given as headers */
+    unsigned                   expect:1;
+
+    char                       text[CURL_ERROR_SIZE];
+} ngx_content_curl_transfer_t;
+
+
+/* ngx_content_curl.c */
+
+/*
+ * Has the engine look at its queues in the next iteration of the event loop.
+ */
+void ngx_content_curl_kick(ngx_content_curl_t *engine);
+
+/*
+ * The queue of that scheme, host and port, made when there is none; the text
+ * is copied.  Returns NULL when there is no memory.
+ */
+ngx_content_curl_host_t *ngx_content_curl_host(ngx_content_curl_t *engine,
+    ngx_str_t *origin);
+
+/* Takes an attached transfer from curl and frees its place at its host. */
+void ngx_content_curl_detach(ngx_content_curl_transfer_t *t);
+
+/*
+ * Has a waiting or running transfer finished as soon as curl is not on the
+ * stack; its cause, by fail(), comes first.
+ */
+void ngx_content_curl_doom(ngx_content_curl_transfer_t *t);
+
+
+/* ngx_content_call.c */
+
+/* Notes why there is no whole answer; text lives as long as the call. */
+void ngx_content_call_fail(ngx_content_curl_transfer_t *t,
+    ngx_content_call_failure_e failure, const char *text);
+
+/* The same from curl's own result; CURLE_OK notes nothing. */
+void ngx_content_call_conclude(ngx_content_curl_transfer_t *t, CURLcode code);
+
+/*
+ * Ends a started call: out of its queue and of curl, the handler runs, all is
+ * freed.  Never while curl is on the stack.
+ */
+void ngx_content_call_finish(ngx_content_curl_transfer_t *t);
+
+/* A copy that ends with a zero byte, or NULL: no memory. */
+u_char *ngx_content_call_string(ngx_pool_t *pool, ngx_str_t *s);
+
+
+/* ngx_content_call_easy.c */
+
+/*
+ * Sets all options of t->easy from the call.  Returns 0 (CURLE_OK), or
+ * another number: curl refused one of them.
+ */
+int ngx_content_call_set_easy(ngx_content_curl_transfer_t *t, char *url);
+
+
+#endif
