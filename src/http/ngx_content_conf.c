@@ -321,7 +321,7 @@ ngx_content_merge_store(ngx_conf_t *cf, ngx_content_loc_conf_t *conf)
 
     conf->store = (conf->kind == NGX_CONTENT_STORE_FILE)
                   ? ngx_content_file_create(cf, &conf->file, mcf->threads)
-                  : ngx_content_s3_create(cf, &conf->s3);
+                  : ngx_content_s3_create(cf, &conf->s3, mcf->threads);
 
     if (conf->store == NULL
         || ngx_content_use(&mcf->stores, conf->store) != NGX_OK)

@@ -84,7 +84,8 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
 
 
 ngx_content_store_t *
-ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
+ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
+    ngx_thread_pool_t *threads)
 {
     ngx_content_store_t  *store;
 
@@ -105,6 +106,7 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
     ngx_str_set(&store->name, "s3");
     store->ops = &ngx_content_s3_ops;
     store->conf = conf;
+    store->threads = threads;
     store->id = ngx_content_store_id(&store->name, &conf->origin,
                                      &conf->bucket);
     store->part_size = conf->part_size;

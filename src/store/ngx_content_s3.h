@@ -66,7 +66,8 @@ char *ngx_content_s3_endpoint_slot(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* Errors are logged to cf and name the directive. */
 ngx_content_store_t *ngx_content_s3_create(ngx_conf_t *cf,
-    ngx_content_s3_conf_t *conf);
+    ngx_content_s3_conf_t *conf,
+    ngx_thread_pool_t *threads);
 
 
 /* Between the files of this store. */

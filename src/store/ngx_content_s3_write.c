@@ -205,6 +205,10 @@ ngx_content_s3_upload_created(ngx_content_call_t *call)
     for (part = up->parts; part; part = next) {
         next = part->next;
 
+        if (!part->given) {          /* is being hashed */
+            continue;
+        }
+
         if (outcome == NGX_CONTENT_OK && !up->aborted
             && ngx_content_s3_upload_part(up, part) == NGX_OK)
         {

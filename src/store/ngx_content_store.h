@@ -135,6 +135,7 @@ struct ngx_content_part_s {
     ngx_uint_t                 number;            /* 1, 2, ... */
     u_char                     sha256[32];        /* if the store wants it */
     ngx_str_t                  etag;              /* for the store's use */
+    unsigned                   given:1;           /* part() was called */
 };
 
 struct ngx_content_upload_s {
@@ -150,6 +151,7 @@ struct ngx_content_upload_s {
     /* the rest belongs to ngx_content_upload.c and the store */
 
     ngx_content_part_t        *filling;
+    ngx_content_part_t        *hashing;           /* in a thread */
     ngx_content_part_t        *parts;             /* stored or being stored */
     ngx_content_part_t       **last_part;
     ngx_uint_t                 nparts;

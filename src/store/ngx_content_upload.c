@@ -3,12 +3,27 @@
  * src/http writes into it, the store's part(), commit() and abort() are
  * called from it.  An upload owns its parts and digests, and is freed with
  * its task's pool.
+ *
+ * Hashing is most of the work, and would hold up all other requests: it is
+ * done in a thread, a whole part at a time, before the store gets the part.
+ * One part of an upload after the other, for the body's digest; meanwhile the
+ * event loop receives the next, and the ones before are on their way.
  */
 
 #include "store/ngx_content_upload.h"
+#include "core/ngx_content_job.h"
 
 
-#define NGX_CONTENT_PART_MIN  (64 * 1024)
+#define NGX_CONTENT_PART_MIN     (64 * 1024)
+#define NGX_CONTENT_HASH_INLINE  (64 * 1024)  /* more goes to a thread */
+#define NGX_CONTENT_HASH_STEP    (32 * 1024)  /* fits a processor's cache */
+
+
+typedef struct {
+    ngx_content_upload_t      *up;
+    ngx_content_part_t        *part;
+    ngx_int_t                  rc;
+} ngx_content_hashing_t;
 
 
 static void ngx_content_upload_cleanup(void *data);
@@ -20,7 +35,13 @@ static ngx_int_t ngx_content_upload_fill(ngx_content_upload_t *up,
 static ngx_content_part_t *ngx_content_part_create(ngx_content_upload_t *up);
 static ngx_int_t ngx_content_part_grow(ngx_content_upload_t *up,
     ngx_content_part_t *part, size_t need);
-static ngx_int_t ngx_content_upload_cut(ngx_content_upload_t *up);
+static void ngx_content_upload_cut(ngx_content_upload_t *up);
+static void ngx_content_upload_hash_part(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
+static void ngx_content_upload_hash_run(void *data);
+static void ngx_content_upload_hash_done(void *data);
+static void ngx_content_upload_hashed(ngx_content_upload_t *up,
+    ngx_content_part_t *part, ngx_int_t rc);
 static void ngx_content_upload_fail(ngx_content_upload_t *up,
     ngx_content_outcome_e outcome, const char *cause);
 static void ngx_content_upload_advance(ngx_content_upload_t *up);
@@ -156,11 +177,6 @@ ngx_content_upload_write(ngx_content_upload_t *up, u_char *data, size_t len)
         return up->blocked ? NGX_AGAIN : NGX_OK;
     }
 
-    if (ngx_content_upload_hash(up, data, len) != NGX_OK) {
-        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "hashing failed");
-        return NGX_ERROR;
-    }
-
     up->received += len;
 
     while (len && up->task.outcome == NGX_CONTENT_OK) {
@@ -219,10 +235,7 @@ ngx_content_upload_fill(ngx_content_upload_t *up, u_char **data, size_t *len)
     part = up->filling;
 
     if (part && part->size == up->task.store->part_size) {
-        if (ngx_content_upload_cut(up) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
+        ngx_content_upload_cut(up);
         part = NULL;
     }
 
@@ -242,12 +255,6 @@ ngx_content_upload_fill(ngx_content_upload_t *up, u_char **data, size_t *len)
     ngx_memcpy(part->data + part->size, *data, n);
     part->size += n;
 
-    if (up->task.store->part_digest
-        && EVP_DigestUpdate(up->part_digest, *data, n) != 1)
-    {
-        return NGX_ERROR;
-    }
-
     *data += n;
     *len -= n;
 
@@ -259,12 +266,6 @@ static ngx_content_part_t *
 ngx_content_part_create(ngx_content_upload_t *up)
 {
     ngx_content_part_t  *part;
-
-    if (up->task.store->part_digest
-        && EVP_DigestInit_ex(up->part_digest, EVP_sha256(), NULL) != 1)
-    {
-        return NULL;
-    }
 
     part = ngx_pcalloc(up->task.pool, sizeof(ngx_content_part_t));
     if (part == NULL) {
@@ -323,20 +324,14 @@ ngx_content_part_grow(ngx_content_upload_t *up, ngx_content_part_t *part,
 }
 
 
-/* Hands the part that was filled to the store. */
+/* The part that was filled goes to be hashed, and from there to the store. */
 
-static ngx_int_t
+static void
 ngx_content_upload_cut(ngx_content_upload_t *up)
 {
     ngx_content_part_t  *part;
 
     part = up->filling;
-
-    if (up->task.store->part_digest
-        && EVP_DigestFinal_ex(up->part_digest, part->sha256, NULL) != 1)
-    {
-        return NGX_ERROR;
-    }
 
     up->filling = NULL;
     *up->last_part = part;
@@ -344,9 +339,126 @@ ngx_content_upload_cut(ngx_content_upload_t *up)
     up->nparts++;
     up->in_flight++;
 
-    up->task.store->ops->part(up, part);
+    if (up->hashing == NULL) {
+        ngx_content_upload_hash_part(up, part);
+    }
+}
 
-    return NGX_OK;
+
+/* Here and now what is small, or when there is no thread to be had. */
+
+static void
+ngx_content_upload_hash_part(ngx_content_upload_t *up,
+    ngx_content_part_t *part)
+{
+    ngx_content_hashing_t  *job, now;
+
+    up->hashing = part;
+
+    job = NULL;
+
+    if (part->size > NGX_CONTENT_HASH_INLINE) {
+        job = ngx_content_job_create(up->task.pool,
+                                     sizeof(ngx_content_hashing_t),
+                                     ngx_content_upload_hash_run,
+                                     ngx_content_upload_hash_done,
+                                     &up->task.log);
+    }
+
+    if (job) {
+        job->up = up;
+        job->part = part;
+
+        if (ngx_content_job_start(up->task.store->threads, job) == NGX_OK) {
+            return;
+        }
+    }
+
+    now.up = up;
+    now.part = part;
+
+    ngx_content_upload_hash_run(&now);
+    ngx_content_upload_hash_done(&now);
+}
+
+
+/* In a thread: all digests, step by step, so that memory is read once. */
+
+static void
+ngx_content_upload_hash_run(void *data)
+{
+    ngx_content_hashing_t *job = data;
+
+    size_t                 done, n;
+    ngx_uint_t             own;
+    ngx_content_part_t    *part;
+    ngx_content_upload_t  *up;
+
+    up = job->up;
+    part = job->part;
+    own = up->task.store->part_digest;
+
+    job->rc = NGX_ERROR;
+
+    if (own && EVP_DigestInit_ex(up->part_digest, EVP_sha256(), NULL) != 1) {
+        return;
+    }
+
+    for (done = 0; done < part->size; done += n) {
+        n = ngx_min(part->size - done, NGX_CONTENT_HASH_STEP);
+
+        if (ngx_content_upload_hash(up, part->data + done, n) != NGX_OK
+            || (own && EVP_DigestUpdate(up->part_digest, part->data + done, n)
+                       != 1))
+        {
+            return;
+        }
+    }
+
+    if (own && EVP_DigestFinal_ex(up->part_digest, part->sha256, NULL) != 1) {
+        return;
+    }
+
+    job->rc = NGX_OK;
+}
+
+
+static void
+ngx_content_upload_hash_done(void *data)
+{
+    ngx_content_hashing_t *job = data;
+
+    ngx_content_upload_hashed(job->up, job->part, job->rc);
+}
+
+
+static void
+ngx_content_upload_hashed(ngx_content_upload_t *up, ngx_content_part_t *part,
+    ngx_int_t rc)
+{
+    up->hashing = NULL;
+
+    if (rc != NGX_OK) {
+        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "hashing failed");
+    }
+
+    if (part == up->filling) {               /* a body of one part */
+        up->in_flight--;
+        ngx_content_upload_advance(up);
+        return;
+    }
+
+    if (part->next) {
+        ngx_content_upload_hash_part(up, part->next);
+    }
+
+    if (up->aborted || up->task.outcome != NGX_CONTENT_OK) {
+        ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED, NULL);
+        return;
+    }
+
+    part->given = 1;
+    up->task.store->ops->part(up, part);
 }
 
 
@@ -414,6 +526,11 @@ ngx_content_upload_advance(ngx_content_upload_t *up)
 
     if (up->ended && up->in_flight == 0 && !up->committing) {
         up->committing = 1;
+
+        if (up->task.outcome == NGX_CONTENT_OK) {
+            ngx_content_upload_verify(up);
+        }
+
         up->task.store->ops->commit(up);
     }
 }
@@ -427,16 +544,18 @@ ngx_content_upload_end(ngx_content_upload_t *up)
 
     up->object->size = up->received;
 
-    if (up->task.outcome == NGX_CONTENT_OK) {
-        ngx_content_upload_verify(up);
-    }
+    if (up->task.outcome == NGX_CONTENT_OK && up->filling) {
 
-    /* several parts: the last one goes the way of the others */
+        /* several parts: the last one goes the way of the others */
 
-    if (up->task.outcome == NGX_CONTENT_OK && up->nparts && up->filling
-        && ngx_content_upload_cut(up) != NGX_OK)
-    {
-        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "SHA-256 failed");
+        if (up->nparts) {
+            ngx_content_upload_cut(up);
+
+        } else {
+            up->in_flight++;
+            ngx_content_upload_hash_part(up, up->filling);
+            return;
+        }
     }
 
     ngx_content_upload_advance(up);

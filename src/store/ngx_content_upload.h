@@ -1,6 +1,6 @@
 /*
  * An upload: bytes come in as the client sends them, are cut into parts,
- * hashed, and handed to the store a few at a time.
+ * hashed in a thread, and handed to the store a few at a time.
  *
  *     create -> write, write, ... -> end -> task.done
  *                                 \-> abort
