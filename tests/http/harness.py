@@ -33,8 +33,9 @@ LOG_LEVEL = "debug" if os.environ.get("DEBUG") else "info"
 READY_SECONDS = 20
 STOP_SECONDS = 20
 
-ALARM = re.compile(r"\[(alert|emerg)\]|open socket #")
 SANITIZER = re.compile(r"ERROR: AddressSanitizer|runtime error:|LeakSanitizer")
+ALARM = re.compile(r"\[(alert|emerg)\]|open socket #|"
+                   r"exited with code [1-9]|" + SANITIZER.pattern)
 
 EDITOR = "editor-token-Zk3v9Qw1"            # all rights, everywhere
 

@@ -336,7 +336,7 @@ def test_slow_reader_gets_what_it_began_with(tmp_path, readers):
         nginx.put("/slow", body)
         warm(nginx, "/slow")
         slow = [SlowReader(nginx, "/slow") for _ in range(readers)]
-        assert nginx.counters()["memory"]["held"] > 0
+        wait_until(lambda: nginx.counters()["memory"]["held"] > 0)
         nginx.put("/slow", b"new")
         for i in range(40):
             nginx.put(f"/{i % 20}", os.urandom(2 * MIB - 5000))
@@ -355,7 +355,7 @@ def test_slow_readers_that_leave_hold_nothing(tmp_path):
         nginx.put("/slow", body)
         warm(nginx, "/slow")
         slow = [SlowReader(nginx, "/slow") for _ in range(20)]
-        assert nginx.counters()["memory"]["held"] > 0
+        wait_until(lambda: nginx.counters()["memory"]["held"] > 0)
         for reader in slow:
             reader.connection.reset()
         wait_until(lambda: nginx.counters()["memory"]["held"] == 0)
@@ -368,7 +368,7 @@ def test_slow_readers_outlive_a_reload(tmp_path):
         nginx.put("/slow", body)
         warm(nginx, "/slow")
         slow = [SlowReader(nginx, "/slow") for _ in range(10)]
-        assert nginx.counters()["memory"]["held"] > 0
+        wait_until(lambda: nginx.counters()["memory"]["held"] > 0)
         old = set(nginx.workers())
         nginx.send(1)
         wait_until(lambda: set(nginx.workers()) - old)
@@ -388,7 +388,7 @@ def test_killed_worker_holds_nothing(tmp_path):
         nginx.put("/slow", body)
         warm(nginx, "/slow")
         slow = [SlowReader(nginx, "/slow") for _ in range(20)]
-        assert nginx.counters()["memory"]["held"] > 0
+        wait_until(lambda: nginx.counters()["memory"]["held"] > 0)
         for pid in nginx.workers():
             nginx.kill_worker(pid)
         for reader in slow:
