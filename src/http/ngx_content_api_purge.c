@@ -180,6 +180,10 @@ ngx_content_purge_request_body(ngx_http_request_t *r, content_str_t *json)
         b = cl->buf;
         size = ngx_buf_size(b);
 
+        if (size == 0) {
+            continue;
+        }
+
         if (!b->in_file) {
             p = ngx_cpymem(p, b->pos, size);
 
