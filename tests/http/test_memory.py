@@ -7,7 +7,10 @@ import concurrent.futures
 import gzip
 import inspect
 import os
+import pathlib
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -15,7 +18,12 @@ import pytest
 
 import test_errors
 import test_objects
-from harness import EDITOR, Nginx, problem, request_head, wait_until
+from harness import (EDITOR, Nginx, free_port, problem, request_head,
+                     wait_until)
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+
+from s3_fault_proxy import FaultProxy, hold  # noqa: E402
 
 MIB = 1 << 20
 MEMORY = "content_memory 64m max=2m;"
@@ -37,7 +45,6 @@ class Warm(Nginx):
 def origin(store, tmp_path_factory):
     nginx = Warm(tmp_path_factory.mktemp("memory"), store, http=MEMORY)
     yield nginx
-    assert nginx.counters()["memory"]["hits"] > 200
     nginx.stop()
 
 
@@ -68,6 +75,11 @@ def warm(nginx, path):
         assert answer.status == 200, answer
         return tier(answer) == "memory" and answer
     return wait_until(ask, what=f"{path} to come from memory")
+
+
+def test_what_is_adopted_is_answered_from_memory(origin, key):
+    origin.put(key, b"x")
+    assert tier(origin.get(key)) == "memory"
 
 
 @pytest.fixture
@@ -275,6 +287,37 @@ def test_reader_never_sees_older_than_what_was_answered(
             assert sum(reader.result() for reader in readers) > 0
 
 
+@pytest.mark.parametrize("write", ["put", "delete", "purge"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_fill_that_began_before_a_write_is_not_kept(tmp_path, s3, bucket, key,
+                                                    write, workers):
+    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy, \
+         Nginx(tmp_path / "n", bucket.through(proxy.endpoint), http=MEMORY,
+               workers=workers) as nginx:
+        nginx.put(key, b"old")
+        release = threading.Event()
+        proxy.fault(hold(release), method="GET")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            slow = pool.submit(nginx.get, key)
+            wait_until(lambda: not proxy.pending())
+            if write == "put":
+                nginx.put(key, b"new")
+            elif write == "delete":
+                nginx.delete(key)
+            else:
+                bucket.client.put_object(Bucket=bucket.name, Key=key[1:],
+                                         Body=b"new")
+                nginx.post("/-/purge", {"tags": ["a"]})
+            release.set()
+            assert slow.result().body == b"old"     # it began before
+        for _ in range(5):
+            answer = nginx.get(key)
+            if write == "delete":
+                problem(answer, 404)
+            else:
+                assert answer.body == b"new"
+
+
 def test_redis_that_hangs_keeps_no_write_from_memory(tmp_path, redis):
     with Nginx(tmp_path / "n", http=MEMORY, redis=redis) as nginx:
         nginx.put("/a", b"old")
@@ -347,6 +390,30 @@ def test_slow_reader_gets_what_it_began_with(tmp_path, readers):
             for answer in pool.map(SlowReader.finish, slow):
                 assert answer.body == body
         wait_until(lambda: nginx.counters()["memory"]["held"] == 0)
+
+
+def test_slow_reader_by_http_2_gets_what_it_began_with(tmp_path):
+    with Nginx(tmp_path / "n", http=MEMORY, listen="http2 sndbuf=512k",
+               start=False) as nginx:
+        plain = free_port()
+        nginx.write(server=nginx.settings["server"]
+                    + f"listen 127.0.0.1:{plain};")
+        nginx.start()
+        nginx.port, port = plain, nginx.port
+        body = os.urandom(2 * MIB - 5000)
+        nginx.put("/slow", body)
+        warm(nginx, "/slow")
+        with subprocess.Popen(
+                ["curl", "-sS", "--http2-prior-knowledge", "--noproxy", "*",
+                 "--limit-rate", "3m", f"http://127.0.0.1:{port}/slow"],
+                stdout=subprocess.PIPE) as curl:
+            got = curl.stdout.read(1000)
+            nginx.put("/slow", b"new")
+            for i in range(60):
+                nginx.put(f"/{i}", os.urandom(2 * MIB - 5000))
+                nginx.get(f"/{i}")
+            assert got + curl.stdout.read() == body
+        assert curl.returncode == 0
 
 
 def test_slow_readers_that_leave_hold_nothing(tmp_path):

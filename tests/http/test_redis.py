@@ -665,6 +665,110 @@ def test_worker_killed_while_redis_hangs_leaves_no_old_record(tmp_path,
         watch(origin, "/a", b"new")
 
 
+class Way:
+    """The address that nginx knows: leads to one Redis, another, or none."""
+
+    def __init__(self, path):
+        self.path = path
+        self.address = f"unix:{path}"
+        self.to = None
+
+    def lead(self, to):
+        self.path.unlink(missing_ok=True)
+        if to:
+            self.path.symlink_to(to.socket)
+        if self.to:
+            self.to.client.client_kill_filter(_type="normal", skipme=True)
+        self.to = to
+
+
+PATHS = ["/a", "/b", "/c"]
+
+
+def write_all(origin, write, body):
+    for path in PATHS:
+        answer = (origin.put(path, body) if write == "put"
+                  else origin.delete(path))
+        assert answer.status == 204
+
+
+def watch_all(origin, write, body):
+    for path in PATHS:
+        watch(origin, path, body if write == "put" else None)
+
+
+@pytest.mark.parametrize("write", ["put", "delete"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_writes_that_could_not_reach_redis_are_not_undone(tmp_path, redis,
+                                                          write, workers):
+    """It was there all the time, and has the old records, as they were."""
+    way = Way(tmp_path / "way.sock")
+    way.lead(redis)
+    with Nginx(tmp_path / "n", redis=way.address, workers=workers) as origin:
+        for path in PATHS:
+            origin.put(path, b"old")
+            heat(origin, path)
+        way.lead(None)
+        write_all(origin, write, b"new")
+        assert len(redis.records()) == 3
+        way.lead(redis)
+        watch_all(origin, write, b"new")
+
+
+@pytest.mark.parametrize("write", ["put", "delete"])
+def test_redis_that_was_replaced_and_is_back_is_not_believed(tmp_path, redis,
+                                                             write):
+    """As after a failover, when the old master comes back as a master."""
+    way = Way(tmp_path / "way.sock")
+    with Redis(tmp_path / "other") as other:
+        way.lead(redis)
+        with Nginx(tmp_path / "n", redis=way.address) as origin:
+            for path in PATHS:
+                origin.put(path, b"old")
+                heat(origin, path)
+            way.lead(other)
+            watch(origin, "/a", b"old")         # in use
+            write_all(origin, write, b"new")
+            assert len(redis.records()) == 3
+            way.lead(redis)
+            watch_all(origin, write, b"new")
+
+
+@pytest.mark.parametrize("write", ["put", "delete"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_one_worker_that_lost_its_redis_keeps_the_others_from_it(
+        tmp_path, redis, write, elsewhere):
+    """It finds none, or another one; the connections of the others are as
+    good as ever.  Who answers is chance, hence the many keys."""
+    way = Way(tmp_path / "way.sock")
+    paths = [f"/{i}" for i in range(20)]
+    with Redis(tmp_path / "other") as other:
+        way.lead(redis)
+        with Nginx(tmp_path / "n", redis=way.address) as origin:
+            for path in paths:
+                origin.put(path, b"old")
+                heat(origin, path)
+            way.path.unlink()
+            if elsewhere:
+                way.path.symlink_to(other.socket)
+            mine = redis.client.client_id()
+            redis.client.client_kill_filter(_id=next(
+                c["id"] for c in redis.client.client_list()
+                if int(c["id"]) != mine))
+            for path in paths:
+                answer = (origin.put(path, b"new") if write == "put"
+                          else origin.delete(path))
+                assert answer.status == 204
+            for path in paths * 5:
+                answer = origin.get(path)
+                if write == "put":
+                    assert answer.body == b"new"
+                else:
+                    problem(answer, 404)
+            way.lead(redis)
+            watch(origin, paths[0], b"new" if write == "put" else None)
+
+
 # Damaged records
 
 HEAD = 80               # bytes before a record: epoch, name of the object
