@@ -10,7 +10,7 @@ SHELL := /bin/sh
 
 help:
 	@echo 'make run [STORE=file|s3] [PORT=8080]   build, start nginx with Redis, show how to try it'
-	@echo 'make test [SANITIZE=1] [TESTS=FILE] [ARGS="-k put"]  all tests, or some'
+	@echo 'make test [SANITIZE=1] [FILES=FILE] [ARGS="-k put"]  all tests, or some'
 	@echo 'make bench [QUICK=1] [ONLY=hot,l1]     beside its peers, into docs/benchmarks.md (8 minutes)'
 	@echo 'make unit [SANITIZE=1]                 only the unit tests'
 	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
@@ -27,10 +27,10 @@ STORE    ?= file
 PORT     ?= 8080
 FLAVOUR  ?= release
 SANITIZE ?=
-TESTS    ?=
+FILES    ?=
 ARGS     ?=
 
-export STORE PORT TESTS ARGS SANITIZE
+export STORE PORT FILES ARGS SANITIZE
 
 # It must hear INT even if make was started in the background, and end when
 # make is killed.

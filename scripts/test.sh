@@ -5,7 +5,7 @@
 #
 # Settings (environment):
 #   SANITIZE=1   module and unit tests with ASan and UBSan
-#   TESTS        files for pytest; all of tests/http if not set
+#   FILES        files for pytest; all of tests/http if not set
 #   ARGS         options for pytest, e.g. ARGS="-k put -x"
 #
 # tests/http gets, in the environment:
@@ -47,8 +47,8 @@ read -r passed failed < <(sed -nE \
 
 echo "== tests/http"
 rm -f "$out/pytest.xml"
-# shellcheck disable=SC2086  # TESTS and ARGS are lists of words
-$python -m pytest ${TESTS:-tests/http} -q --junitxml="$out/pytest.xml" ${ARGS:-} ||
+# shellcheck disable=SC2086  # FILES and ARGS are lists of words
+$python -m pytest ${FILES:-tests/http} -q --junitxml="$out/pytest.xml" ${ARGS:-} ||
     status=1
 
 read -r http_passed http_failed skipped < <($python - "$out/pytest.xml" << 'END'
