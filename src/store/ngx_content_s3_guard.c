@@ -1,7 +1,7 @@
 /*
  * If-Match on writes to S3, so that the look at an object and the write that
  * depends on it are one step: see ngx_content_s3.h.  Called by
- * ngx_content_s3_write.c; a guard lives in an upload.
+ * ngx_content_s3_commit.c; a guard lives in an upload.
  *
  * Servers differ.  AWS compares with the ETag as it is sent, in quotes;
  * Ceph compares with the text between them, so that the quoted one never

@@ -1,0 +1,197 @@
+/*
+ * The end of an upload to S3, of one part or of several:
+ *
+ *     commit()   HEAD (did it exist, do the conditions hold), then PutObject
+ *                (ngx_content_s3_put.c) or CompleteMultipartUpload
+ *                (ngx_content_s3_multipart.c); a refused If-Match: HEAD, and
+ *                perhaps once more
+ *     abort()    what was begun is given up
+ */
+
+#include "store/ngx_content_s3_upload.h"
+#include "store/ngx_content_upload.h"
+
+
+static void ngx_content_s3_commit_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
+static void ngx_content_s3_store(ngx_content_upload_t *up);
+static void ngx_content_s3_refused_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
+
+
+ngx_content_s3_upload_t *
+ngx_content_s3_upload(ngx_content_upload_t *up)
+{
+    if (up->state == NULL) {
+        up->state = ngx_pcalloc(up->task.pool,
+                                sizeof(ngx_content_s3_upload_t));
+    }
+
+    return up->state;
+}
+
+
+void
+ngx_content_s3_commit(ngx_content_upload_t *up)
+{
+    const char               *cause;
+    ngx_content_outcome_e     outcome;
+    ngx_content_s3_upload_t  *s3;
+
+    if (up->task.outcome != NGX_CONTENT_OK) {
+        ngx_content_s3_discard(up);
+        ngx_content_task_post(&up->task, up->task.outcome,
+                              (char *) up->task.cause.data);
+        return;
+    }
+
+    s3 = ngx_content_s3_upload(up);
+
+    if (s3) {
+        s3->head.store = up->task.store;
+        s3->head.pool = up->task.pool;
+        s3->head.key = up->task.key;
+        s3->head.done = ngx_content_s3_commit_headed;
+        s3->head.data = up;
+
+        if (ngx_content_s3_head(&s3->head) == NGX_OK) {
+            return;
+        }
+    }
+
+    outcome = ngx_content_s3_unsent(up->task.store, &cause);
+    ngx_content_task_post(&up->task, outcome, cause);
+}
+
+
+static void
+ngx_content_s3_commit_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_upload_t *up = data;
+
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
+
+    if (outcome != NGX_CONTENT_OK && outcome != NGX_CONTENT_ABSENT) {
+        ngx_content_s3_end(up, outcome, cause);
+        return;
+    }
+
+    up->replaced = (outcome == NGX_CONTENT_OK);
+
+    if (!ngx_content_conditions_hold(&up->conditions, object,
+                                     object != NULL))
+    {
+        ngx_content_s3_end(up, NGX_CONTENT_PRECONDITION, NULL);
+        return;
+    }
+
+    ngx_content_s3_guard_set(&s3->guard, &up->conditions, object);
+    ngx_content_s3_store(up);
+}
+
+
+static void
+ngx_content_s3_store(ngx_content_upload_t *up)
+{
+    ngx_int_t               rc;
+    const char             *cause;
+    ngx_content_outcome_e   outcome;
+
+    rc = up->nparts ? ngx_content_s3_complete(up) : ngx_content_s3_put(up);
+
+    if (rc != NGX_OK) {
+        outcome = ngx_content_s3_unsent(up->task.store, &cause);
+        ngx_content_s3_end(up, outcome, cause);
+    }
+}
+
+
+void
+ngx_content_s3_conditions(ngx_content_upload_t *up,
+    ngx_content_s3_request_t *request)
+{
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
+
+    if (up->conditions.if_none_match) {
+        ngx_content_s3_header(request, "if-none-match", content_cstr("*"));
+    }
+
+    ngx_content_s3_guard_header(&s3->guard, up->task.store->conf, request);
+}
+
+
+ngx_int_t
+ngx_content_s3_refused(ngx_content_upload_t *up, ngx_content_call_t *call,
+    ngx_content_outcome_e *outcome)
+{
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
+
+    switch (ngx_content_s3_guard_verdict(&s3->guard, up->task.store->conf,
+                                         call, outcome))
+    {
+    case NGX_CONTENT_S3_RESEND:
+        ngx_content_s3_store(up);
+        return NGX_OK;
+
+    case NGX_CONTENT_S3_LOOK:
+        s3->head.done = ngx_content_s3_refused_headed;
+        return ngx_content_s3_head(&s3->head) == NGX_OK ? NGX_OK
+                                                        : NGX_DECLINED;
+    default:
+        return NGX_DECLINED;
+    }
+}
+
+
+static void
+ngx_content_s3_refused_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_upload_t *up = data;
+
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
+
+    if (outcome != NGX_CONTENT_OK && outcome != NGX_CONTENT_ABSENT) {
+        ngx_content_s3_end(up, outcome, cause);
+
+    } else if (object && content_str_eq(object->etag, s3->guard.etag)) {
+        ngx_content_s3_store(up);
+
+    } else {
+        ngx_content_s3_end(up, NGX_CONTENT_PRECONDITION, NULL);
+    }
+}
+
+
+void
+ngx_content_s3_end(ngx_content_upload_t *up, ngx_content_outcome_e outcome,
+    const char *cause)
+{
+    if (outcome != NGX_CONTENT_OK) {
+        ngx_content_s3_discard(up);
+
+    } else {
+        up->object->mtime = ngx_time();
+    }
+
+    ngx_content_task_finish(&up->task, outcome, cause);
+}
+
+
+void
+ngx_content_s3_abort(ngx_content_upload_t *up)
+{
+    ngx_content_s3_discard(up);
+    ngx_content_upload_free(up);
+}

@@ -1,0 +1,401 @@
+/*
+ * A multipart upload: a body of several parts, which are sent while the client
+ * still sends.
+ *
+ *     part()      CreateMultipartUpload at the first; UploadPart as soon as
+ *                 the upload's id is known
+ *     complete()  CompleteMultipartUpload, and HEAD if that told no ETag
+ *     discard()   AbortMultipartUpload, if there is one
+ *
+ * Every part is signed with its SHA-256, so that the server refuses what was
+ * changed on the way.
+ */
+
+#include "store/ngx_content_s3_upload.h"
+#include "store/ngx_content_upload.h"
+#include "core/ngx_content_str.h"
+#include "lib/content_s3xml.h"
+
+
+#define NGX_CONTENT_S3_UPLOAD_ID  1024
+
+
+static ngx_int_t ngx_content_s3_create_upload(ngx_content_upload_t *up);
+static void ngx_content_s3_upload_created(ngx_content_call_t *call);
+static ngx_int_t ngx_content_s3_upload_part(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
+static void ngx_content_s3_part_uploaded(ngx_content_call_t *call);
+static void ngx_content_s3_completed(ngx_content_call_t *call);
+static void ngx_content_s3_complete_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
+
+
+void
+ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part)
+{
+    ngx_int_t                 rc;
+    const char               *cause;
+    ngx_content_outcome_e     outcome;
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = ngx_content_s3_upload(up);
+
+    if (s3 == NULL) {
+        rc = NGX_ERROR;
+
+    } else if (s3->id.len) {
+        rc = ngx_content_s3_upload_part(up, part);
+
+    } else if (s3->started) {
+        rc = NGX_OK;                 /* goes when the id is there */
+
+    } else {
+        rc = ngx_content_s3_create_upload(up);
+    }
+
+    if (rc != NGX_OK) {
+        outcome = ngx_content_s3_unsent(up->task.store, &cause);
+        ngx_content_upload_stored(up, part, outcome, cause);
+    }
+}
+
+
+static ngx_int_t
+ngx_content_s3_create_upload(ngx_content_upload_t *up)
+{
+    ngx_content_call_t        *call;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    s3 = up->state;
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "POST";
+    request.key = up->task.key;
+    ngx_content_s3_param(&request, "uploads", content_cstr(""));
+
+    if (ngx_content_s3_object_headers(&request, up->object, up->task.pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    call = ngx_content_s3_call(up->task.store, &request);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->handler = ngx_content_s3_upload_created;
+    call->data = up;
+
+    if (ngx_content_call_start(call) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    s3->started = 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_s3_upload_created(ngx_content_call_t *call)
+{
+    u_char                   *buf;
+    const char               *cause;
+    content_out_t             out;
+    ngx_content_part_t       *part, *next;
+    ngx_content_upload_t     *up;
+    ngx_content_outcome_e     outcome;
+    ngx_content_s3_upload_t  *s3;
+
+    up = call->data;
+    s3 = up->state;
+
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (outcome == NGX_CONTENT_OK) {
+        buf = ngx_pnalloc(up->task.pool, NGX_CONTENT_S3_UPLOAD_ID);
+        content_out_init(&out, buf, buf ? NGX_CONTENT_S3_UPLOAD_ID : 0);
+
+        if (content_s3xml_upload_id(ngx_content_from_ngx(call->body), &out)
+            == CONTENT_OK)
+        {
+            s3->id = ngx_content_to_ngx(content_out_done(&out));
+
+        } else {
+            outcome = NGX_CONTENT_BROKEN;
+            cause = "S3: CreateMultipartUpload without an id";
+        }
+    }
+
+    if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
+    /* the parts that wait for the id: the last of them may end the upload */
+
+    for (part = up->parts; part; part = next) {
+        next = part->next;
+
+        if (!part->given) {          /* is being hashed */
+            continue;
+        }
+
+        if (outcome == NGX_CONTENT_OK && !up->aborted
+            && ngx_content_s3_upload_part(up, part) == NGX_OK)
+        {
+            continue;
+        }
+
+        if (outcome == NGX_CONTENT_OK) {
+            outcome = ngx_content_s3_unsent(up->task.store, &cause);
+        }
+
+        ngx_content_upload_stored(up, part, outcome, cause);
+    }
+}
+
+
+static ngx_int_t
+ngx_content_s3_upload_part(ngx_content_upload_t *up, ngx_content_part_t *part)
+{
+    ngx_content_call_t        *call;
+    ngx_content_s3_body_t     *body;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    s3 = up->state;
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "PUT";
+    request.key = up->task.key;
+
+    body = ngx_content_s3_body(up, part, &request);
+    if (body == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_content_s3_param(&request, "partNumber", content_cstr("1"));
+    request.params[0].value.data = body->number;
+    request.params[0].value.len = ngx_sprintf(body->number, "%ui",
+                                              part->number)
+                                  - body->number;
+    ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    call = ngx_content_s3_call(up->task.store, &request);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    call->request_body = &body->chain;
+    call->handler = ngx_content_s3_part_uploaded;
+    call->data = body;
+
+    return ngx_content_call_start(call);
+}
+
+
+static void
+ngx_content_s3_part_uploaded(ngx_content_call_t *call)
+{
+    ngx_str_t               value;
+    const char             *cause;
+    ngx_content_upload_t   *up;
+    ngx_content_outcome_e   outcome;
+    ngx_content_s3_body_t  *body;
+
+    body = call->data;
+    up = body->up;
+
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (outcome == NGX_CONTENT_OK) {
+        if (ngx_content_call_response_header(call, "etag", &value) == NGX_OK) {
+            body->part->etag = ngx_content_to_ngx(
+                ngx_content_str_dup(up->task.pool,
+                                    ngx_content_from_ngx(value)));
+        }
+
+        if (body->part->etag.len == 0) {
+            outcome = NGX_CONTENT_BROKEN;
+            cause = "S3: UploadPart without an ETag";
+        }
+
+    } else if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
+    ngx_content_upload_stored(up, body->part, outcome, cause);
+}
+
+
+ngx_int_t
+ngx_content_s3_complete(ngx_content_upload_t *up)
+{
+    u_char                    *buf, *hash;
+    size_t                     size;
+    ngx_str_t                  text;
+    content_out_t              out, hex;
+    unsigned char              sha256[32];
+    ngx_content_call_t        *call;
+    ngx_content_part_t        *part;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    s3 = up->state;
+    size = 2 * CONTENT_S3XML_PART_SIZE;
+
+    for (part = up->parts; part; part = part->next) {
+        size += CONTENT_S3XML_PART_SIZE + 6 * part->etag.len;
+    }
+
+    buf = ngx_pnalloc(up->task.pool, size);
+    hash = ngx_pnalloc(up->task.pool, 64);
+
+    if (buf == NULL || hash == NULL) {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&out, buf, size);
+    content_s3xml_parts_begin(&out);
+
+    for (part = up->parts; part; part = part->next) {
+        content_s3xml_part(&out, part->number,
+                           ngx_content_from_ngx(part->etag));
+    }
+
+    content_s3xml_parts_end(&out);
+    text = ngx_content_to_ngx(content_out_done(&out));
+
+    if (EVP_Digest(text.data, text.len, sha256, NULL, EVP_sha256(), NULL)
+        != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&hex, hash, 64);
+    content_out_hex(&hex, sha256, 32);
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "POST";
+    request.key = up->task.key;
+    request.payload_hash = content_out_done(&hex);
+    ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    ngx_content_s3_conditions(up, &request);
+
+    call = ngx_content_s3_call(up->task.store, &request);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_content_call_text(call, &text);
+    call->handler = ngx_content_s3_completed;
+    call->data = up;
+    call->fresh = 1;                 /* must not be replayed unseen */
+
+    return ngx_content_call_start(call);
+}
+
+
+/* 200 may still carry an error: only the result means that it is done. */
+
+static void
+ngx_content_s3_completed(ngx_content_call_t *call)
+{
+    u_char                    buf[256], text[64];
+    const char               *cause;
+    content_out_t             etag, code;
+    ngx_content_upload_t     *up;
+    ngx_content_outcome_e     outcome;
+    ngx_content_s3_upload_t  *s3;
+
+    up = call->data;
+    s3 = up->state;
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (ngx_content_s3_refused(up, call, &outcome) == NGX_OK) {
+        return;
+    }
+
+    if (outcome == NGX_CONTENT_OK) {
+        content_out_init(&etag, buf, sizeof(buf));
+        content_out_init(&code, text, sizeof(text));
+
+        if (content_s3xml_completed(ngx_content_from_ngx(call->body), &etag,
+                                    &code)
+            != CONTENT_OK)
+        {
+            outcome = NGX_CONTENT_BROKEN;
+            cause = "S3: CompleteMultipartUpload answered 200 with an error";
+        }
+
+    } else if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
+    if (outcome == NGX_CONTENT_OK) {
+        s3->id.len = 0;                       /* nothing to abort any more */
+    }
+
+    if (outcome == NGX_CONTENT_OK && content_out_done(&etag).len) {
+        up->object->etag = ngx_content_str_dup(up->task.pool,
+                                               content_out_done(&etag));
+
+    } else if (outcome == NGX_CONTENT_OK) {
+        s3->head.done = ngx_content_s3_complete_headed;
+
+        if (ngx_content_s3_head(&s3->head) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_content_s3_end(up, outcome, cause);
+}
+
+
+/*
+ * Ceph does not say the ETag in its answer.  Where the length is another one,
+ * another upload has ended meanwhile, and the ETag is that one's.
+ */
+
+static void
+ngx_content_s3_complete_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_upload_t *up = data;
+
+    if (outcome == NGX_CONTENT_OK && object->size == up->received) {
+        up->object->etag = object->etag;
+    }
+
+    ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);
+}
+
+
+void
+ngx_content_s3_discard(ngx_content_upload_t *up)
+{
+    ngx_content_call_t        *call;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    s3 = up->state;
+
+    if (s3 == NULL || s3->id.len == 0) {
+        return;
+    }
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "DELETE";
+    request.key = up->task.key;
+    ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    call = ngx_content_s3_call(up->task.store, &request);
+
+    if (call) {
+        (void) ngx_content_call_start(call);
+    }
+}

@@ -1,0 +1,126 @@
+/*
+ * PutObject: a body that fits one part, stored in one request.  Signed with
+ * its SHA-256, so that the server refuses what was changed on the way.
+ */
+
+#include "store/ngx_content_s3_upload.h"
+#include "store/ngx_content_upload.h"
+#include "core/ngx_content_str.h"
+
+
+static void ngx_content_s3_put_done(ngx_content_call_t *call);
+
+
+ngx_int_t
+ngx_content_s3_put(ngx_content_upload_t *up)
+{
+    ngx_content_call_t        *call;
+    ngx_content_part_t        *part;
+    ngx_content_s3_body_t     *body;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "PUT";
+    request.key = up->task.key;
+
+    part = ngx_content_upload_single(up);
+
+    if (part) {
+        ngx_memcpy(part->sha256, up->object->sha256, 32);
+    }
+
+    body = ngx_content_s3_body(up, part, &request);
+
+    if (body == NULL
+        || ngx_content_s3_object_headers(&request, up->object, up->task.pool)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_content_s3_conditions(up, &request);
+
+    call = ngx_content_s3_call(up->task.store, &request);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* a replay would be refused because of the first try */
+
+    s3 = up->state;
+    call->fresh = up->conditions.if_none_match || s3->guard.sent;
+
+    call->request_body = part ? &body->chain : NULL;
+    call->handler = ngx_content_s3_put_done;
+    call->data = up;
+
+    return ngx_content_call_start(call);
+}
+
+
+static void
+ngx_content_s3_put_done(ngx_content_call_t *call)
+{
+    ngx_str_t               value;
+    const char             *cause;
+    ngx_content_upload_t   *up;
+    ngx_content_outcome_e   outcome;
+
+    up = call->data;
+    outcome = ngx_content_s3_call_outcome(call, &cause);
+
+    if (ngx_content_s3_refused(up, call, &outcome) == NGX_OK) {
+        return;
+    }
+
+    if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_BROKEN;
+    }
+
+    /* a 200 of somebody else (a portal, a wrong endpoint) has none */
+
+    if (outcome == NGX_CONTENT_OK
+        && ngx_content_call_response_header(call, "etag", &value) == NGX_OK)
+    {
+        up->object->etag = ngx_content_str_dup(up->task.pool,
+                                               ngx_content_from_ngx(value));
+
+    } else if (outcome == NGX_CONTENT_OK) {
+        outcome = NGX_CONTENT_BROKEN;
+        cause = "S3: PutObject without an ETag";
+    }
+
+    ngx_content_s3_end(up, outcome, cause);
+}
+
+
+ngx_content_s3_body_t *
+ngx_content_s3_body(ngx_content_upload_t *up, ngx_content_part_t *part,
+    ngx_content_s3_request_t *request)
+{
+    content_out_t           out;
+    ngx_content_s3_body_t  *body;
+
+    body = ngx_pcalloc(up->task.pool, sizeof(ngx_content_s3_body_t));
+    if (body == NULL) {
+        return NULL;
+    }
+
+    body->up = up;
+    body->part = part;
+
+    if (part) {
+        body->buf.pos = part->data;
+        body->buf.last = part->data + part->size;
+        body->buf.memory = 1;
+
+        content_out_init(&out, body->hash, sizeof(body->hash));
+        content_out_hex(&out, part->sha256, 32);
+        request->payload_hash = content_out_done(&out);
+    }
+
+    body->chain.buf = &body->buf;
+
+    return body;
+}

@@ -1,0 +1,67 @@
+/*
+ * An upload to S3, between the files that make it: _commit.c (how it ends),
+ * _put.c (one part) and _multipart.c (several).
+ */
+
+#ifndef NGX_CONTENT_S3_UPLOAD_H
+#define NGX_CONTENT_S3_UPLOAD_H
+
+#include "store/ngx_content_s3.h"
+
+
+/* up->state */
+
+typedef struct {
+    ngx_str_t                  id;            /* of the multipart upload */
+    ngx_content_s3_head_t      head;
+    ngx_content_s3_guard_t     guard;
+    unsigned                   started:1;     /* CreateMultipartUpload sent */
+} ngx_content_s3_upload_t;
+
+typedef struct {
+    ngx_content_upload_t      *up;
+    ngx_content_part_t        *part;
+    ngx_buf_t                  buf;
+    ngx_chain_t                chain;
+    u_char                     hash[64];
+    u_char                     number[NGX_INT_T_LEN];
+} ngx_content_s3_body_t;
+
+
+/* The state, made at the first call; NULL: no memory. */
+ngx_content_s3_upload_t *ngx_content_s3_upload(ngx_content_upload_t *up);
+
+/* A part as a request's body; part NULL: an empty body.  NULL: no memory. */
+ngx_content_s3_body_t *ngx_content_s3_body(ngx_content_upload_t *up,
+    ngx_content_part_t *part, ngx_content_s3_request_t *request);
+
+/*
+ * The request that makes the object.  NGX_OK: ngx_content_s3_end() follows;
+ * NGX_ERROR: it was not sent.
+ */
+ngx_int_t ngx_content_s3_put(ngx_content_upload_t *up);
+ngx_int_t ngx_content_s3_complete(ngx_content_upload_t *up);
+
+/* The headers by which such a request holds on to the conditions. */
+void ngx_content_s3_conditions(ngx_content_upload_t *up,
+    ngx_content_s3_request_t *request);
+
+/*
+ * Whether such a request was refused for its conditions only.  NGX_OK: it goes
+ * on; NGX_DECLINED: the outcome is the last word.
+ */
+ngx_int_t ngx_content_s3_refused(ngx_content_upload_t *up,
+    ngx_content_call_t *call, ngx_content_outcome_e *outcome);
+
+/* Finishes the task; unless OK, what was begun is given up. */
+void ngx_content_s3_end(ngx_content_upload_t *up,
+    ngx_content_outcome_e outcome, const char *cause);
+
+/*
+ * Gives a multipart upload up, if there is one.  Nobody waits for it: what it
+ * can't reach is left to the bucket's rules.
+ */
+void ngx_content_s3_discard(ngx_content_upload_t *up);
+
+
+#endif
