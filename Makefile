@@ -28,9 +28,10 @@ PORT     ?= 8080
 FLAVOUR  ?= release
 SANITIZE ?=
 FILES    ?=
+JOBS     ?= 3
 ARGS     ?=
 
-export STORE PORT FILES ARGS SANITIZE
+export STORE PORT FILES JOBS ARGS SANITIZE
 
 # It must hear INT even if make was started in the background, and end when
 # make is killed.

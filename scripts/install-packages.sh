@@ -29,8 +29,9 @@ packages_of() {
                      libs3-2 awscli ;;
         unit)   echo gcc libc6-dev make libcmocka-dev libssl-dev \
                      libjansson-dev libexpat1-dev ;;
-        test)   echo python3 python3-pytest python3-requests \
-                     python3-redis python3-boto3 varnish varnish-modules
+        test)   echo python3 python3-pytest python3-pytest-xdist \
+                     python3-requests python3-redis python3-boto3 \
+                     varnish varnish-modules
                 # A vendor's newer node is as good, and conflicts with Debian's.
                 command -v node > /dev/null || echo nodejs
                 command -v npm > /dev/null || echo npm ;;

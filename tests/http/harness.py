@@ -56,11 +56,19 @@ def wait_until(condition, seconds=READY_SECONDS, what=None):
         pause = min(pause * 1.5, 0.05)
 
 
+def ports():
+    """Where servers of the tests listen: below the ports that the kernel gives
+    to outgoing connections, and apart from those of the processes that run
+    tests beside this one."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    first = 12000 + int(worker) % 8 * 2400
+    return range(first, first + 2370)
+
+
 def free_port(count=1):
-    """The first of `count` free ports, below those that the kernel gives to
-    outgoing connections."""
+    """The first of `count` free ports."""
     for _ in range(200):
-        port = random.randrange(12000, 31000)
+        port = random.choice(ports())
         sockets = []
         try:
             for i in range(count):
