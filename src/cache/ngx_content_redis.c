@@ -62,7 +62,7 @@ static ngx_int_t ngx_content_redis_believe(ngx_content_redis_op_t *op,
     ngx_int_t result);
 static ngx_int_t ngx_content_redis_error(ngx_content_redis_op_t *op,
     redisReply *reply);
-static ngx_int_t ngx_content_redis_claim(ngx_content_redis_op_t *op);
+static ngx_int_t ngx_content_redis_claim_next(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_redis_noscript(ngx_content_redis_op_t *op);
 static void ngx_content_redis_finish(ngx_content_redis_op_t *op,
     ngx_int_t result);
@@ -228,6 +228,38 @@ away:
     (void) ngx_atomic_fetch_add(&redis->shared->away, 1);
 
     return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_content_redis_claim(ngx_content_redis_t *redis, u_char *name,
+    ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op)
+{
+    ngx_content_redis_op_t  *o;
+
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_LOOKUP, name);
+
+    if (o == NULL) {
+        return NGX_DECLINED;
+    }
+
+    o->handler = handler;
+    o->data = data;
+    o->want_token = 1;
+    o->claiming = 1;
+    o->replacing = 1;
+    ngx_content_redis_new_id(redis, o->token.id);
+
+    if (ngx_content_redis_sent(o, ngx_content_redis_send_claim(o, 0))
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    *op = o;
+
+    return NGX_OK;
 }
 
 
@@ -548,7 +580,8 @@ ngx_content_redis_result(redisAsyncContext *ac, ngx_content_redis_op_t *op,
 
     rc = ngx_content_redis_believe(op, rc);
 
-    return rc == NGX_CONTENT_REDIS_NONE ? ngx_content_redis_claim(op) : rc;
+    return rc == NGX_CONTENT_REDIS_NONE ? ngx_content_redis_claim_next(op)
+                                        : rc;
 }
 
 
@@ -629,7 +662,7 @@ ngx_content_redis_refused(ngx_content_redis_conn_t *conn, redisReply *reply,
 /* The second half of a lookup, if somebody waits for it still. */
 
 static ngx_int_t
-ngx_content_redis_claim(ngx_content_redis_op_t *op)
+ngx_content_redis_claim_next(ngx_content_redis_op_t *op)
 {
     if (op->late || op->handler == NULL) {
         return NGX_CONTENT_REDIS_MISS;

@@ -191,6 +191,7 @@ struct ngx_content_redis_op_s {
     unsigned                       want_token:1;
     unsigned                       claiming:1;   /* lookup: no record, now
                                                     asks for the token */
+    unsigned                       replacing:1;  /* claim: whatever is there */
     unsigned                       late:1;       /* timed out, awaits its
                                                     reply to be freed */
 };
@@ -252,6 +253,14 @@ void ngx_content_redis_name(u_char name[NGX_CONTENT_REDIS_NAME],
  */
 ngx_int_t ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
     ngx_uint_t want_token, ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op);
+
+/*
+ * Asks for the right to replace a record: TOKEN, BUSY or AWAY.  Otherwise as
+ * lookup().
+ */
+ngx_int_t ngx_content_redis_claim(ngx_content_redis_t *redis, u_char *name,
+    ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op);
 
 /*

@@ -24,9 +24,10 @@
 
 /*
  * KEYS record, fill, epoch; ARGV token, milliseconds that the token lives,
- * name of the object.  Returns {token, "hit", record}, {token, "token",
- * epoch}, {token, "busy"}, or {token, "lost"}: there is no epoch.  The token
- * comes back so that a reply can't be taken for that of another look-up.
+ * name of the object, or nothing: a record that is there is to be replaced.
+ * Returns {token, "hit", record}, {token, "token", epoch}, {token, "busy"},
+ * or {token, "lost"}: there is no epoch.  The token comes back so that a reply
+ * can't be taken for that of another look-up.
  */
 
 #define NGX_CONTENT_REDIS_SCRIPT_CLAIM                                       \
@@ -39,7 +40,7 @@
     "    redis.call('PERSIST', KEYS[3])\n"                                   \
     "    return {ARGV[1], 'hit', redis.call('GET', KEYS[1])}\n"              \
     "end\n"                                                                  \
-    "if head ~= '' then\n"                                                   \
+    "if head ~= '' and ARGV[3] ~= '' then\n"                                 \
     "    redis.call('DEL', KEYS[1])\n"                                       \
     "end\n"                                                                  \
     "if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then\n"     \

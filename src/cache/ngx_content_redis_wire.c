@@ -139,7 +139,7 @@ ngx_content_redis_send_claim(ngx_content_redis_op_t *op, ngx_uint_t as_text)
     argv[7].data = ttl;
     argv[7].len = ngx_sprintf(ttl, "%d", NGX_CONTENT_REDIS_TOKEN_TTL) - ttl;
     argv[8].data = op->name;
-    argv[8].len = NGX_CONTENT_REDIS_NAME;
+    argv[8].len = op->replacing ? 0 : NGX_CONTENT_REDIS_NAME;
 
     return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
                                      9, argv);

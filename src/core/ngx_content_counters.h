@@ -16,6 +16,7 @@
 #define NGX_CONTENT_COUNTERS(C)                                              \
     C(requests)                                                              \
     C(hits_redis)                                                            \
+    C(records_damaged)                                                       \
     C(store_reads)                                                           \
     C(store_faults)                                                          \
     C(absent)                                                                \

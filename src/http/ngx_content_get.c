@@ -2,58 +2,23 @@
  * GET and HEAD: finds an object in Redis or in the store, and answers.
  *
  * Called by ngx_content_handler() with the key and the right checked.  What
- * is in shared memory is answered at once (ngx_content_hit.c).  For the rest
- * the
- * state (ngx_content_get_t) lives in the request's pool; what is under way
- * when the client goes (a look-up, a HEAD to S3) is let go by its cleanup.
+ * is in shared memory is answered at once (ngx_content_hit.c).  For the rest:
  *
  *     LOOKUP   ask Redis: the record, or the right to fill it
  *     OPEN     ask the store what the object is, if that must be known before
  *              its bytes are fetched (HEAD, conditions, ranges)
  *     CHECK    304, 412, 416, or go on; choose the range
+ *     CLAIM    a hot object of which Redis has the metadata alone: ask for the
+ *              right to fill the body in
  *     SEND     from memory, or by the store
+ *
+ * A record without the body (of shared memory, ctx->known, or of Redis) makes
+ * OPEN needless.  What it says may be older than the bytes that come: so the
+ * store sends its ETag along as If-Match.
  */
 
-#include "http/ngx_content_conf.h"
-#include "http/ngx_content_http.h"
+#include "http/ngx_content_get.h"
 #include "lib/content_range.h"
-
-#define NGX_CONTENT_GET_STEPS(S)                                             \
-    S(LOOKUP, lookup)                                                        \
-    S(OPEN,   open)                                                          \
-    S(CHECK,  check)                                                         \
-    S(SEND,   send)
-
-typedef enum {
-#define NGX_CONTENT_GET_STEP(name, function)  NGX_CONTENT_GET_##name,
-    NGX_CONTENT_GET_STEPS(NGX_CONTENT_GET_STEP)
-#undef NGX_CONTENT_GET_STEP
-    NGX_CONTENT_GET_END
-} ngx_content_get_step_e;
-
-
-typedef struct {
-    ngx_http_request_t         *request;
-    ngx_content_ctx_t          *ctx;
-    ngx_content_main_conf_t    *mcf;
-    ngx_content_loc_conf_t     *lcf;
-
-    ngx_content_get_step_e      step;
-    ngx_content_read_t          read;
-
-    u_char                      name[NGX_CONTENT_REDIS_NAME];
-    ngx_content_redis_op_t     *lookup;      /* under way */
-    ngx_content_redis_token_t   token;       /* if has_token */
-    content_object_t            record;      /* of a hit */
-    content_str_t               body;        /* of a hit, in memory */
-
-    u_char                     *copy;        /* of the body, for the fill */
-    size_t                      copied;
-
-    unsigned                    has_token:1;
-    unsigned                    hit:1;
-    unsigned                    opened:1;
-} ngx_content_get_t;
 
 
 /* A step returns NGX_OK (next step), NGX_AGAIN (wait) or the request's end. */
@@ -71,23 +36,14 @@ static void ngx_content_get_resume(ngx_content_get_t *get);
 static void ngx_content_get_next(ngx_content_get_t *get,
     ngx_content_get_step_e step);
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
-static size_t ngx_content_copy_max(ngx_content_get_t *get);
 static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
-static void ngx_content_get_take_record(ngx_content_get_t *get,
+static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_str_t *record);
-static void ngx_content_get_ended(ngx_content_redis_op_t *op);
 static ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);
 static void ngx_content_get_opened(ngx_content_read_t *read);
-static ngx_int_t ngx_content_get_fault(ngx_content_get_t *get);
+static void ngx_content_get_changed(ngx_content_read_t *read);
+static ngx_int_t ngx_content_get_needs_body(ngx_content_get_t *get);
 static void ngx_content_get_failed(ngx_content_read_t *read);
-static ngx_int_t ngx_content_get_headers(ngx_content_read_t *read);
-static ngx_int_t ngx_content_get_partial(ngx_content_get_t *get);
-static ngx_int_t ngx_content_get_send_headers(ngx_content_get_t *get);
-static ngx_int_t ngx_content_get_send_memory(ngx_content_get_t *get);
-static ngx_int_t ngx_content_get_copy(ngx_content_read_t *read, u_char *data,
-    size_t len);
-static void ngx_content_get_copied(ngx_content_get_t *get);
-static void ngx_content_get_fill(ngx_content_get_t *get, content_str_t body);
 
 
 static const struct {
@@ -144,6 +100,7 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     get->read.headers = ngx_content_get_headers;
     get->read.done = ngx_content_get_opened;
     get->read.failed = ngx_content_get_failed;
+    get->read.changed = ngx_content_get_changed;
     get->read.data = get;
 
     /* from here on the steps finalize the request themselves */
@@ -235,7 +192,15 @@ ngx_content_get_next(ngx_content_get_t *get, ngx_content_get_step_e step)
 static ngx_int_t
 ngx_content_get_lookup(ngx_content_get_t *get)
 {
+    content_object_t  *known;
+
     ngx_content_get_next(get, NGX_CONTENT_GET_OPEN);
+
+    known = get->ctx->known;
+
+    if (known) {
+        get->read.object = known;
+    }
 
     if (get->mcf->redis_client == NULL || !get->lcf->hot.enabled) {
         return NGX_OK;
@@ -243,8 +208,18 @@ ngx_content_get_lookup(ngx_content_get_t *get)
 
     ngx_content_redis_name(get->name, get->read.store->id, get->ctx->hash);
 
+    get->hot = ngx_content_get_is_hot(get);
+
+    /* too large for Redis */
+
+    if (known && known->size > (int64_t) get->lcf->hot.size) {
+        return NGX_OK;
+    }
+
+    /* where asking costs nothing, Redis has no metadata alone */
+
     if (ngx_content_redis_lookup(get->mcf->redis_client, get->name,
-                                 ngx_content_get_is_hot(get),
+                                 get->hot || !get->read.store->open_first,
                                  ngx_content_get_looked_up, get, &get->lookup)
         != NGX_OK)
     {
@@ -276,7 +251,18 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
     switch (op->result) {
 
     case NGX_CONTENT_REDIS_HIT:
-        ngx_content_get_take_record(get, &op->record);
+        get->in_redis = 1;
+
+        if (ngx_content_get_take_record(get, &op->record) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
+                          "content: the record of \"%V\" in Redis is damaged",
+                          &get->read.key);
+
+            ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                              records_damaged);
+            ngx_content_get_forget(get);
+        }
+
         break;
 
     case NGX_CONTENT_REDIS_TOKEN:
@@ -292,11 +278,10 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
 }
 
 
-/* A record that is not understood is as good as none, and is taken away. */
-
-static void
+static ngx_int_t
 ngx_content_get_take_record(ngx_content_get_t *get, ngx_str_t *record)
 {
+    ngx_str_t      nothing;
     content_str_t  data;
 
     data = ngx_content_str_dup(get->request->pool,
@@ -305,31 +290,31 @@ ngx_content_get_take_record(ngx_content_get_t *get, ngx_str_t *record)
     if (data.len == 0
         || content_record_decode(data, &get->record, &get->body, NULL)
            != CONTENT_OK
-        || get->body.data == NULL
-        || (int64_t) get->body.len != get->record.size)
+        || (get->body.data && (int64_t) get->body.len != get->record.size))
     {
-        ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
-                      "content: the record of \"%V\" in Redis is damaged",
-                      &get->read.key);
+        get->body.data = NULL;
+        return NGX_ERROR;
+    }
 
-        (void) ngx_content_redis_end(get->mcf->redis_client, get->name,
-                                     ngx_content_get_ended, NULL, NULL);
-        return;
+    if (get->record.size == 0) {
+        ngx_str_set(&nothing, "");
+        get->body = ngx_content_from_ngx(nothing);
     }
 
     get->hit = 1;
     get->read.object = &get->record;
     get->read.outcome = NGX_CONTENT_OK;
 
-    ngx_content_keep(get->request, get->ctx, &get->record, get->body);
+    if (get->body.data) {
+        ngx_content_keep(get->request, get->ctx, &get->record, get->body);
+
+    } else {
+        ngx_content_keep_metadata(get->request, get->ctx, &get->record);
+    }
+
     ngx_content_count(&ngx_content_shared(get->mcf)->counters, hits_redis);
-}
 
-
-static void
-ngx_content_get_ended(ngx_content_redis_op_t *op)
-{
-    /* nobody waits for it */
+    return NGX_OK;
 }
 
 
@@ -391,7 +376,6 @@ static ngx_int_t
 ngx_content_get_check(ngx_content_get_t *get)
 {
     ngx_int_t            rc;
-    int64_t              first, last;
     content_object_t    *object;
     ngx_http_request_t  *r;
 
@@ -399,7 +383,7 @@ ngx_content_get_check(ngx_content_get_t *get)
         return ngx_content_get_fault(get);
     }
 
-    ngx_content_get_next(get, NGX_CONTENT_GET_SEND);
+    ngx_content_get_next(get, NGX_CONTENT_GET_CLAIM);
 
     r = get->request;
     object = get->read.object;
@@ -410,94 +394,102 @@ ngx_content_get_check(ngx_content_get_t *get)
 
     rc = ngx_content_conditions(r, object->etag, object->mtime);
 
+    if (rc != NGX_OK && rc != NGX_HTTP_NOT_MODIFIED) {
+        return rc;
+    }
+
     if (rc == NGX_HTTP_NOT_MODIFIED) {
         ngx_content_count(&ngx_content_shared(get->mcf)->counters,
                           not_modified);
         r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
-        return ngx_content_get_send_headers(get);
     }
 
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (r->method == NGX_HTTP_HEAD) {
-        return ngx_content_get_send_headers(get);
-    }
-
-    switch (ngx_content_range(r, object->etag, object->mtime, object->size,
-                              &first, &last))
-    {
-    case CONTENT_RANGE_UNSATISFIABLE:
-        return NGX_HTTP_RANGE_NOT_SATISFIABLE;
-
-    case CONTENT_RANGE_OK:
-
-        /* bytes at hand are cut by nginx's range filter */
-
-        if (get->body.data == NULL && !get->read.store->open_first) {
-            get->read.ranged = 1;
-            get->read.first = first;
-            get->read.last = last;
+    if (rc == NGX_HTTP_NOT_MODIFIED || r->method == NGX_HTTP_HEAD) {
+        if (get->opened) {
+            ngx_content_get_keep_metadata(get);
         }
 
-        return NGX_OK;
+        ngx_content_get_next(get, NGX_CONTENT_GET_END);
 
-    default:
-        return NGX_OK;
+        return ngx_content_get_send_headers(get);
     }
+
+    return ngx_content_get_needs_body(get);
 }
 
 
 static ngx_int_t
-ngx_content_get_fault(ngx_content_get_t *get)
+ngx_content_get_needs_body(ngx_content_get_t *get)
 {
-    ngx_uint_t               status;
-    ngx_content_counters_t  *counters;
+    int64_t            first, last;
+    ngx_int_t          rc;
+    content_object_t  *object;
 
-    counters = &ngx_content_shared(get->mcf)->counters;
-    status = ngx_content_outcome_status(get->read.outcome);
+    object = get->read.object;
 
-    if (get->read.outcome == NGX_CONTENT_ABSENT) {
-        ngx_content_count(counters, absent);
+    rc = ngx_content_range(get->request, object->etag, object->mtime,
+                           object->size, &first, &last);
 
-        return ngx_content_problem(get->request, status,
-                                   "there is no such object");
+    if (rc == CONTENT_RANGE_UNSATISFIABLE) {
+        return NGX_HTTP_RANGE_NOT_SATISFIABLE;
     }
 
-    ngx_content_count(counters, store_faults);
+    if (get->body.data) {
+        return NGX_OK;
+    }
 
-    ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
-                  "content: reading \"%V\" failed: %V", &get->read.key,
-                  &get->read.cause);
+    get->hit = 0;
 
-    return ngx_content_problem(get->request, status, "the storage failed");
+    if (get->read.store->open_first) {
+
+        /* the bytes come with the metadata that they have now */
+
+        if (!get->opened) {
+            get->read.object = NULL;
+            ngx_content_get_next(get, NGX_CONTENT_GET_OPEN);
+        }
+
+        return NGX_OK;
+    }
+
+    /* bytes at hand are cut by nginx's range filter */
+
+    if (rc == CONTENT_RANGE_OK) {
+        get->read.ranged = 1;
+        get->read.first = first;
+        get->read.last = last;
+
+        if (get->opened) {
+            ngx_content_get_keep_metadata(get);
+        }
+    }
+
+    return NGX_OK;
 }
 
 
-static void
-ngx_content_get_failed(ngx_content_read_t *read)
+/* CLAIM */
+
+static ngx_int_t
+ngx_content_get_claim(ngx_content_get_t *get)
 {
-    (void) ngx_content_get_fault(read->data);
+    ngx_content_get_next(get, NGX_CONTENT_GET_SEND);
+
+    if (!get->in_redis || get->body.data || !get->hot || get->read.ranged
+        || get->read.object->size > (int64_t) get->lcf->hot.size
+        || ngx_content_redis_claim(get->mcf->redis_client, get->name,
+                                   ngx_content_get_looked_up, get,
+                                   &get->lookup)
+           != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return NGX_AGAIN;
 }
 
 
 /* SEND */
-
-/* The largest body that one of the caches would take. */
-
-static size_t
-ngx_content_copy_max(ngx_content_get_t *get)
-{
-    size_t  redis, memory;
-
-    redis = get->has_token ? get->lcf->hot.size : 0;
-    memory = (get->mcf->memory_zone && get->lcf->hot.enabled)
-             ? get->mcf->memory_max : 0;
-
-    return ngx_max(redis, memory);
-}
-
 
 static ngx_int_t
 ngx_content_get_send(ngx_content_get_t *get)
@@ -509,254 +501,25 @@ ngx_content_get_send(ngx_content_get_t *get)
     }
 
     if (!get->read.ranged) {
-        get->read.body_max = ngx_content_copy_max(get);
-        get->read.body = get->read.body_max ? ngx_content_get_copy : NULL;
+        get->read.body_max = ngx_content_get_keep_max(get);
+        get->read.body = ngx_content_get_keep_body;
     }
 
     return get->read.store->ops->send(&get->read);
 }
 
 
-/* Called once the object is known, by whoever knows it first. */
+/* What was known of the object was of an older version. */
 
-static ngx_int_t
-ngx_content_get_headers(ngx_content_read_t *read)
+static void
+ngx_content_get_changed(ngx_content_read_t *read)
 {
-    ngx_uint_t               status;
-    ngx_http_request_t      *r;
-    ngx_content_get_t       *get;
-    content_cache_status_t   cache;
-
-    static content_str_t  redis = content_string("redis");
-    static content_str_t  bytes = content_string("bytes");
-    static content_str_t  nothing = content_string("");
-
-    get = read->data;
-    r = read->request;
-    status = r->headers_out.status;
-
-    ngx_memzero(&cache, sizeof(content_cache_status_t));
-
-    if (get->hit) {
-        cache.cache = CONTENT_CACHE_HIT;
-        cache.detail = redis;
-
-    } else {
-        cache.cache = CONTENT_CACHE_URI_MISS;
-        cache.detail = ngx_content_from_ngx(read->store->name);
-    }
-
-    get->ctx->answered = 1;
-
-    /* of nothing, nothing will pass by */
-
-    if (read->body && read->object->size == 0) {
-        ngx_content_keep(r, get->ctx, read->object, nothing);
-    }
-
-    if (ngx_content_object_headers(r, read->object, &cache) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (status == NGX_HTTP_NOT_MODIFIED) {
-        r->headers_out.status = status;
-        r->headers_out.content_type.len = 0;
-        ngx_http_clear_content_length(r);
-    }
-
-    if (read->object->has_sha256
-        && ngx_content_digest_headers(r, read->object->sha256) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (status == NGX_HTTP_NOT_MODIFIED) {
-        return NGX_OK;
-    }
-
-    if (read->ranged) {
-        return ngx_content_get_partial(get);
-    }
-
-    /* where nginx's range filter does not say so itself */
-
-    if ((r->method == NGX_HTTP_HEAD
-         || (!read->store->open_first && get->body.data == NULL))
-        && ngx_content_header(r, "Accept-Ranges", bytes) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_content_get_partial(ngx_content_get_t *get)
-{
-    u_char              *buf;
-    content_out_t        out;
-    ngx_http_request_t  *r;
-
-    r = get->request;
-
-    buf = ngx_pnalloc(r->pool, 80);
-    if (buf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    content_out_init(&out, buf, 80);
-    content_range_header(&out, get->read.first, get->read.last,
-                         get->read.object->size);
-
-    if (ngx_content_header(r, "Content-Range", content_out_done(&out))
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    r->headers_out.status = NGX_HTTP_PARTIAL_CONTENT;
-    r->headers_out.content_length_n = get->read.last - get->read.first + 1;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_content_get_send_headers(ngx_content_get_t *get)
-{
-    ngx_int_t  rc;
-
-    ngx_content_get_next(get, NGX_CONTENT_GET_END);
-
-    rc = ngx_content_get_headers(&get->read);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_http_send_header(get->request);
-}
-
-
-static ngx_int_t
-ngx_content_get_send_memory(ngx_content_get_t *get)
-{
-    ngx_int_t            rc;
-    ngx_buf_t           *b;
-    ngx_chain_t          out;
-    ngx_http_request_t  *r;
-
-    r = get->request;
-
-    rc = ngx_content_get_headers(&get->read);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    r->allow_ranges = 1;
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b->pos = get->body.data;
-    b->last = get->body.data + get->body.len;
-    b->memory = get->body.len ? 1 : 0;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-    b->sync = (b->last_buf || b->memory) ? 0 : 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
-}
-
-
-/* The store lets the body pass by here, for the record. */
-
-static ngx_int_t
-ngx_content_get_copy(ngx_content_read_t *read, u_char *data, size_t len)
-{
-    ngx_content_get_t  *get;
-
-    get = read->data;
-
-    if (get->copy == NULL) {
-        get->copy = ngx_pnalloc(read->request->pool, read->object->size + 1);
-
-        if (get->copy == NULL) {
-            read->body = NULL;
-            return NGX_OK;
-        }
-    }
-
-    if (get->copied + len > (size_t) read->object->size) {
-        read->body = NULL;
-        return NGX_OK;
-    }
-
-    ngx_memcpy(get->copy + get->copied, data, len);
-    get->copied += len;
-
-    if (get->copied == (size_t) read->object->size) {
-        ngx_content_get_copied(get);
-    }
-
-    return NGX_OK;
+    ngx_content_get_forget(read->data);
 }
 
 
 static void
-ngx_content_get_copied(ngx_content_get_t *get)
+ngx_content_get_failed(ngx_content_read_t *read)
 {
-    content_str_t  body;
-
-    body.data = get->copy;
-    body.len = get->copied;
-
-    ngx_content_keep(get->request, get->ctx, get->read.object, body);
-
-    if (get->has_token && body.len <= get->lcf->hot.size) {
-        ngx_content_get_fill(get, body);
-    }
-}
-
-
-static void
-ngx_content_get_fill(ngx_content_get_t *get, content_str_t body)
-{
-    u_char         *buf;
-    size_t          size;
-    ngx_str_t       record;
-    content_out_t   out;
-
-    size = content_record_size(get->read.object) + body.len;
-
-    buf = ngx_pnalloc(get->request->pool, size);
-    if (buf == NULL) {
-        return;
-    }
-
-    content_out_init(&out, buf, size);
-
-    if (content_record_encode(&out, get->read.object, &body) != CONTENT_OK) {
-        return;
-    }
-
-    record = ngx_content_to_ngx(content_out_done(&out));
-
-    ngx_content_redis_fill(get->mcf->redis_client, get->name,
-                           &get->token, &record, get->lcf->hot.ttl);
-
-    get->has_token = 0;
+    (void) ngx_content_get_fault(read->data);
 }

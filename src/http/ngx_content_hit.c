@@ -9,6 +9,11 @@
  * The body is handed to nginx while the record is pinned.  When the socket
  * does not take it at once, the record is held until the request ends; a
  * small rest, or one for which there is no hold left, is copied.
+ *
+ * A record of metadata stands for an object whose body is not here: it is too
+ * large, or only its HEAD was asked for.  In the place of the body it has the
+ * object in the form of lib/content_object.h.  HEAD, 304, 412 and 416 are
+ * answered from it; who wants the body goes on with ctx->known.
  */
 
 #include "http/ngx_content_conf.h"
@@ -34,6 +39,7 @@ typedef struct {
     uint8_t      cache_control;       /* 1: among the headers, not the */
     uint8_t      cdn_cache_control;   /* location's */
     uint8_t      has_sha256;
+    uint8_t      metadata;            /* 1: the body is not here */
     u_char       sha256[32];          /* for who wants a digest */
 } ngx_content_head_t;
 
@@ -45,6 +51,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_content_hit_answer(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, content_entry_t *entry);
+static ngx_int_t ngx_content_hit_known(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, content_entry_t *entry);
 static content_str_t ngx_content_hit_etag(ngx_content_head_t *head);
 static ngx_table_elt_t *ngx_content_hit_headers(ngx_http_request_t *r,
@@ -60,6 +68,9 @@ static void ngx_content_hit_release(void *data);
 static ngx_int_t ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b);
 static ngx_uint_t ngx_content_hit_transformed(ngx_http_request_t *r,
     off_t size);
+static void ngx_content_keep_record(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, const content_object_t *object,
+    content_str_t body, ngx_uint_t metadata);
 static void ngx_content_head_write(content_out_t *out,
     const content_object_t *object, ngx_content_ctx_t *ctx);
 static void ngx_content_head_field(content_out_t *out,
@@ -96,6 +107,10 @@ ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     ngx_content_memory_unpin(ngx_content_memory(mcf));
 
+    if (rc == NGX_DECLINED) {
+        ctx->fence = ngx_content_memory_fence(ngx_content_memory(mcf), &mkey);
+    }
+
     return rc;
 }
 
@@ -129,6 +144,10 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
         return rc;
     }
 
+    if (head->metadata && rc == NGX_OK && r->method != NGX_HTTP_HEAD) {
+        return ngx_content_hit_known(r, ctx, entry);
+    }
+
     h = ngx_content_hit_headers(r, head, entry->head_len);
     if (h == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -160,6 +179,31 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
     return rc == NGX_HTTP_NOT_MODIFIED ? ngx_http_send_header(r)
                                        : ngx_content_hit_send(r, entry);
+}
+
+
+/* Without the body, which somebody else has to find: NGX_DECLINED. */
+
+static ngx_int_t
+ngx_content_hit_known(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    content_entry_t *entry)
+{
+    content_str_t      record, body;
+    content_object_t  *object;
+
+    record.data = content_entry_body(entry);
+    record.len = entry->body_len;
+
+    record = ngx_content_str_dup(r->pool, record);
+    object = ngx_palloc(r->pool, sizeof(content_object_t));
+
+    if (record.len && object
+        && content_record_decode(record, object, &body, NULL) == CONTENT_OK)
+    {
+        ctx->known = object;
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -488,6 +532,37 @@ void
 ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     const content_object_t *object, content_str_t body)
 {
+    ngx_content_keep_record(r, ctx, object, body, 0);
+}
+
+
+void
+ngx_content_keep_metadata(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    const content_object_t *object)
+{
+    u_char         *buf;
+    size_t          size;
+    content_out_t   out;
+
+    size = content_record_size(object);
+
+    buf = ngx_pnalloc(r->pool, size);
+    if (buf == NULL) {
+        return;
+    }
+
+    content_out_init(&out, buf, size);
+
+    if (content_record_encode(&out, object, NULL) == CONTENT_OK) {
+        ngx_content_keep_record(r, ctx, object, content_out_done(&out), 1);
+    }
+}
+
+
+static void
+ngx_content_keep_record(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    const content_object_t *object, content_str_t body, ngx_uint_t metadata)
+{
     u_char                    *buf;
     size_t                     size;
     content_out_t              out;
@@ -509,7 +584,7 @@ ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     size = content_record_size(object) + 1024
            + object->nmeta * sizeof("X-Content-Meta-....");
 
-    buf = ngx_pnalloc(r->pool, size);
+    buf = ngx_palloc(r->pool, size);
     if (buf == NULL) {
         return;
     }
@@ -520,6 +595,8 @@ ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     if (out.overflow) {
         return;
     }
+
+    ((ngx_content_head_t *) buf)->metadata = metadata;
 
     ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
                            &ctx->key);

@@ -24,6 +24,8 @@ typedef struct {
 
     ngx_atomic_uint_t        fence;          /* of the memory cache, before
                                                 anything was read */
+    content_object_t        *known;          /* by the memory cache, which has
+                                                not its body; or NULL */
     ngx_uint_t               problem;        /* HTTP status; 0: none yet */
     ngx_str_t                detail;
     ngx_chain_t             *problem_out;    /* the body that replaces
@@ -113,11 +115,19 @@ ngx_int_t ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_content_handler(ngx_http_request_t *r);
 ngx_int_t ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 
-/* From shared memory: NGX_DECLINED when it is not there. */
+/*
+ * From shared memory: NGX_DECLINED when it is not there, or only what it is
+ * (ctx->known) and its body is wanted.  ctx->fence is set then.
+ */
 ngx_int_t ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
+
 /* Keeps an object in shared memory, for ngx_content_hit(). */
 void ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     const content_object_t *object, content_str_t body);
+
+/* The same without its body. */
+void ngx_content_keep_metadata(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    const content_object_t *object);
 
 ngx_int_t ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx);

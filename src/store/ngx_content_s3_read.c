@@ -510,6 +510,7 @@ ngx_content_s3_process_answer(ngx_http_request_t *r,
         }
 
         read->object = NULL;
+        read->changed(read);
     }
 
     if (ngx_content_s3_process_range(s3) != NGX_OK) {
@@ -517,7 +518,9 @@ ngx_content_s3_process_answer(ngx_http_request_t *r,
                                     "S3: not the range that was asked for");
     }
 
-    if (read->object == NULL) {
+    /* of one ETag there can be many metadata: the latest with the whole */
+
+    if (read->object == NULL || !read->ranged) {
         read->object = &s3->object;
     }
 
@@ -665,6 +668,7 @@ ngx_content_s3_again(ngx_http_request_t *r, ngx_content_s3_read_t *s3)
     s3->plain = 1;
     s3->read->ranged = 0;
     s3->read->object = NULL;
+    s3->read->changed(s3->read);
 
     s3->free_peer = u->peer.free;
     s3->peer_data = u->peer.data;

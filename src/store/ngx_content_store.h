@@ -202,6 +202,10 @@ struct ngx_content_read_s {
                                                      1 .. body_max bytes */
     size_t                     body_max;
     ngx_content_read_pt        done;              /* of open() */
+    ngx_content_read_pt        changed;           /* of send(), before
+                                                     headers(): the object was
+                                                     not what it was said to
+                                                     be, and is NULL now */
     ngx_content_read_pt        failed;            /* of send(), after it
                                                      returned NGX_DONE: outcome
                                                      is set, the request is

@@ -616,6 +616,12 @@ class Redis(Server):
         """The names of the records of objects."""
         return [k.decode() for k in self.client.keys(prefix + "*:r")]
 
+    def bodies(self):
+        """The names of those that hold the object's bytes: by the flags in
+        the record (src/lib/content_object.c) behind its epoch and name."""
+        return [name for name in self.records()
+                if (self.client.getrange(name, 92, 92) or b"\0")[0] & 1]
+
 
 # S3
 

@@ -197,7 +197,7 @@ def test_short_body_is_not_passed_off_as_whole(origin, proxy, bucket, redis,
         assert got.status in (200, 206)
         assert not got.complete
         assert body.startswith(got.body) and len(got.body) <= sent
-    assert redis.records() == []
+    assert redis.bodies() == []
     proxy.clear()
     assert origin.get(key).body == body
 
@@ -208,7 +208,7 @@ def test_reset_in_the_midst_of_a_body_is_seen(origin, proxy, bucket, redis,
     proxy.fault(cut_body(1000, reset=True), times=ALWAYS, method="GET")
     got = origin.get(key)
     assert got.status == 502 or not got.complete
-    assert redis.records() == []
+    assert redis.bodies() == []
 
 
 def test_body_that_trickles_is_passed_on(origin, proxy, bucket, key):

@@ -1,0 +1,198 @@
+/*
+ * What the client of a GET or HEAD gets: the headers, once the object is
+ * known; a body that is at hand; the problem that a fault is.
+ */
+
+#include "http/ngx_content_get.h"
+#include "lib/content_range.h"
+
+
+static ngx_int_t ngx_content_get_partial(ngx_content_get_t *get);
+
+
+ngx_int_t
+ngx_content_get_headers(ngx_content_read_t *read)
+{
+    ngx_uint_t               status;
+    ngx_http_request_t      *r;
+    ngx_content_get_t       *get;
+    content_cache_status_t   cache;
+
+    static content_str_t  redis = content_string("redis");
+    static content_str_t  bytes = content_string("bytes");
+
+    get = read->data;
+    r = read->request;
+    status = r->headers_out.status;
+
+    ngx_memzero(&cache, sizeof(content_cache_status_t));
+
+    if (get->hit) {
+        cache.cache = CONTENT_CACHE_HIT;
+        cache.detail = redis;
+
+    } else {
+        cache.cache = CONTENT_CACHE_URI_MISS;
+        cache.detail = ngx_content_from_ngx(read->store->name);
+    }
+
+    get->ctx->answered = 1;
+
+    /* nothing will pass by */
+
+    if (read->body && (read->object->size == 0
+                       || read->object->size > (int64_t) read->body_max))
+    {
+        ngx_content_get_keep_metadata(get);
+    }
+
+    if (ngx_content_object_headers(r, read->object, &cache) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (status == NGX_HTTP_NOT_MODIFIED) {
+        r->headers_out.status = status;
+        r->headers_out.content_type.len = 0;
+        ngx_http_clear_content_length(r);
+    }
+
+    if (read->object->has_sha256
+        && ngx_content_digest_headers(r, read->object->sha256) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (status == NGX_HTTP_NOT_MODIFIED) {
+        return NGX_OK;
+    }
+
+    if (read->ranged) {
+        return ngx_content_get_partial(get);
+    }
+
+    /* where nginx's range filter does not say so itself */
+
+    if ((r->method == NGX_HTTP_HEAD
+         || (!read->store->open_first && get->body.data == NULL))
+        && ngx_content_header(r, "Accept-Ranges", bytes) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_get_partial(ngx_content_get_t *get)
+{
+    u_char              *buf;
+    content_out_t        out;
+    ngx_http_request_t  *r;
+
+    r = get->request;
+
+    buf = ngx_pnalloc(r->pool, 80);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    content_out_init(&out, buf, 80);
+    content_range_header(&out, get->read.first, get->read.last,
+                         get->read.object->size);
+
+    if (ngx_content_header(r, "Content-Range", content_out_done(&out))
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_PARTIAL_CONTENT;
+    r->headers_out.content_length_n = get->read.last - get->read.first + 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_get_send_headers(ngx_content_get_t *get)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_content_get_headers(&get->read);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_send_header(get->request);
+}
+
+
+ngx_int_t
+ngx_content_get_send_memory(ngx_content_get_t *get)
+{
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_chain_t          out;
+    ngx_http_request_t  *r;
+
+    r = get->request;
+
+    rc = ngx_content_get_headers(&get->read);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    r->allow_ranges = 1;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->pos = get->body.data;
+    b->last = get->body.data + get->body.len;
+    b->memory = get->body.len ? 1 : 0;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->memory) ? 0 : 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_int_t
+ngx_content_get_fault(ngx_content_get_t *get)
+{
+    ngx_uint_t               status;
+    ngx_content_counters_t  *counters;
+
+    counters = &ngx_content_shared(get->mcf)->counters;
+    status = ngx_content_outcome_status(get->read.outcome);
+
+    if (get->read.outcome == NGX_CONTENT_ABSENT) {
+        ngx_content_count(counters, absent);
+
+        return ngx_content_problem(get->request, status,
+                                   "there is no such object");
+    }
+
+    ngx_content_count(counters, store_faults);
+
+    ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
+                  "content: reading \"%V\" failed: %V", &get->read.key,
+                  &get->read.cause);
+
+    return ngx_content_problem(get->request, status, "the storage failed");
+}
