@@ -16,6 +16,10 @@
 #define LIST_ENTRY_4   "\",\"last_modified\":\""
 #define LIST_ENTRY_5   "\"}"
 
+#define LIST_PREFIXES  "],\"prefixes\":["
+#define LIST_PREFIX_1  ",\""
+#define LIST_PREFIX_2  "\""
+
 #define LIST_END_1     "],\"next\":"
 #define LIST_END_2     "}"
 
@@ -66,6 +70,22 @@ content_list_entry(content_out_t *out, int first, content_str_t key,
 
 
 void
+content_list_prefixes(content_out_t *out)
+{
+    content_out_text(out, LIST_PREFIXES);
+}
+
+
+void
+content_list_prefix(content_out_t *out, int first, content_str_t prefix)
+{
+    content_out_text(out, LIST_PREFIX_1 + (first ? 1 : 0));
+    content_out_json(out, prefix);
+    content_out_text(out, LIST_PREFIX_2);
+}
+
+
+void
 content_list_end(content_out_t *out, const content_str_t *next)
 {
     content_out_text(out, LIST_END_1);
@@ -100,10 +120,45 @@ content_list_entry_max(content_str_t key, content_str_t etag)
 
 
 size_t
+content_list_prefixes_max(void)
+{
+    return strlen(LIST_PREFIXES);
+}
+
+
+size_t
+content_list_prefix_max(content_str_t prefix)
+{
+    return strlen(LIST_PREFIX_1 LIST_PREFIX_2) + LIST_JSON * prefix.len;
+}
+
+
+size_t
 content_list_end_max(const content_str_t *next)
 {
     return strlen(LIST_END_1 LIST_END_2)
            + (next ? strlen("\"\"") + LIST_JSON * next->len : strlen("null"));
+}
+
+
+content_str_t
+content_list_common(content_str_t key, content_str_t prefix,
+    content_str_t delimiter)
+{
+    size_t         i;
+    content_str_t  rest;
+
+    for (i = prefix.len; delimiter.len && i + delimiter.len <= key.len; i++) {
+        rest.data = key.data + i;
+        rest.len = key.len - i;
+
+        if (content_str_starts(rest, delimiter)) {
+            key.len = i + delimiter.len;
+            return key;
+        }
+    }
+
+    return content_cstr("");
 }
 
 

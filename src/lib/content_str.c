@@ -61,6 +61,19 @@ content_str_starts(content_str_t s, content_str_t prefix)
 }
 
 
+int
+content_str_cmp(content_str_t a, content_str_t b)
+{
+    int     rc;
+    size_t  len;
+
+    len = a.len < b.len ? a.len : b.len;
+    rc = len ? memcmp(a.data, b.data, len) : 0;
+
+    return rc ? rc : (a.len > b.len) - (a.len < b.len);
+}
+
+
 content_str_t
 content_str_trim(content_str_t s)
 {

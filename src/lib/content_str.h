@@ -47,6 +47,9 @@ int content_str_eq(content_str_t a, content_str_t b);
 int content_str_eq_case(content_str_t a, content_str_t b);   /* ASCII */
 int content_str_starts(content_str_t s, content_str_t prefix);
 
+/* Less than, equal to or more than 0: in the order of bytes, as memcmp(). */
+int content_str_cmp(content_str_t a, content_str_t b);
+
 /* Without leading and trailing spaces and tabs (RFC 9110, 5.6.3 OWS). */
 content_str_t content_str_trim(content_str_t s);
 

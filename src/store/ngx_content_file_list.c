@@ -11,14 +11,16 @@
 #include "core/ngx_content_job.h"
 #include "core/ngx_content_str.h"
 #include "lib/content_key.h"
+#include "lib/content_list.h"
 #include "lib/content_path.h"
 
 
 typedef struct {
-    char                      *key;       /* malloc()ed, with its NUL */
+    content_str_t              key;       /* malloc()ed */
     char                       etag[80];
     int64_t                    size;
     int64_t                    mtime;
+    unsigned                   common:1;  /* the prefix of several */
 } ngx_content_file_found_t;
 
 typedef struct {
@@ -26,6 +28,7 @@ typedef struct {
     char                      *root;
     content_str_t              prefix;
     content_str_t              after;
+    content_str_t              delimiter;
     ngx_uint_t                 limit;
 
     /* the walk */
@@ -67,8 +70,13 @@ static size_t ngx_content_file_branch(ngx_content_file_branch_t *b,
     const char *name, u_char least, u_char most);
 static int ngx_content_file_branch_cmp(const void *one, const void *two);
 static ngx_uint_t ngx_content_file_wanted(ngx_content_file_walk_t *w);
+static ngx_uint_t ngx_content_file_new(ngx_content_file_walk_t *w,
+    content_str_t shown);
 static void ngx_content_file_found(ngx_content_file_walk_t *w);
-static int ngx_content_file_cmp(content_str_t a, content_str_t b);
+static ngx_int_t ngx_content_file_describe(ngx_content_file_walk_t *w,
+    ngx_content_file_found_t *found);
+static ngx_int_t ngx_content_file_take(ngx_content_list_t *list,
+    ngx_content_file_found_t *found);
 
 
 void
@@ -91,6 +99,7 @@ ngx_content_file_list(ngx_content_list_t *list)
     w->list = list;
     w->prefix = ngx_content_from_ngx(list->prefix);
     w->after = ngx_content_from_ngx(list->after);
+    w->delimiter = ngx_content_from_ngx(list->delimiter);
     w->limit = list->limit;
 
     w->found = ngx_pcalloc(task->pool, (list->limit + 1)
@@ -129,43 +138,66 @@ ngx_content_file_list_done(void *data)
 {
     ngx_content_file_walk_t *w = data;
 
-    ngx_uint_t            i;
-    ngx_content_list_t   *list;
-    ngx_content_entry_t  *entry;
+    ngx_uint_t           i;
+    ngx_content_list_t  *list;
 
     list = w->list;
     list->truncated = (w->nfound > w->limit);
 
-    if (ngx_array_init(&list->entries, list->task.pool, ngx_max(w->nfound, 1),
+    if (ngx_array_init(&list->entries, list->task.pool, 64,
                        sizeof(ngx_content_entry_t))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&list->prefixes, list->task.pool, 16,
+                          sizeof(ngx_str_t))
+           != NGX_OK)
     {
         w->outcome = NGX_CONTENT_FAILED;
-        w->nfound = 0;
     }
 
     for (i = 0; i < w->nfound; i++) {
-        if (i < w->limit && w->outcome == NGX_CONTENT_OK) {
-            entry = ngx_array_push(&list->entries);
-            entry->key.len = ngx_strlen(w->found[i].key);
-            entry->key.data = ngx_pnalloc(list->task.pool, entry->key.len + 1);
-            entry->etag.data = (u_char *) w->found[i].etag;
-            entry->etag.len = ngx_strlen(w->found[i].etag);
-            entry->size = w->found[i].size;
-            entry->mtime = w->found[i].mtime;
-
-            if (entry->key.data == NULL) {
-                w->outcome = NGX_CONTENT_FAILED;
-
-            } else {
-                ngx_memcpy(entry->key.data, w->found[i].key, entry->key.len);
-            }
+        if (i < w->limit && w->outcome == NGX_CONTENT_OK
+            && ngx_content_file_take(list, &w->found[i]) != NGX_OK)
+        {
+            w->outcome = NGX_CONTENT_FAILED;
         }
 
-        free(w->found[i].key);
+        free(w->found[i].key.data);
     }
 
     ngx_content_task_finish(&list->task, w->outcome, w->cause);
+}
+
+
+static ngx_int_t
+ngx_content_file_take(ngx_content_list_t *list,
+    ngx_content_file_found_t *found)
+{
+    ngx_str_t            *key;
+    ngx_content_entry_t  *entry;
+
+    if (found->common) {
+        key = ngx_array_push(&list->prefixes);
+        if (key == NULL) {
+            return NGX_ERROR;
+        }
+
+    } else {
+        entry = ngx_array_push(&list->entries);
+        if (entry == NULL) {
+            return NGX_ERROR;
+        }
+
+        entry->etag.data = (u_char *) found->etag;
+        entry->etag.len = ngx_strlen(found->etag);
+        entry->size = found->size;
+        entry->mtime = found->mtime;
+        key = &entry->key;
+    }
+
+    *key = ngx_content_to_ngx(ngx_content_str_dup(list->task.pool,
+                                                  found->key));
+
+    return key->len ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -340,7 +372,7 @@ ngx_content_file_branch_cmp(const void *one, const void *two)
         second[y.len++] = b->least;
     }
 
-    rc = ngx_content_file_cmp(x, y);
+    rc = content_str_cmp(x, y);
 
     if (rc) {
         return rc;
@@ -357,7 +389,7 @@ ngx_content_file_branch_cmp(const void *one, const void *two)
 static ngx_uint_t
 ngx_content_file_wanted(ngx_content_file_walk_t *w)
 {
-    content_str_t  key;
+    content_str_t  key, common;
 
     key.data = w->key;
     key.len = w->key_len;
@@ -368,74 +400,101 @@ ngx_content_file_wanted(ngx_content_file_walk_t *w)
         return 0;
     }
 
+    common = content_list_common(key, w->prefix, w->delimiter);
+
+    if (common.len) {
+        return ngx_content_file_new(w, common);
+    }
+
     return content_str_starts(w->after, key)
-           || ngx_content_file_cmp(key, w->after) > 0;
+           || content_str_cmp(key, w->after) > 0;
 }
 
+
+/* Behind after, and not the common prefix that was found last. */
+
+static ngx_uint_t
+ngx_content_file_new(ngx_content_file_walk_t *w, content_str_t shown)
+{
+    return content_str_cmp(shown, w->after) > 0
+           && (w->nfound == 0
+               || !content_str_eq(shown, w->found[w->nfound - 1].key));
+}
+
+
+/* An object, or what is shown in its stead. */
 
 static void
 ngx_content_file_found(ngx_content_file_walk_t *w)
 {
-    content_str_t              key;
-    const char                *cause;
-    ngx_content_file_t         file;
-    ngx_content_outcome_e      outcome;
+    content_str_t              key, common;
     ngx_content_file_found_t  *found;
 
     key.data = w->key;
     key.len = w->key_len;
 
-    if (!content_str_starts(key, w->prefix)
-        || (w->after.len && ngx_content_file_cmp(key, w->after) <= 0))
+    if (!content_str_starts(key, w->prefix)) {
+        return;
+    }
+
+    common = content_list_common(key, w->prefix, w->delimiter);
+
+    if (common.len) {
+        key = common;
+    }
+
+    found = &w->found[w->nfound];
+    found->common = (common.len > 0);
+
+    if (!ngx_content_file_new(w, key)
+        || (!found->common
+            && ngx_content_file_describe(w, found) != NGX_OK))
     {
         return;
     }
+
+    found->key.len = key.len;
+    found->key.data = malloc(key.len);
+
+    if (found->key.data == NULL) {
+        w->outcome = NGX_CONTENT_FAILED;
+        w->cause = "no memory";
+        return;
+    }
+
+    ngx_memcpy(found->key.data, key.data, key.len);
+    w->nfound++;
+}
+
+
+static ngx_int_t
+ngx_content_file_describe(ngx_content_file_walk_t *w,
+    ngx_content_file_found_t *found)
+{
+    const char             *cause;
+    ngx_content_file_t      file;
+    ngx_content_outcome_e   outcome;
 
     outcome = ngx_content_file_open(w->path, &file, &cause);
 
     /* gone meanwhile, or damaged: that is said to who asks for the object */
 
     if (outcome == NGX_CONTENT_ABSENT || outcome == NGX_CONTENT_BROKEN) {
-        return;
+        return NGX_DECLINED;
     }
 
     if (outcome != NGX_CONTENT_OK) {
         w->outcome = outcome;
         w->cause = cause;
-        return;
+        return NGX_ERROR;
     }
 
-    found = &w->found[w->nfound];
-    found->key = malloc(key.len + 1);
-
-    if (found->key == NULL) {
-        w->outcome = NGX_CONTENT_FAILED;
-        w->cause = "no memory";
-
-    } else {
-        ngx_cpystrn((u_char *) found->key, key.data, key.len + 1);
-        ngx_cpystrn((u_char *) found->etag, file.object.etag.data,
-                    ngx_min(file.object.etag.len + 1, sizeof(found->etag)));
-        found->size = file.object.size;
-        found->mtime = file.object.mtime;
-        w->nfound++;
-    }
+    ngx_cpystrn((u_char *) found->etag, file.object.etag.data,
+                ngx_min(file.object.etag.len + 1, sizeof(found->etag)));
+    found->size = file.object.size;
+    found->mtime = file.object.mtime;
 
     ngx_content_file_close(&file);
-}
 
-
-static int
-ngx_content_file_cmp(content_str_t a, content_str_t b)
-{
-    int  rc;
-
-    rc = memcmp(a.data ? a.data : (u_char *) "",
-                b.data ? b.data : (u_char *) "", ngx_min(a.len, b.len));
-
-    if (rc) {
-        return rc;
-    }
-
-    return (a.len > b.len) - (a.len < b.len);
+    return NGX_OK;
 }

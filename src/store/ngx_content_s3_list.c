@@ -1,4 +1,10 @@
-/* Listing S3: one ListObjectsV2 per page, keys in byte order as S3 gives. */
+/*
+ * Listing S3: one ListObjectsV2 per page, keys in byte order as S3 gives.
+ *
+ * Where "start-after" lies inside a common prefix, servers differ in whether
+ * they show that prefix again.  So one more is asked for, what is not behind
+ * "after" is left out, and what is too many is cut off.
+ */
 
 #include "store/ngx_content_s3.h"
 #include "core/ngx_content_str.h"
@@ -8,6 +14,8 @@
 static void ngx_content_s3_listed(ngx_content_call_t *call);
 static int ngx_content_s3_list_entry(void *data,
     const content_s3xml_entry_t *found);
+static int ngx_content_s3_list_prefix(void *data, content_str_t found);
+static void ngx_content_s3_list_cut(ngx_content_list_t *list);
 
 
 void
@@ -21,7 +29,10 @@ ngx_content_s3_list(ngx_content_list_t *list)
     ngx_content_s3_request_t   request;
 
     limit.data = number;
-    limit.len = ngx_sprintf(number, "%ui", list->limit) - number;
+    limit.len = ngx_sprintf(number, "%ui",
+                            list->limit + (list->after.len
+                                           && list->delimiter.len))
+                - number;
 
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
     request.method = "GET";
@@ -38,6 +49,11 @@ ngx_content_s3_list(ngx_content_list_t *list)
     if (list->after.len) {
         ngx_content_s3_param(&request, "start-after",
                              ngx_content_from_ngx(list->after));
+    }
+
+    if (list->delimiter.len) {
+        ngx_content_s3_param(&request, "delimiter",
+                             ngx_content_from_ngx(list->delimiter));
     }
 
     call = ngx_content_s3_call(list->task.store, &request);
@@ -87,6 +103,9 @@ ngx_content_s3_listed(ngx_content_call_t *call)
     if (page == NULL
         || ngx_array_init(&list->entries, list->task.pool, 64,
                           sizeof(ngx_content_entry_t))
+           != NGX_OK
+        || ngx_array_init(&list->prefixes, list->task.pool, 16,
+                          sizeof(ngx_str_t))
            != NGX_OK)
     {
         ngx_content_task_finish(&list->task, NGX_CONTENT_FAILED, "no memory");
@@ -94,7 +113,7 @@ ngx_content_s3_listed(ngx_content_call_t *call)
     }
 
     visitor.object = ngx_content_s3_list_entry;
-    visitor.prefix = NULL;
+    visitor.prefix = ngx_content_s3_list_prefix;
     visitor.data = list;
 
     if (content_s3xml_list(ngx_content_from_ngx(call->body), page, &visitor)
@@ -106,6 +125,7 @@ ngx_content_s3_listed(ngx_content_call_t *call)
     }
 
     list->truncated = page->truncated;
+    ngx_content_s3_list_cut(list);
 
     ngx_content_task_finish(&list->task, NGX_CONTENT_OK, NULL);
 }
@@ -133,4 +153,55 @@ ngx_content_s3_list_entry(void *data, const content_s3xml_entry_t *found)
     (void) content_s3xml_time(found->last_modified, &entry->mtime);
 
     return CONTENT_OK;
+}
+
+
+static int
+ngx_content_s3_list_prefix(void *data, content_str_t found)
+{
+    ngx_content_list_t *list = data;
+
+    ngx_str_t  *prefix;
+
+    if (content_str_cmp(found, ngx_content_from_ngx(list->after)) <= 0) {
+        return CONTENT_OK;
+    }
+
+    prefix = ngx_array_push(&list->prefixes);
+    if (prefix == NULL) {
+        return CONTENT_ERROR;
+    }
+
+    *prefix = ngx_content_to_ngx(ngx_content_str_dup(list->task.pool, found));
+
+    return CONTENT_OK;
+}
+
+
+/* The last ones, whichever they are, beyond the limit. */
+
+static void
+ngx_content_s3_list_cut(ngx_content_list_t *list)
+{
+    ngx_array_t    *entries, *prefixes;
+    content_str_t   key, prefix;
+
+    entries = &list->entries;
+    prefixes = &list->prefixes;
+
+    while (entries->nelts + prefixes->nelts > list->limit) {
+        list->truncated = 1;
+
+        if (entries->nelts == 0 || prefixes->nelts == 0) {
+            (entries->nelts ? entries : prefixes)->nelts--;
+            continue;
+        }
+
+        key = ngx_content_from_ngx(((ngx_content_entry_t *) entries->elts)
+                                   [entries->nelts - 1].key);
+        prefix = ngx_content_from_ngx(((ngx_str_t *) prefixes->elts)
+                                      [prefixes->nelts - 1]);
+
+        (content_str_cmp(key, prefix) > 0 ? entries : prefixes)->nelts--;
+    }
 }

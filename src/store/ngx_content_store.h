@@ -101,7 +101,12 @@ typedef struct {
 } ngx_content_remove_t;
 
 
-/* list: keys in byte order that start with prefix and come after after. */
+/*
+ * list: keys in byte order that start with prefix and come after after.  With
+ * a delimiter, those that have one behind prefix are left out, and what they
+ * begin with, up to the delimiter, is one of prefixes, if that comes after
+ * after.  Both together are one page, of limit at most.
+ */
 
 typedef struct {
     ngx_str_t                  key;
@@ -114,9 +119,11 @@ typedef struct {
     ngx_content_task_t         task;
     ngx_str_t                  prefix;
     ngx_str_t                  after;
+    ngx_str_t                  delimiter;         /* empty: none */
     ngx_uint_t                 limit;             /* 1 .. 1000 */
 
     ngx_array_t                entries;           /* ngx_content_entry_t */
+    ngx_array_t                prefixes;          /* ngx_str_t */
     unsigned                   truncated:1;       /* there are more */
 } ngx_content_list_t;
 

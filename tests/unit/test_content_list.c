@@ -68,6 +68,68 @@ answers(void **state)
 
 
 static void
+common(void **state)
+{
+    unsigned       i;
+    content_str_t  got;
+
+    static const struct {
+        const char  *key, *prefix, *delimiter, *want;
+    } rows[] = {
+        { "a/b/c", "", "/", "a/" },
+        { "a/b/c", "a", "/", "a/" },
+        { "a/b/c", "a/", "/", "a/b/" },
+        { "a/b/c", "a/b/", "/", "" },
+        { "a/", "", "/", "a/" },
+        { "a/", "a/", "/", "" },
+        { "a//b", "a/", "/", "a//" },
+        { "/", "", "/", "/" },
+        { "a", "", "/", "" },
+        { "a/b", "", "", "" },
+        { "a-=-=b", "a", "-=", "a-=" },
+        { "a-=b-", "a-=", "-=", "" },
+        { "a-", "", "-=", "" },
+        { "", "", "/", "" },
+        { "\xe2\x82\xac-\xe2\x82\xac", "\xe2\x82\xac", "\xe2\x82\xac",
+          "\xe2\x82\xac-\xe2\x82\xac" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(rows); i++) {
+        got = content_list_common(content_cstr(rows[i].key),
+                                  content_cstr(rows[i].prefix),
+                                  content_cstr(rows[i].delimiter));
+
+        if (!content_str_eq(got, content_cstr(rows[i].want))) {
+            fail_msg("%s: %.*s", rows[i].key, (int) got.len, got.data);
+        }
+    }
+}
+
+
+static void
+prefixes(void **state)
+{
+    content_out_t  out;
+    content_str_t  next = content_string("b/");
+
+    (void) state;
+
+    content_out_init(&out, buf, sizeof(buf));
+    content_list_begin(&out, content_cstr(""));
+    content_list_prefixes(&out);
+    content_list_prefix(&out, 1, content_cstr("a\"/"));
+    content_list_prefix(&out, 0, next);
+    content_list_end(&out, &next);
+
+    assert_true(content_str_eq(content_out_done(&out), content_cstr(
+        "{\"prefix\":\"\",\"objects\":[],\"prefixes\":[\"a\\\"/\",\"b/\"],"
+        "\"next\":\"b/\"}")));
+}
+
+
+static void
 values(void **state)
 {
     json_t        *json, *entry;
@@ -124,6 +186,14 @@ bounds(void **state)
 
         content_out_init(&out, buf, content_list_entry_max(key, etag) - less);
         content_list_entry(&out, 0, key, INT64_MAX, etag, INT64_MAX);
+        assert_int_equal(out.overflow, less);
+
+        content_out_init(&out, buf, content_list_prefixes_max() - less);
+        content_list_prefixes(&out);
+        assert_int_equal(out.overflow, less);
+
+        content_out_init(&out, buf, content_list_prefix_max(key) - less);
+        content_list_prefix(&out, 0, key);
         assert_int_equal(out.overflow, less);
 
         content_out_init(&out, buf, content_list_end_max(&key) - less);
@@ -213,6 +283,8 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(answers),
+        cmocka_unit_test(common),
+        cmocka_unit_test(prefixes),
         cmocka_unit_test(values),
         cmocka_unit_test(bounds),
         cmocka_unit_test(times),

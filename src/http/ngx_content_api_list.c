@@ -1,0 +1,344 @@
+/*
+ * GET /-/list: the keys of the store in order, page by page; with a delimiter
+ * those behind it as one common prefix, as S3 lists.
+ */
+
+#include "http/ngx_content_conf.h"
+#include "http/ngx_content_http.h"
+#include "lib/content_list.h"
+
+
+#define NGX_CONTENT_LIST_LIMIT      1000
+#define NGX_CONTENT_LIST_DELIMITER  64      /* bytes */
+
+
+typedef struct {
+    ngx_http_request_t     *request;        /* NULL: the client has left */
+    ngx_content_list_t     *list;
+} ngx_content_listing_t;
+
+
+static ngx_int_t ngx_content_list_args(ngx_http_request_t *r,
+    ngx_content_list_t *list);
+static ngx_int_t ngx_content_list_arg(ngx_http_request_t *r, const char *name,
+    ngx_uint_t goes_on, ngx_pool_t *pool, ngx_str_t *value);
+static void ngx_content_list_left(void *data);
+static void ngx_content_listed(ngx_content_task_t *task);
+static ngx_int_t ngx_content_list_answer(ngx_http_request_t *r,
+    ngx_content_list_t *list);
+static content_str_t ngx_content_list_next(ngx_content_list_t *list);
+static size_t ngx_content_list_size(ngx_content_list_t *list,
+    content_str_t *next);
+
+
+/* GET /-/list?prefix=&after=&limit=&delimiter= */
+
+ngx_int_t
+ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
+{
+    ngx_int_t                rc;
+    ngx_pool_cleanup_t      *cln;
+    ngx_content_list_t      *list;
+    ngx_content_listing_t   *listing;
+    ngx_content_loc_conf_t  *lcf;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_listing_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    list = ngx_content_task_create(lcf->store, sizeof(ngx_content_list_t),
+                                   &ctx->key, r->connection->log);
+    if (list == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_content_list_args(r, list);
+
+    /* to read what one knows of is one thing, to be told all names another */
+
+    if (rc == NGX_OK) {
+        rc = ngx_content_authorize_token(r, CONTENT_RIGHT_READ,
+                                         &list->prefix);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_content_task_free(&list->task);
+        return rc;
+    }
+
+    listing = cln->data;
+    listing->request = r;
+    listing->list = list;
+    cln->handler = ngx_content_list_left;
+
+    list->task.done = ngx_content_listed;
+    list->task.data = listing;
+
+    r->main->count++;
+
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    lcf->store->ops->list(list);
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_content_list_args(ngx_http_request_t *r, ngx_content_list_t *list)
+{
+    ngx_int_t  n;
+    ngx_str_t  limit;
+
+    if (ngx_content_list_arg(r, "prefix", 1, list->task.pool, &list->prefix)
+        != NGX_OK
+        || ngx_content_list_arg(r, "after", 1, list->task.pool, &list->after)
+           != NGX_OK
+        || ngx_content_list_arg(r, "delimiter", 1, list->task.pool,
+                                &list->delimiter)
+           != NGX_OK)
+    {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                   "prefix, after and delimiter must be valid "
+                                   "UTF-8, without control characters");
+    }
+
+    if (list->delimiter.len > NGX_CONTENT_LIST_DELIMITER) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                   "delimiter has more than %d bytes",
+                                   NGX_CONTENT_LIST_DELIMITER);
+    }
+
+    list->limit = NGX_CONTENT_LIST_LIMIT;
+
+    if (ngx_http_arg(r, (u_char *) "limit", 5, &limit) == NGX_OK) {
+        n = ngx_atoi(limit.data, limit.len);
+
+        if (n < 1 || n > NGX_CONTENT_LIST_LIMIT) {
+            return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                       "limit must be 1 to %d",
+                                       NGX_CONTENT_LIST_LIMIT);
+        }
+
+        list->limit = n;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Decoded; the rules of keys hold.  A prefix may go on, as "a/." may be the
+ * beginning of "a/.b": then one more letter is decoded, and cut off.
+ */
+
+static ngx_int_t
+ngx_content_list_arg(ngx_http_request_t *r, const char *name,
+    ngx_uint_t goes_on, ngx_pool_t *pool, ngx_str_t *value)
+{
+    u_char         *buf;
+    ngx_str_t       raw;
+    const char     *why;
+    content_out_t   out;
+    content_str_t   path;
+
+    ngx_str_null(value);
+
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &raw) != NGX_OK
+        || raw.len == 0)
+    {
+        return NGX_OK;
+    }
+
+    buf = ngx_pnalloc(pool, 2 * raw.len + 4);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    buf[0] = '/';
+    ngx_memcpy(buf + 1, raw.data, raw.len);
+    buf[raw.len + 1] = 'x';
+
+    path.data = buf;
+    path.len = raw.len + 1;
+
+    content_out_init(&out, buf + raw.len + 2, raw.len + 1);
+
+    if (content_key_decode(path, &out, &why) == CONTENT_OK) {
+        *value = ngx_content_to_ngx(content_out_done(&out));
+        return NGX_OK;
+    }
+
+    path.len++;
+
+    if (!goes_on || content_key_decode(path, &out, &why) != CONTENT_OK) {
+        return NGX_ERROR;
+    }
+
+    *value = ngx_content_to_ngx(content_out_done(&out));
+    value->len--;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_list_left(void *data)
+{
+    ngx_content_listing_t *listing = data;
+
+    if (listing->list) {
+        listing->list->task.done = NULL;
+    }
+}
+
+
+static void
+ngx_content_listed(ngx_content_task_t *task)
+{
+    ngx_int_t                rc;
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_content_list_t      *list;
+    ngx_content_listing_t   *listing;
+
+    list = (ngx_content_list_t *) task;
+    listing = task->data;
+    r = listing->request;
+    c = r->connection;
+
+    listing->list = NULL;
+
+    if (task->outcome == NGX_CONTENT_OK) {
+        rc = ngx_content_list_answer(r, list);
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "content: listing \"%V\" failed: %V", &list->prefix,
+                      &task->cause);
+
+        rc = ngx_content_problem(r, ngx_content_outcome_status(task->outcome),
+                                 "the storage failed");
+    }
+
+    ngx_content_task_free(task);
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_content_list_answer(ngx_http_request_t *r, ngx_content_list_t *list)
+{
+    size_t                size;
+    u_char               *buf;
+    ngx_str_t            *prefix;
+    ngx_uint_t            i;
+    content_out_t         out;
+    content_str_t         next;
+    ngx_content_entry_t  *entry;
+
+    next = ngx_content_list_next(list);
+    size = ngx_content_list_size(list, &next);
+
+    buf = ngx_pnalloc(r->pool, size);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    content_out_init(&out, buf, size);
+    content_list_begin(&out, ngx_content_from_ngx(list->prefix));
+
+    entry = list->entries.elts;
+
+    for (i = 0; i < list->entries.nelts; i++) {
+        content_list_entry(&out, i == 0, ngx_content_from_ngx(entry[i].key),
+                           entry[i].size, ngx_content_from_ngx(entry[i].etag),
+                           entry[i].mtime);
+    }
+
+    if (list->delimiter.len) {
+        content_list_prefixes(&out);
+        prefix = list->prefixes.elts;
+
+        for (i = 0; i < list->prefixes.nelts; i++) {
+            content_list_prefix(&out, i == 0,
+                                ngx_content_from_ngx(prefix[i]));
+        }
+    }
+
+    content_list_end(&out, next.len ? &next : NULL);
+
+    return ngx_content_send_json(r, NGX_HTTP_OK, content_out_done(&out));
+}
+
+
+/* What the next page begins after: the last key or prefix; empty: nothing. */
+
+static content_str_t
+ngx_content_list_next(ngx_content_list_t *list)
+{
+    content_str_t         key, prefix;
+    ngx_content_entry_t  *entry;
+
+    key = content_cstr("");
+    prefix = content_cstr("");
+
+    if (!list->truncated) {
+        return key;
+    }
+
+    if (list->entries.nelts) {
+        entry = list->entries.elts;
+        key = ngx_content_from_ngx(entry[list->entries.nelts - 1].key);
+    }
+
+    if (list->prefixes.nelts) {
+        prefix = ngx_content_from_ngx(
+            ((ngx_str_t *) list->prefixes.elts)[list->prefixes.nelts - 1]);
+    }
+
+    return content_str_cmp(key, prefix) < 0 ? prefix : key;
+}
+
+
+static size_t
+ngx_content_list_size(ngx_content_list_t *list, content_str_t *next)
+{
+    size_t                size;
+    ngx_str_t            *prefix;
+    ngx_uint_t            i;
+    ngx_content_entry_t  *entry;
+
+    size = content_list_begin_max(ngx_content_from_ngx(list->prefix))
+           + content_list_end_max(next->len ? next : NULL);
+
+    entry = list->entries.elts;
+
+    for (i = 0; i < list->entries.nelts; i++) {
+        size += content_list_entry_max(ngx_content_from_ngx(entry[i].key),
+                                       ngx_content_from_ngx(entry[i].etag));
+    }
+
+    prefix = list->prefixes.elts;
+
+    for (i = 0; i < list->prefixes.nelts; i++) {
+        size += content_list_prefix_max(ngx_content_from_ngx(prefix[i]));
+    }
+
+    return size + content_list_prefixes_max();
+}
