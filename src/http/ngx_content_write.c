@@ -8,29 +8,22 @@
  *
  *     RECEIVE  the body, while it is stored in parts       (PUT)
  *     STORE    commit, or remove: the object changes here
- *     DROP     the record in Redis, and the right to fill it
- *     FORGET   the record in shared memory
- *     PURGE    queue the CDN's purge
+ *     CHANGE   the caches and the CDN are told (ngx_content_change.c)
  *     ANSWER   201, 204, or the problem
  *
  * A fault of the storage leaves open whether the object has changed: then the
  * caches are told all the same.
  */
 
-#include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_receive.h"
-#include "store/ngx_content_upload.h"
+#include "http/ngx_content_write.h"
 
-
-#define NGX_CONTENT_PRECONDITION_REQUIRED  428    /* RFC 6585, 3 */
 
 #define NGX_CONTENT_WRITE_STEPS(S)                                           \
     S(RECEIVE, receive)                                                      \
     S(STORE,   store)                                                        \
-    S(DROP,    drop)                                                         \
-    S(FORGET,  forget)                                                       \
-    S(PURGE,   purge)                                                        \
+    S(CHANGE,  change)                                                       \
     S(ANSWER,  answer)
 
 typedef enum {
@@ -39,30 +32,6 @@ typedef enum {
 #undef NGX_CONTENT_WRITE_STEP
     NGX_CONTENT_WRITE_END
 } ngx_content_write_step_e;
-
-
-typedef struct {
-    ngx_pool_t                 *pool;
-    ngx_http_request_t         *request;     /* NULL: the client has left */
-    ngx_content_main_conf_t    *mcf;
-    ngx_content_loc_conf_t     *lcf;
-    ngx_str_t                   key;
-    u_char                      hash[CONTENT_KEY_HASH_LEN];
-    ngx_str_t                   path;        /* encoded, with its "/" */
-
-    ngx_content_write_step_e    step;
-    ngx_content_upload_t       *upload;      /* PUT */
-    ngx_content_remove_t       *remove;      /* DELETE */
-
-    ngx_content_outcome_e       outcome;
-    ngx_str_t                   etag;
-    ngx_str_t                   detail;      /* of MISMATCH, for the client */
-    unsigned                    replaced:1;  /* there was something before */
-    unsigned                    touched:1;   /* storage may have changed */
-    unsigned                    purged:1;    /* job is set */
-    unsigned                    lost:1;      /* the purge queue was full */
-    u_char                      job[CONTENT_PURGE_ID_SIZE];
-} ngx_content_write_t;
 
 
 /* A step returns NGX_OK: go on, or NGX_AGAIN: wait for _write_run(). */
@@ -87,16 +56,7 @@ static void ngx_content_write_stored(ngx_content_task_t *task);
 static void ngx_content_write_removed(ngx_content_task_t *task);
 static void ngx_content_write_judge(ngx_content_write_t *w,
     ngx_content_task_t *task);
-static void ngx_content_write_dropped(ngx_content_redis_op_t *op);
-static ngx_int_t ngx_content_write_item(ngx_content_write_t *w,
-    content_purge_item_t *item, u_char tag[CONTENT_KEY_TAG_LEN]);
-static ngx_int_t ngx_content_write_success(ngx_content_write_t *w);
-static ngx_int_t ngx_content_write_problem(ngx_content_write_t *w);
-static ngx_int_t ngx_content_write_expect(ngx_http_request_t *r,
-    ngx_content_upload_t *up);
-static ngx_int_t ngx_content_write_check(ngx_http_request_t *r);
-static ngx_int_t ngx_content_write_conditions(ngx_http_request_t *r,
-    ngx_pool_t *pool, ngx_content_conditions_t *conditions);
+static void ngx_content_write_changed(ngx_content_change_t *change);
 
 
 static const struct {
@@ -137,7 +97,7 @@ ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    up = ngx_content_upload_create(w->lcf->store, &w->key,
+    up = ngx_content_upload_create(w->lcf->store, &w->object.key,
                                    r->headers_in.content_length_n,
                                    r->connection->log);
     if (up == NULL) {
@@ -193,8 +153,8 @@ ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     w->remove = ngx_content_task_create(w->lcf->store,
-                                        sizeof(ngx_content_remove_t), &w->key,
-                                        r->connection->log);
+                                        sizeof(ngx_content_remove_t),
+                                        &w->object.key, r->connection->log);
     if (w->remove == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -219,105 +179,10 @@ ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 }
 
 
-/* What a write may not carry, before anything is done. */
-
-static ngx_int_t
-ngx_content_write_check(ngx_http_request_t *r)
-{
-    if (r->args.len) {
-        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-               "a write takes no query; a \"?\" in a key is sent as %%3F");
-    }
-
-    if (ngx_content_request_header(r, "content-range")) {
-        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-               "Content-Range: a part of an object can't be written");
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_content_write_expect(ngx_http_request_t *r, ngx_content_upload_t *up)
-{
-    ngx_int_t          rc;
-    content_expect_t  *expect;
-
-    expect = ngx_pcalloc(up->task.pool, sizeof(content_expect_t));
-    if (expect == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_content_expect_from_request(r, expect);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_content_upload_expect(up, expect) == NGX_OK
-           ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-
-static ngx_int_t
-ngx_content_write_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
-    ngx_content_conditions_t *conditions)
-{
-    ngx_table_elt_t         *h;
-    ngx_content_loc_conf_t  *lcf;
-
-    h = r->headers_in.if_none_match;
-
-    if (h) {
-        if (h->value.len != 1 || h->value.data[0] != '*') {
-            return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                           "If-None-Match: a write takes \"*\" only");
-        }
-
-        conditions->if_none_match = 1;
-    }
-
-    h = r->headers_in.if_match;
-
-    if (h) {
-        conditions->if_match = ngx_content_to_ngx(
-              ngx_content_str_dup(pool, ngx_content_from_ngx(h->value)));
-
-        if (conditions->if_match.len == 0) {
-            return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                                       "If-Match is empty");
-        }
-    }
-
-    /* what is no date is to be ignored (RFC 9110, 13.1.4) */
-
-    h = r->headers_in.if_unmodified_since;
-
-    if (h) {
-        conditions->unmodified_since = ngx_parse_http_time(h->value.data,
-                                                           h->value.len);
-        conditions->if_unmodified = (conditions->unmodified_since
-                                     != NGX_ERROR);
-    }
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
-
-    if (lcf->require_conditions && conditions->if_match.len == 0
-        && !conditions->if_none_match && !conditions->if_unmodified)
-    {
-        return ngx_content_problem(r, NGX_CONTENT_PRECONDITION_REQUIRED,
-                    "a write here needs If-Match, If-Unmodified-Since, or, "
-                    "for a new object, If-None-Match: *");
-    }
-
-    return NGX_OK;
-}
-
-
 static ngx_content_write_t *
 ngx_content_write_create(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
+    ngx_str_t             key;
     ngx_pool_t           *pool;
     content_out_t         out;
     ngx_pool_cleanup_t   *cln;
@@ -339,19 +204,27 @@ ngx_content_write_create(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     w->request = r;
     w->mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
     w->lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
-    w->key = ngx_content_to_ngx(ngx_content_str_dup(pool,
+    key = ngx_content_to_ngx(ngx_content_str_dup(pool,
                                         ngx_content_from_ngx(ctx->key)));
     w->path.data = ngx_pnalloc(pool, 3 * ctx->key.len + 1);
 
-    if (w->key.len == 0 || w->path.data == NULL) {
+    if (key.len == 0 || w->path.data == NULL) {
         goto failed;
     }
 
-    ngx_memcpy(w->hash, ctx->hash, CONTENT_KEY_HASH_LEN);
+    ngx_content_changed_init(&w->object, &key);
+
+    w->change.pool = pool;
+    w->change.mcf = w->mcf;
+    w->change.lcf = w->lcf;
+    w->change.keys = &w->object;
+    w->change.nkeys = 1;
+    w->change.done = ngx_content_write_changed;
+    w->change.data = w;
 
     content_out_init(&out, w->path.data, 3 * ctx->key.len + 1);
     content_out_char(&out, '/');
-    content_key_encode(&out, ngx_content_from_ngx(w->key));
+    content_key_encode(&out, ngx_content_from_ngx(w->object.key));
     w->path = ngx_content_to_ngx(content_out_done(&out));
 
     cln->handler = ngx_content_write_left;
@@ -437,7 +310,7 @@ static void
 ngx_content_write_next(ngx_content_write_t *w, ngx_content_write_step_e step)
 {
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
-                   "content write \"%V\": %s -> %s", &w->key,
+                   "content write \"%V\": %s -> %s", &w->object.key,
                    ngx_content_write_steps[w->step].name,
                    step == NGX_CONTENT_WRITE_END
                        ? "END" : ngx_content_write_steps[step].name);
@@ -495,13 +368,13 @@ ngx_content_write_store(ngx_content_write_t *w)
 {
     ngx_content_remove_t  *remove;
 
-    w->touched = 1;
+    w->object.touched = 1;
 
     if (w->upload) {
 
         /* what has failed so far has changed nothing */
 
-        w->touched = (w->upload->task.outcome == NGX_CONTENT_OK);
+        w->object.touched = (w->upload->task.outcome == NGX_CONTENT_OK);
         ngx_content_upload_end(w->upload);
 
     } else {
@@ -524,7 +397,7 @@ ngx_content_write_stored(ngx_content_task_t *task)
     w = task->data;
     counters = &ngx_content_shared(w->mcf)->counters;
 
-    w->replaced = up->replaced;
+    w->object.replaced = up->replaced;
     w->etag = ngx_content_to_ngx(ngx_content_str_dup(w->pool,
                                                      up->object->etag));
 
@@ -549,7 +422,7 @@ ngx_content_write_removed(ngx_content_task_t *task)
     ngx_content_write_t  *w;
 
     w = task->data;
-    w->replaced = (task->outcome != NGX_CONTENT_ABSENT);
+    w->object.replaced = (task->outcome != NGX_CONTENT_ABSENT);
 
     ngx_content_write_judge(w, task);
 
@@ -578,148 +451,44 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
 
     case NGX_CONTENT_PRECONDITION:
     case NGX_CONTENT_INVALID:
-        w->touched = 0;
+        w->object.touched = 0;
         break;
 
     case NGX_CONTENT_MISMATCH:
-        w->touched = 0;
+        w->object.touched = 0;
         w->detail = ngx_content_to_ngx(ngx_content_str_dup(w->pool,
                                           ngx_content_from_ngx(task->cause)));
         break;
 
     default:
-        w->replaced = w->touched;
+        w->object.replaced = w->object.touched;
         ngx_content_count(&ngx_content_shared(w->mcf)->counters,
                           store_faults);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "content: writing \"%V\" failed: %V", &w->key,
+                      "content: writing \"%V\" failed: %V", &w->object.key,
                       &task->cause);
     }
 
-    ngx_content_write_next(w, w->touched ? NGX_CONTENT_WRITE_DROP
-                                         : NGX_CONTENT_WRITE_ANSWER);
+    ngx_content_write_next(w, w->object.touched ? NGX_CONTENT_WRITE_CHANGE
+                                                : NGX_CONTENT_WRITE_ANSWER);
 }
 
 
-/* DROP */
+/* CHANGE */
 
 static ngx_int_t
-ngx_content_write_drop(ngx_content_write_t *w)
+ngx_content_write_change(ngx_content_write_t *w)
 {
-    u_char  name[NGX_CONTENT_REDIS_NAME];
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_ANSWER);
 
-    ngx_content_write_next(w, NGX_CONTENT_WRITE_FORGET);
-
-    if (w->mcf->redis_client == NULL) {
-        return NGX_OK;
-    }
-
-    ngx_content_redis_name(name, w->lcf->store->id, w->hash);
-
-    if (ngx_content_redis_end(w->mcf->redis_client, name,
-                              ngx_content_write_dropped, w, NULL)
-        != NGX_OK)
-    {
-        return NGX_OK;
-    }
-
-    return NGX_AGAIN;
+    return ngx_content_change_end(&w->change);
 }
 
 
 static void
-ngx_content_write_dropped(ngx_content_redis_op_t *op)
+ngx_content_write_changed(ngx_content_change_t *change)
 {
-    ngx_content_write_go_on(op->data);
-}
-
-
-/* FORGET: after Redis, or it could be filled from there again. */
-
-static ngx_int_t
-ngx_content_write_forget(ngx_content_write_t *w)
-{
-    ngx_content_memory_key_t  mkey;
-
-    ngx_content_write_next(w, NGX_CONTENT_WRITE_PURGE);
-
-    if (w->mcf->memory_zone) {
-        ngx_content_memory_key(ngx_content_memory(w->mcf), &mkey,
-                               w->lcf->store->id, &w->key);
-        ngx_content_memory_drop(ngx_content_memory(w->mcf), &mkey);
-    }
-
-    return NGX_OK;
-}
-
-
-/* PURGE */
-
-static ngx_int_t
-ngx_content_write_purge(ngx_content_write_t *w)
-{
-    u_char                tag[CONTENT_KEY_TAG_LEN];
-    ngx_int_t             rc;
-    content_purge_item_t  item;
-
-    ngx_content_write_next(w, NGX_CONTENT_WRITE_ANSWER);
-
-    if (!w->replaced || w->lcf->purge.target == 0) {
-        return NGX_OK;
-    }
-
-    rc = ngx_content_write_item(w, &item, tag);
-
-    if (rc == NGX_OK) {
-        rc = ngx_content_purge_enqueue(w->mcf->purge, &w->lcf->purge, &item,
-                                       1, w->job);
-    }
-
-    if (rc == NGX_BUSY || rc == NGX_ERROR) {
-        w->lost = 1;
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "content: the purge of \"%V\" can't be queued: raise "
-                      "\"content_zone\"", &w->key);
-        return NGX_OK;
-    }
-
-    w->purged = (rc == NGX_OK);
-
-    return NGX_OK;
-}
-
-
-/* By the object's own tag, or by its URL. */
-
-static ngx_int_t
-ngx_content_write_item(ngx_content_write_t *w, content_purge_item_t *item,
-    u_char tag[CONTENT_KEY_TAG_LEN])
-{
-    u_char     *p;
-    ngx_str_t  *base;
-
-    if (!w->lcf->purge.by_url) {
-        content_key_tag(w->hash, tag);
-
-        item->kind = CONTENT_PURGE_TAG;
-        item->value.data = tag;
-        item->value.len = CONTENT_KEY_TAG_LEN;
-
-        return NGX_OK;
-    }
-
-    base = &w->lcf->purge.url_base;
-
-    p = ngx_pnalloc(w->pool, base->len + w->path.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    item->kind = CONTENT_PURGE_URL;
-    item->value.data = p;
-    item->value.len = ngx_sprintf(p, "%V%V", base, &w->path) - p;
-
-    return NGX_OK;
+    ngx_content_write_go_on(change->data);
 }
 
 
@@ -739,113 +508,11 @@ ngx_content_write_answer(ngx_content_write_t *w)
         return NGX_OK;
     }
 
-    rc = (w->outcome == NGX_CONTENT_OK) ? ngx_content_write_success(w)
-                                        : ngx_content_write_problem(w);
+    rc = ngx_content_write_respond(w);
 
     /* the write lives in a pool that goes with the request */
 
     ngx_http_finalize_request(r, rc);
 
     return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_content_write_success(ngx_content_write_t *w)
-{
-    u_char              *p;
-    ngx_uint_t           put;
-    content_str_t        etag, path;
-    content_out_t        out;
-    ngx_http_request_t  *r;
-
-    static content_str_t  job = content_string("/-/purge/");
-
-    r = w->request;
-    put = (r->method == NGX_HTTP_PUT);
-
-    r->headers_out.status = (put && !w->replaced) ? NGX_HTTP_CREATED
-                                                  : NGX_HTTP_NO_CONTENT;
-    r->headers_out.content_length_n = put && !w->replaced ? 0 : -1;
-
-    /* the body was stored byte for byte: RFC 9110, 9.3.4 allows an ETag */
-
-    etag = ngx_content_str_dup(r->pool, ngx_content_from_ngx(w->etag));
-
-    if (put && ngx_content_header(r, "ETag", etag) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    path = ngx_content_str_dup(r->pool, ngx_content_from_ngx(w->path));
-
-    if (put && ngx_content_header(r, "Location", path) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (w->purged) {
-        p = ngx_pnalloc(r->pool, job.len + 2 * CONTENT_PURGE_ID_SIZE);
-        if (p == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        content_out_init(&out, p, job.len + 2 * CONTENT_PURGE_ID_SIZE);
-        content_out_str(&out, job);
-        content_purge_id_write(&out, w->job);
-
-        if (ngx_content_header(r, "X-Content-Purge", content_out_done(&out))
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    if (w->lost
-        && ngx_content_header(r, "X-Content-Purge", content_cstr("lost"))
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    r->header_only = 1;
-
-    return ngx_http_send_header(r);
-}
-
-
-static ngx_int_t
-ngx_content_write_problem(ngx_content_write_t *w)
-{
-    ngx_uint_t  status;
-
-    status = ngx_content_outcome_status(w->outcome);
-
-    switch (w->outcome) {
-
-    case NGX_CONTENT_ABSENT:
-        return ngx_content_problem(w->request, status,
-                                   "there is no such object");
-
-    case NGX_CONTENT_PRECONDITION:
-        return ngx_content_problem(w->request, status,
-                    "If-Match, If-None-Match or If-Unmodified-Since does not "
-                    "hold; nothing was changed");
-
-    case NGX_CONTENT_MISMATCH:
-        return ngx_content_problem(w->request, status, "%V", &w->detail);
-
-    case NGX_CONTENT_FULL:
-        return ngx_content_problem(w->request, status,
-                                   "the storage has no room");
-
-    case NGX_CONTENT_INVALID:
-        return ngx_content_problem(w->request, status,
-                    "the storage takes no such object: its key or what is "
-                    "kept with it is too long");
-
-    default:
-        return ngx_content_problem(w->request, status, w->touched
-                    ? "the storage failed; whether the object has changed is "
-                      "not known"
-                    : "the storage failed; nothing was changed");
-    }
 }

@@ -1,0 +1,60 @@
+/*
+ * What the files of a write share: see ngx_content_write.c.
+ */
+
+#ifndef NGX_CONTENT_WRITE_H
+#define NGX_CONTENT_WRITE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "http/ngx_content_change.h"
+#include "http/ngx_content_conf.h"
+#include "store/ngx_content_upload.h"
+
+
+/* A PUT or DELETE, in a pool of its own. */
+
+typedef struct {
+    ngx_pool_t                 *pool;
+    ngx_http_request_t         *request;     /* NULL: the client has left */
+    ngx_content_main_conf_t    *mcf;
+    ngx_content_loc_conf_t     *lcf;
+    ngx_content_changed_t       object;      /* key, hash, what became of it */
+    ngx_str_t                   path;        /* encoded, with its "/" */
+
+    ngx_uint_t                  step;
+    ngx_content_upload_t       *upload;      /* PUT */
+    ngx_content_remove_t       *remove;      /* DELETE */
+    ngx_content_change_t        change;
+
+    ngx_content_outcome_e       outcome;
+    ngx_str_t                   etag;
+    ngx_str_t                   detail;      /* of MISMATCH, for the client */
+} ngx_content_write_t;
+
+
+/*
+ * What a write's headers must not or have to carry, before anything is done:
+ * NGX_OK, or the problem that the caller returns.
+ */
+ngx_int_t ngx_content_write_check(ngx_http_request_t *r);
+
+/* The conditions, strings in pool; NGX_OK or the problem (400, 428). */
+ngx_int_t ngx_content_write_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
+    ngx_content_conditions_t *conditions);
+
+/* What the body has to hash to; NGX_OK or the problem. */
+ngx_int_t ngx_content_write_expect(ngx_http_request_t *r,
+    ngx_content_upload_t *up);
+
+/* Answers the request of a write whose outcome is known. */
+ngx_int_t ngx_content_write_respond(ngx_content_write_t *w);
+
+/* X-Content-Purge: what became of the CDN's purge. */
+ngx_int_t ngx_content_change_header(ngx_http_request_t *r,
+    const ngx_content_change_t *change);
+
+
+#endif
