@@ -80,6 +80,8 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return rc;
     }
 
+    ngx_content_names(ctx);
+
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_get_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
