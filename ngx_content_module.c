@@ -68,13 +68,6 @@ static ngx_command_t  ngx_content_commands[] = {
       0,
       NULL },
 
-    { ngx_string("content_upload_memory"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
-      ngx_content_upload_memory_slot,
-      NGX_HTTP_MAIN_CONF_OFFSET,
-      ngx_content_main(uploads_conf),
-      NULL },
-
     { ngx_string("content_thread_pool"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
@@ -154,6 +147,13 @@ static ngx_command_t  ngx_content_commands[] = {
       ngx_conf_set_size_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       ngx_content_loc(s3.part_size),
+      NULL },
+
+    { ngx_string("content_s3_copy_part_size"),
+      NGX_CONTENT_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_off_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_content_loc(s3.copy_part_size),
       NULL },
 
     /* Redis */

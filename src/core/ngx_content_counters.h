@@ -24,6 +24,7 @@
     C(puts)                                                                  \
     C(puts_failed)                                                           \
     C(deletes)                                                               \
+    C(copies)                                                                \
     C(bytes_in)                                                              \
     C(denied)
 

@@ -32,6 +32,8 @@ static const ngx_content_method_t  ngx_content_methods[] = {
     { NGX_HTTP_GET|NGX_HTTP_HEAD, CONTENT_RIGHT_READ,  ngx_content_get },
     { NGX_HTTP_PUT,               CONTENT_RIGHT_WRITE, ngx_content_put },
     { NGX_HTTP_DELETE,            CONTENT_RIGHT_WRITE, ngx_content_delete },
+    { NGX_HTTP_COPY,              CONTENT_RIGHT_READ,  ngx_content_copy },
+    { NGX_HTTP_MOVE,              CONTENT_RIGHT_WRITE, ngx_content_move },
     { 0, 0, NULL }
 };
 
@@ -57,15 +59,21 @@ ngx_content_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    if (ctx->key.len >= ngx_content_reserved.len
-        && ngx_strncmp(ctx->key.data, ngx_content_reserved.data,
-                       ngx_content_reserved.len)
-           == 0)
-    {
+    if (ngx_content_is_reserved(&ctx->key)) {
         return ngx_content_api(r, ctx);
     }
 
     return ngx_content_object(r, ctx);
+}
+
+
+ngx_uint_t
+ngx_content_is_reserved(ngx_str_t *key)
+{
+    return key->len >= ngx_content_reserved.len
+           && ngx_strncmp(key->data, ngx_content_reserved.data,
+                          ngx_content_reserved.len)
+              == 0;
 }
 
 
@@ -86,7 +94,7 @@ ngx_content_object(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
             return rc;
         }
 
-        if (m->right == CONTENT_RIGHT_WRITE && r != r->main) {
+        if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) && r != r->main) {
             return ngx_content_problem(r, NGX_HTTP_FORBIDDEN,
                                        "a subrequest can't write");
         }
@@ -96,15 +104,12 @@ ngx_content_object(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
                                        "the root is not an object");
         }
 
-        if (m->right == CONTENT_RIGHT_WRITE) {
-            ngx_content_names(ctx);
-        }
-
         return m->handler(r, ctx);
     }
 
     return ngx_content_problem(r, NGX_HTTP_NOT_ALLOWED,
-                               "an object takes GET, HEAD, PUT and DELETE");
+                               "an object takes GET, HEAD, PUT, DELETE, COPY "
+                               "and MOVE");
 }
 
 
@@ -150,11 +155,7 @@ ngx_content_key(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return NGX_OK;
     }
 
-    /* most paths are their key already */
-
-    if (r->valid_unparsed_uri
-        && ngx_strlchr(path.data, path.data + path.len, '%'))
-    {
+    if (r->valid_unparsed_uri) {
         ctx->key.data = ngx_pnalloc(r->pool, path.len);
         if (ctx->key.data == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -176,14 +177,8 @@ ngx_content_key(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     ctx->key = ngx_content_to_ngx(key);
+    content_key_hash(key, ctx->hash);
+    content_key_tag(ctx->hash, ctx->tag);
 
     return NGX_OK;
-}
-
-
-void
-ngx_content_names(ngx_content_ctx_t *ctx)
-{
-    content_key_hash(ngx_content_from_ngx(ctx->key), ctx->hash);
-    content_key_tag(ctx->hash, ctx->tag);
 }

@@ -19,8 +19,8 @@
 
 typedef struct {
     ngx_str_t                key;            /* canonical; of the request */
-    u_char                   hash[CONTENT_KEY_HASH_LEN];  /* these two by */
-    u_char                   tag[CONTENT_KEY_TAG_LEN];    /* _names() */
+    u_char                   hash[CONTENT_KEY_HASH_LEN];
+    u_char                   tag[CONTENT_KEY_TAG_LEN];
 
     ngx_atomic_uint_t        fence;          /* of the memory cache, before
                                                 anything was read */
@@ -44,12 +44,6 @@ typedef struct {
 
 /* The context, made when there is none; NULL: no memory. */
 ngx_content_ctx_t *ngx_content_ctx(ngx_http_request_t *r);
-
-/*
- * Sets hash and tag of the key, which everything but shared memory goes by: a
- * hit there does without.
- */
-void ngx_content_names(ngx_content_ctx_t *ctx);
 
 /*
  * Notes why a request fails, for the problem+json body, and returns status,
@@ -137,6 +131,12 @@ void ngx_content_keep_metadata(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
 ngx_int_t ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
+ngx_int_t ngx_content_copy(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
+ngx_int_t ngx_content_move(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
+
+/* Whether a key is the API's. */
+ngx_uint_t ngx_content_is_reserved(ngx_str_t *key);
+
 ngx_int_t ngx_content_api(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_status(ngx_http_request_t *r,

@@ -208,7 +208,8 @@ static ngx_int_t
 ngx_content_problem_headers(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
     static content_str_t  no_store = content_string("no-store");
-    static content_str_t  methods = content_string("GET, HEAD, PUT, DELETE");
+    static content_str_t  methods =
+        content_string("GET, HEAD, PUT, DELETE, COPY, MOVE");
     static content_str_t  later = content_string(NGX_CONTENT_RETRY_AFTER);
 
     ngx_str_set(&r->headers_out.content_type, "application/problem+json");

@@ -14,6 +14,9 @@
 #include "store/ngx_content_upload.h"
 
 
+#define NGX_CONTENT_PRECONDITION_REQUIRED  428    /* RFC 6585, 3 */
+
+
 /* A PUT or DELETE, in a pool of its own. */
 
 typedef struct {
@@ -41,9 +44,14 @@ typedef struct {
  */
 ngx_int_t ngx_content_write_check(ngx_http_request_t *r);
 
-/* The conditions, strings in pool; NGX_OK or the problem (400, 428). */
+/*
+ * The conditions, strings in pool; NGX_OK or the problem (400).  The first
+ * also refuses a write without one where one is required (428).
+ */
 ngx_int_t ngx_content_write_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
     ngx_content_conditions_t *conditions);
+ngx_int_t ngx_content_write_parse_conditions(ngx_http_request_t *r,
+    ngx_pool_t *pool, ngx_content_conditions_t *conditions);
 
 /* What the body has to hash to; NGX_OK or the problem. */
 ngx_int_t ngx_content_write_expect(ngx_http_request_t *r,

@@ -8,9 +8,6 @@
 #include "http/ngx_content_write.h"
 
 
-#define NGX_CONTENT_PRECONDITION_REQUIRED  428    /* RFC 6585, 3 */
-
-
 /* What a write may not carry, before anything is done. */
 
 ngx_int_t
@@ -56,8 +53,34 @@ ngx_int_t
 ngx_content_write_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
     ngx_content_conditions_t *conditions)
 {
-    ngx_table_elt_t         *h;
+    ngx_int_t                rc;
     ngx_content_loc_conf_t  *lcf;
+
+    rc = ngx_content_write_parse_conditions(r, pool, conditions);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    if (lcf->require_conditions && conditions->if_match.len == 0
+        && !conditions->if_none_match && !conditions->if_unmodified)
+    {
+        return ngx_content_problem(r, NGX_CONTENT_PRECONDITION_REQUIRED,
+                    "a write here needs If-Match, If-Unmodified-Since, or, "
+                    "for a new object, If-None-Match: *");
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_write_parse_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
+    ngx_content_conditions_t *conditions)
+{
+    ngx_table_elt_t  *h;
 
     h = r->headers_in.if_none_match;
 
@@ -91,16 +114,6 @@ ngx_content_write_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
                                                            h->value.len);
         conditions->if_unmodified = (conditions->unmodified_since
                                      != NGX_ERROR);
-    }
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
-
-    if (lcf->require_conditions && conditions->if_match.len == 0
-        && !conditions->if_none_match && !conditions->if_unmodified)
-    {
-        return ngx_content_problem(r, NGX_CONTENT_PRECONDITION_REQUIRED,
-                    "a write here needs If-Match, If-Unmodified-Since, or, "
-                    "for a new object, If-None-Match: *");
     }
 
     return NGX_OK;

@@ -182,6 +182,14 @@ content_s3xml_copied(content_str_t body, content_out_t *etag,
 }
 
 
+int
+content_s3xml_part_copied(content_str_t body, content_out_t *etag,
+    content_out_t *code)
+{
+    return result(body, "CopyPartResult/ETag", etag, code);
+}
+
+
 static int
 result(content_str_t body, const char *path, content_out_t *value,
     content_out_t *code)

@@ -104,7 +104,7 @@ int content_s3xml_list(content_str_t body, content_s3xml_page_t *page,
 int content_s3xml_upload_id(content_str_t body, content_out_t *id);
 
 /*
- * CompleteMultipartUpload and CopyObject: write the object's ETag.  S3 sends
+ * CompleteMultipartUpload, CopyObject and UploadPartCopy: write the ETag.  S3 sends
  * the status 200 before it knows the outcome, so only the ETag means success
  * (Ceph completes with an empty one: ask by HEAD then); an <Error> gives CONTENT_ERROR with its code in code, which stays empty
  * for a document that is cut or is something else.
@@ -113,6 +113,8 @@ int content_s3xml_upload_id(content_str_t body, content_out_t *id);
 int content_s3xml_completed(content_str_t body, content_out_t *etag,
     content_out_t *code);
 int content_s3xml_copied(content_str_t body, content_out_t *etag,
+    content_out_t *code);
+int content_s3xml_part_copied(content_str_t body, content_out_t *etag,
     content_out_t *code);
 
 

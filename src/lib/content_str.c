@@ -170,12 +170,7 @@ content_out_mem(content_out_t *out, const void *data, size_t len)
 void
 content_out_char(content_out_t *out, unsigned char c)
 {
-    if (out->overflow || out->pos == out->end) {
-        out->overflow = 1;
-        return;
-    }
-
-    *out->pos++ = c;
+    content_out_mem(out, &c, 1);
 }
 
 

@@ -12,6 +12,7 @@
 
 #define NGX_CONTENT_S3_KEEPALIVE    "64"      /* idle connections a worker */
 #define NGX_CONTENT_S3_PART_MIN     (5 * 1024 * 1024)   /* S3's own limit */
+#define NGX_CONTENT_S3_COPY_MAX  (5LL * 1024 * 1024 * 1024)
 
 
 /* nginx's headers declare it nowhere */
@@ -38,6 +39,7 @@ static const ngx_content_store_ops_t  ngx_content_s3_ops = {
     .send = ngx_content_s3_send,
     .stat = ngx_content_s3_stat,
     .remove = ngx_content_s3_remove,
+    .copy = ngx_content_s3_copy,
     .list = ngx_content_s3_list,
     .part = ngx_content_s3_part,
     .commit = ngx_content_s3_commit,
@@ -52,6 +54,7 @@ ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf)
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->part_size = NGX_CONF_UNSET_SIZE;
+    conf->copy_part_size = NGX_CONF_UNSET;
 }
 
 
@@ -76,6 +79,8 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
     ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 60000);
     ngx_conf_merge_size_value(conf->part_size, prev->part_size,
                               8 * 1024 * 1024);
+    ngx_conf_merge_off_value(conf->copy_part_size, prev->copy_part_size,
+                             NGX_CONTENT_S3_COPY_MAX);
 
     if (conf->credentials == NULL) {
         conf->credentials = prev->credentials;
@@ -112,6 +117,7 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
     store->part_size = conf->part_size;
     store->parts_max = NGX_CONTENT_S3_PARTS;
     store->part_digest = 1;
+    store->versions = 1;
 
     return store;
 }
@@ -157,6 +163,15 @@ ngx_content_s3_check(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"content_s3_part_size\" must be at least 5m: "
                            "S3 takes no smaller parts");
+        return NGX_ERROR;
+    }
+
+    if (conf->copy_part_size < NGX_CONTENT_S3_PART_MIN
+        || conf->copy_part_size > NGX_CONTENT_S3_COPY_MAX)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_s3_copy_part_size\" must be 5m to 5g, "
+                           "as S3 takes them");
         return NGX_ERROR;
     }
 

@@ -37,6 +37,7 @@ typedef struct {
     ngx_msec_t                     connect_timeout;
     ngx_msec_t                     timeout;
     size_t                         part_size;
+    off_t                          copy_part_size;
     ngx_content_credentials_t     *credentials;
 
     /* made of them */
@@ -138,6 +139,7 @@ typedef struct {
     ngx_content_store_t           *store;
     ngx_pool_t                    *pool;
     ngx_str_t                      key;
+    ngx_str_t                      version;    /* empty: the current one */
     ngx_content_call_t            *call;       /* under way, or NULL */
     ngx_content_s3_head_pt         done;
     void                          *data;
@@ -179,6 +181,7 @@ ngx_content_s3_verdict_e ngx_content_s3_guard_verdict(
 ngx_int_t ngx_content_s3_open(ngx_content_read_t *read);
 ngx_int_t ngx_content_s3_send(ngx_content_read_t *read);
 void ngx_content_s3_stat(ngx_content_stat_t *stat);
+void ngx_content_s3_copy(ngx_content_upload_t *up);
 void ngx_content_s3_remove(ngx_content_remove_t *remove);
 void ngx_content_s3_list(ngx_content_list_t *list);
 void ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part);

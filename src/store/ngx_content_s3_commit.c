@@ -2,9 +2,9 @@
  * The end of an upload to S3, of one part or of several:
  *
  *     commit()   HEAD (did it exist, do the conditions hold), then PutObject
- *                (ngx_content_s3_put.c) or CompleteMultipartUpload
- *                (ngx_content_s3_multipart.c); a refused If-Match: HEAD, and
- *                perhaps once more
+ *                (ngx_content_s3_put.c), CopyObject (ngx_content_s3_copy.c) or
+ *                CompleteMultipartUpload (ngx_content_s3_multipart.c); a
+ *                refused If-Match: HEAD, and perhaps once more
  *     abort()    what was begun is given up
  */
 
@@ -102,7 +102,13 @@ ngx_content_s3_store(ngx_content_upload_t *up)
     const char             *cause;
     ngx_content_outcome_e   outcome;
 
-    rc = up->nparts ? ngx_content_s3_complete(up) : ngx_content_s3_put(up);
+    if (up->nparts) {
+        rc = ngx_content_s3_complete(up);
+
+    } else {
+        rc = up->copy ? ngx_content_s3_copy_object(up)
+                      : ngx_content_s3_put(up);
+    }
 
     if (rc != NGX_OK) {
         outcome = ngx_content_s3_unsent(up->task.store, &cause);

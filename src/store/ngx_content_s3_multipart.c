@@ -20,7 +20,6 @@
 #define NGX_CONTENT_S3_UPLOAD_ID  1024
 
 
-static ngx_int_t ngx_content_s3_create_upload(ngx_content_upload_t *up);
 static void ngx_content_s3_upload_created(ngx_content_call_t *call);
 static ngx_int_t ngx_content_s3_upload_part(ngx_content_upload_t *up,
     ngx_content_part_t *part);
@@ -51,7 +50,7 @@ ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part)
         rc = NGX_OK;                 /* goes when the id is there */
 
     } else {
-        rc = ngx_content_s3_create_upload(up);
+        rc = ngx_content_s3_create_upload(up, ngx_content_s3_upload_created);
     }
 
     if (rc != NGX_OK) {
@@ -61,8 +60,9 @@ ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part)
 }
 
 
-static ngx_int_t
-ngx_content_s3_create_upload(ngx_content_upload_t *up)
+ngx_int_t
+ngx_content_s3_create_upload(ngx_content_upload_t *up,
+    ngx_content_call_handler_pt handler)
 {
     ngx_content_call_t        *call;
     ngx_content_s3_upload_t   *s3;
@@ -86,7 +86,7 @@ ngx_content_s3_create_upload(ngx_content_upload_t *up)
         return NGX_ERROR;
     }
 
-    call->handler = ngx_content_s3_upload_created;
+    call->handler = handler;
     call->data = up;
 
     if (ngx_content_call_start(call) != NGX_OK) {
@@ -99,40 +99,48 @@ ngx_content_s3_create_upload(ngx_content_upload_t *up)
 }
 
 
-static void
-ngx_content_s3_upload_created(ngx_content_call_t *call)
+ngx_content_outcome_e
+ngx_content_s3_upload_id(ngx_content_upload_t *up, ngx_content_call_t *call,
+    const char **cause)
 {
     u_char                   *buf;
-    const char               *cause;
     content_out_t             out;
-    ngx_content_part_t       *part, *next;
-    ngx_content_upload_t     *up;
     ngx_content_outcome_e     outcome;
     ngx_content_s3_upload_t  *s3;
 
-    up = call->data;
     s3 = up->state;
+    outcome = ngx_content_s3_call_outcome(call, cause);
 
-    outcome = ngx_content_s3_call_outcome(call, &cause);
-
-    if (outcome == NGX_CONTENT_OK) {
-        buf = ngx_pnalloc(up->task.pool, NGX_CONTENT_S3_UPLOAD_ID);
-        content_out_init(&out, buf, buf ? NGX_CONTENT_S3_UPLOAD_ID : 0);
-
-        if (content_s3xml_upload_id(ngx_content_from_ngx(call->body), &out)
-            == CONTENT_OK)
-        {
-            s3->id = ngx_content_to_ngx(content_out_done(&out));
-
-        } else {
-            outcome = NGX_CONTENT_BROKEN;
-            cause = "S3: CreateMultipartUpload without an id";
-        }
+    if (outcome != NGX_CONTENT_OK) {
+        return outcome == NGX_CONTENT_ABSENT ? NGX_CONTENT_BROKEN : outcome;
     }
 
-    if (outcome == NGX_CONTENT_ABSENT) {
-        outcome = NGX_CONTENT_BROKEN;
+    buf = ngx_pnalloc(up->task.pool, NGX_CONTENT_S3_UPLOAD_ID);
+    content_out_init(&out, buf, buf ? NGX_CONTENT_S3_UPLOAD_ID : 0);
+
+    if (content_s3xml_upload_id(ngx_content_from_ngx(call->body), &out)
+        != CONTENT_OK)
+    {
+        *cause = "S3: CreateMultipartUpload without an id";
+        return NGX_CONTENT_BROKEN;
     }
+
+    s3->id = ngx_content_to_ngx(content_out_done(&out));
+
+    return NGX_CONTENT_OK;
+}
+
+
+static void
+ngx_content_s3_upload_created(ngx_content_call_t *call)
+{
+    const char             *cause;
+    ngx_content_part_t     *part, *next;
+    ngx_content_upload_t   *up;
+    ngx_content_outcome_e   outcome;
+
+    up = call->data;
+    outcome = ngx_content_s3_upload_id(up, call, &cause);
 
     /* the parts that wait for the id: the last of them may end the upload */
 

@@ -452,6 +452,11 @@ ngx_content_s3_head_start(ngx_content_s3_head_t *head, ngx_str_t key,
     request.method = "HEAD";
     request.key = key;
 
+    if (key.len && head->version.len) {
+        ngx_content_s3_param(&request, "versionId",
+                             ngx_content_from_ngx(head->version));
+    }
+
     call = ngx_content_s3_call(head->store, &request);
     if (call == NULL) {
         return NGX_ERROR;
@@ -488,6 +493,15 @@ ngx_content_s3_head_done(ngx_content_call_t *call)
 
     if (outcome == NGX_CONTENT_PRECONDITION) {
         outcome = NGX_CONTENT_BROKEN;
+    }
+
+    /* no id of a version, or that of a deletion */
+
+    if (head->version.len && call->result == NGX_OK
+        && (call->status == NGX_HTTP_BAD_REQUEST
+            || call->status == NGX_HTTP_NOT_ALLOWED))
+    {
+        outcome = NGX_CONTENT_ABSENT;
     }
 
     if (outcome == NGX_CONTENT_OK) {

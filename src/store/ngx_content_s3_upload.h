@@ -1,6 +1,6 @@
 /*
  * An upload to S3, between the files that make it: _commit.c (how it ends),
- * _put.c (one part) and _multipart.c (several).
+ * _put.c (one part), _multipart.c (several) and _copy.c (of another object).
  */
 
 #ifndef NGX_CONTENT_S3_UPLOAD_H
@@ -40,7 +40,17 @@ ngx_content_s3_body_t *ngx_content_s3_body(ngx_content_upload_t *up,
  * NGX_ERROR: it was not sent.
  */
 ngx_int_t ngx_content_s3_put(ngx_content_upload_t *up);
+ngx_int_t ngx_content_s3_copy_object(ngx_content_upload_t *up);
 ngx_int_t ngx_content_s3_complete(ngx_content_upload_t *up);
+
+/*
+ * CreateMultipartUpload, with what up->object keeps.  NGX_OK: handler follows,
+ * with up as call->data, and takes the id; NGX_ERROR: it was not sent.
+ */
+ngx_int_t ngx_content_s3_create_upload(ngx_content_upload_t *up,
+    ngx_content_call_handler_pt handler);
+ngx_content_outcome_e ngx_content_s3_upload_id(ngx_content_upload_t *up,
+    ngx_content_call_t *call, const char **cause);
 
 /* The headers by which such a request holds on to the conditions. */
 void ngx_content_s3_conditions(ngx_content_upload_t *up,

@@ -7,7 +7,7 @@
  *
  *   - a read belongs to a client's request, lives in its pool and dies with
  *     it: ngx_content_read_t;
- *   - stat, upload, remove and list are tasks with a pool of their own, which
+ *   - stat, upload, copy, remove and list are tasks with a pool of their own, which
  *     go on when the client has left: whatever embeds ngx_content_task_t.
  *
  * A task ends exactly once: ngx_content_task_finish() calls task->done, never
@@ -29,7 +29,6 @@
 
 #include "lib/content_expect.h"
 #include "lib/content_object.h"
-#include "store/ngx_content_uploads.h"
 
 
 typedef enum {
@@ -43,8 +42,6 @@ typedef enum {
     NGX_CONTENT_UNAVAILABLE,         /* the store asks to come back later */
     NGX_CONTENT_TIMEOUT,             /* no answer in time: state unknown */
     NGX_CONTENT_FULL,                /* no space left */
-    NGX_CONTENT_SLOW,                /* the client sent too slowly while others
-                                        waited for memory */
     NGX_CONTENT_FAILED               /* no memory and the like, in here */
 } ngx_content_outcome_e;
 
@@ -148,8 +145,25 @@ struct ngx_content_part_s {
     unsigned                   given:1;           /* part() was called */
 };
 
+/*
+ * copy: an upload whose bytes come from another object of the store.  Its
+ * metadata goes along; up->object is filled by the store.  In the end up has
+ * OK, ABSENT (there is no source), PRECONDITION, or a fault.
+ */
+
+typedef struct {
+    ngx_str_t                  key;               /* of the source */
+    ngx_str_t                  version;           /* empty: the current one */
+    ngx_content_conditions_t   conditions;        /* of the source */
+    ngx_str_t                  etag;              /* out: what was copied */
+    unsigned                   refused:1;         /* out: PRECONDITION is for
+                                                     these conditions */
+    void                      *state;             /* the store's */
+} ngx_content_copy_t;
+
 struct ngx_content_upload_s {
     ngx_content_task_t         task;
+    ngx_content_copy_t        *copy;              /* NULL: a client's bytes */
     content_object_t          *object;            /* in: what was sent along;
                                                      out: etag, size, mtime */
     ngx_content_conditions_t   conditions;
@@ -173,9 +187,7 @@ struct ngx_content_upload_s {
     EVP_MD_CTX                *sha512_digest;     /* only if expected */
     EVP_MD_CTX                *md5_digest;
     void                      *state;             /* the store's */
-    ngx_content_claim_t        claim;             /* to memory */
-    ngx_content_turn_t         turn;              /* at hashing */
-    unsigned                   blocked:1;         /* until resume */
+    unsigned                   blocked:1;
     unsigned                   ended:1;
     unsigned                   committing:1;
     unsigned                   aborted:1;
@@ -239,6 +251,8 @@ typedef struct {
     void                     (*remove)(ngx_content_remove_t *remove);
     void                     (*list)(ngx_content_list_t *list);
 
+    void                     (*copy)(ngx_content_upload_t *up);
+
     /* upload: each ends in ngx_content_upload_stored() or _task_finish() */
     void                     (*part)(ngx_content_upload_t *up,
                                      ngx_content_part_t *part);
@@ -256,12 +270,12 @@ struct ngx_content_store_s {
     ngx_thread_pool_t               *threads;
     void                            *engine;      /* ngx_content_curl_t of this
                                                      process, S3 only */
-    ngx_content_uploads_t           *uploads;     /* of this process */
 
     size_t                           part_size;   /* bytes */
     ngx_uint_t                       parts_max;   /* stored at once */
     unsigned                         part_digest:1;
     unsigned                         open_first:1; /* open() costs nothing */
+    unsigned                         versions:1;   /* may keep them */
 };
 
 

@@ -100,7 +100,6 @@ class Process:
 NGINX = """\
 {modules}
 daemon off;
-{master}
 {user}
 pid "{dir}/nginx.pid";
 error_log "{dir}/error.log" warn;
@@ -130,14 +129,9 @@ http {{
 """
 
 
-# {name: the command that an nginx of that name runs under, as one process}.
-WRAPPERS = {}
-
-
-def nginx_config(directory, port, http, server, modules, single=False):
+def nginx_config(directory, port, http, server, modules):
     return NGINX.format(
         dir=directory, port=port, http=http, server=server,
-        master="master_process off;" if single else "",
         modules="\n".join(f'load_module "{m}";' for m in modules),
         user="user root;" if os.geteuid() == 0 else "")
 
@@ -150,12 +144,10 @@ class Nginx(Process):
         (self.dir / "tmp").mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         conf = self.dir / "nginx.conf"
-        wrapper = WRAPPERS.get(name, [])
-        self.single = bool(wrapper)
         conf.write_text(nginx_config(self.dir, self.port, http, server,
-                                     modules, self.single))
+                                     modules))
         super().__init__(name, self.dir, [
-            *wrapper, "nginx", "-e", self.dir / "error.log", "-p", self.dir, "-c", conf])
+            "nginx", "-e", self.dir / "error.log", "-p", self.dir, "-c", conf])
         self.wait(lambda: listens(self.port) and self.worker())
 
     def stop(self):
@@ -170,8 +162,6 @@ class Nginx(Process):
     def worker(self):
         """Its pid, or None."""
         pid = self.popen.pid
-        if self.single:
-            return pid
         found = machine.read(f"/proc/{pid}/task/{pid}/children").split()
         return int(found[0]) if found else None
 

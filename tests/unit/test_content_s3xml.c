@@ -565,6 +565,16 @@ test_results(void **state)
         { "an ETag too long", content_s3xml_copied,
           "<CopyObjectResult><ETag>" KEY_64 "k</ETag></CopyObjectResult>",
           CONTENT_OVERFLOW, "", "" },
+        { "a part copied", content_s3xml_part_copied,
+          XML "<CopyPartResult" XMLNS "><LastModified>"
+          "2026-11-22T10:00:00.000Z</LastModified><ETag>\"9b2c\"</ETag>"
+          "</CopyPartResult>", CONTENT_OK, "\"9b2c\"", "" },
+        { "a part not copied, with status 200", content_s3xml_part_copied,
+          XML "<Error><Code>InternalError</Code></Error>",
+          CONTENT_ERROR, "", "InternalError" },
+        { "an object for a part", content_s3xml_part_copied,
+          "<CopyObjectResult><ETag>x</ETag></CopyObjectResult>",
+          CONTENT_ERROR, "", "" },
         { "the other root for a copy", content_s3xml_copied,
           "<CompleteMultipartUploadResult><ETag>x</ETag>"
           "</CompleteMultipartUploadResult>", CONTENT_ERROR, "", "" }
