@@ -7,7 +7,7 @@ WORKDIR /src
 COPY scripts/install-packages.sh scripts/
 RUN scripts/install-packages.sh build
 
-COPY config ngx_content_module.c ./
+COPY config Makefile ngx_content_module.c ./
 COPY src src
 COPY scripts/build-module.sh scripts/
 RUN scripts/build-module.sh release \

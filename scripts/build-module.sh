@@ -14,6 +14,10 @@
 # again only when the list of sources, the flags or nginx have changed; after
 # that make knows what to compile: one file for a changed .c, all of them for a
 # changed header.
+#
+# Configure uses one core for seconds: src/lib, which needs no nginx, is
+# compiled meanwhile, into a library (the same that the unit tests make).  For
+# the rest nginx's headers are compiled once.
 
 set -eu
 unset MAKEFLAGS MFLAGS MAKELEVEL            # of a make that called us
@@ -29,8 +33,8 @@ sanitize=""
 
 case $flavour in
     release)  optimise="-O2 -g -D_FORTIFY_SOURCE=2" ;;
-    debug)    optimise="-O1 -g3 -fno-omit-frame-pointer" ;;
-    asan)     optimise="-O1 -g3 -fno-omit-frame-pointer"
+    debug)    optimise="-O1 -g -fno-omit-frame-pointer" ;;
+    asan)     optimise="-O1 -g -fno-omit-frame-pointer"
               sanitize="-fsanitize=address,undefined"
               sanitize="$sanitize -fno-sanitize-recover=undefined" ;;
     *)        echo "usage: $0 [release|debug|asan]" >&2; exit 2 ;;
@@ -70,7 +74,7 @@ configure() {
 
     # conf_flags is an array, hence bash.
     # shellcheck disable=SC2016
-    if ! bash -c '
+    if ! CONTENT_LIB="$out.lib/libcontent.a" bash -c '
         cd "$1"
         . ./conf_flags
         ./configure "${NGX_CONF_FLAGS[@]}" --builddir="$2" \
@@ -85,18 +89,52 @@ configure() {
 }
 
 
+# src/lib alone, with this flavour's flags.
+build_lib() {
+    make --no-print-directory -s -j"$(nproc)" -C "$root" lib CC="cc $sanitize" \
+        UNIT="$out.lib" LIB_FLAGS="-std=c11 -Isrc $cc_opt"
+}
+
+
+# nginx's headers, precompiled with the very flags of the sources; the compiler
+# takes the plain header where they don't fit.
+precompile() {
+    cat > "$out/nginx.h" << 'END'
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+END
+
+    # shellcheck disable=SC2016  # make's variables
+    make --no-print-directory -s -C $nginx_src -f "$out/Makefile" \
+        CC="cc $sanitize" precompiled --eval 'precompiled: ; \
+            $(CC) $(CFLAGS) $(ALL_INCS) -x c-header \
+                -o '"$out"'/nginx.h.gch '"$out"'/nginx.h'
+}
+
+
 mkdir -p "$root/build"
 exec 9> "$root/build/.$flavour.lock"
 flock 9
 
+build_lib &
+lib=$!
+
 if ! inputs | cmp -s - "$out/inputs"; then
     configure
+    precompile
     inputs > "$out/inputs"
 fi
+
+wait $lib || die "src/lib does not compile"
+
+# nginx's make knows sources, not the library.
+find "$out" -name ngx_content_module.so ! -newer "$out.lib/libcontent.a" -delete
 
 # The sanitizers come in with the compiler's name: configure's own probes must
 # not be built with them, and make takes CC for compiling and for linking.
 make --no-print-directory -s -j"$(nproc)" -C $nginx_src -f "$out/Makefile" \
-    CC="cc $sanitize" modules
+    CC="cc $sanitize -include $out/nginx.h" modules
 
 echo "$out/ngx_content_module.so"

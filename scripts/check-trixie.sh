@@ -39,7 +39,7 @@ in_tree() {
 # The same files that the Dockerfile copies.
 rm -rf "$tree/src"
 mkdir -p "$tree/src" "$tree/usr/share/ngx_content"
-cp -r config ngx_content_module.c src scripts "$tree/src/"
+cp -r config Makefile ngx_content_module.c src scripts "$tree/src/"
 cp scripts/render.sh scripts/docker-entrypoint.sh conf/docker.conf.template \
     "$tree/usr/share/ngx_content/"
 
