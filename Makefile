@@ -4,7 +4,7 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench unit unit-programs module lib install-deps check \
+.PHONY: help run test bench bench-instructions unit unit-programs module lib install-deps check \
         check-trixie clean
 
 
@@ -12,6 +12,7 @@ help:
 	@echo 'make run [STORE=file|s3] [PORT=8080]   build, start nginx with Redis, show how to try it'
 	@echo 'make test [SANITIZE=1] [FILES=FILE] [ARGS="-k put"]  all tests, or some'
 	@echo 'make bench [QUICK=1] [ONLY=hot,l1]     beside its peers, into docs/benchmarks.md (8 minutes)'
+	@echo 'make bench-instructions [ONLY=l1]      instructions of a request, by callgrind (a minute)'
 	@echo 'make unit [SANITIZE=1]                 only the unit tests'
 	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
 	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
@@ -47,6 +48,12 @@ bench:
 	@scripts/build-module.sh release
 	@exec env $(foreach v,ROUNDS SECONDS_EACH ONLY QUICK UPLOADS BACKING_CORE,$(if $($(v)),$(v)="$($(v))")) \
 		/usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/bench/bench.py
+
+bench-instructions:
+	@scripts/install-packages.sh build run bench
+	@scripts/build-module.sh release
+	@exec env $(foreach v,ROUNDS ONLY PROFILES,$(if $($(v)),$(v)="$($(v))")) \
+		/usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/bench/instructions.py
 
 module:
 	@scripts/build-module.sh $(FLAVOUR)

@@ -68,6 +68,13 @@ static ngx_command_t  ngx_content_commands[] = {
       0,
       NULL },
 
+    { ngx_string("content_upload_memory"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_content_upload_memory_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      ngx_content_main(uploads_conf),
+      NULL },
+
     { ngx_string("content_thread_pool"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,

@@ -173,7 +173,7 @@ typedef struct {
 struct ngx_content_redis_op_s {
     ngx_int_t                      result;
     ngx_str_t                      record;       /* HIT; only valid while the
-                                                    handler runs */
+                                                    handler runs, or kept */
     ngx_content_redis_token_t      token;        /* TOKEN */
 
     ngx_content_redis_handler_pt   handler;
@@ -181,6 +181,7 @@ struct ngx_content_redis_op_s {
 
     /* the client's own */
 
+    void                          *reply;        /* HIT: whose the record is */
     struct ngx_content_redis_conn_s  *conn;
     ngx_queue_t                    queue;
     ngx_msec_t                     deadline;
@@ -289,6 +290,13 @@ ngx_int_t ngx_content_redis_end(ngx_content_redis_t *redis, u_char *name,
 ngx_int_t ngx_content_redis_epoch(ngx_content_redis_t *redis,
     ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op);
+
+/*
+ * For the handler of a HIT: op->record stays where it is, without a copy,
+ * until the pool is destroyed.  NGX_OK, or NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_content_redis_keep(ngx_content_redis_op_t *op,
+    ngx_pool_t *pool);
 
 /*
  * The handler of op will not run.  The operation itself goes on: a token that

@@ -387,10 +387,34 @@ ngx_content_redis_is_record(ngx_content_redis_op_t *op, redisReply *reply)
 static ngx_int_t
 ngx_content_redis_take_hit(ngx_content_redis_op_t *op, redisReply *reply)
 {
+    op->reply = reply;
     op->record.data = (u_char *) reply->str + NGX_CONTENT_REDIS_HEAD;
     op->record.len = reply->len - NGX_CONTENT_REDIS_HEAD;
 
     return NGX_CONTENT_REDIS_HIT;
+}
+
+
+/* Takes the text out of hiredis's reply, which is freed without it. */
+
+ngx_int_t
+ngx_content_redis_keep(ngx_content_redis_op_t *op, ngx_pool_t *pool)
+{
+    redisReply          *reply;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    reply = op->reply;
+
+    cln->handler = free;
+    cln->data = reply->str;
+    reply->str = NULL;
+
+    return NGX_OK;
 }
 
 

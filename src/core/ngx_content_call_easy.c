@@ -21,7 +21,7 @@
 /* curl allocates these for each call: no larger than the call needs. */
 
 #define NGX_CONTENT_CURL_BUFFER_MIN      16384
-#define NGX_CONTENT_CURL_SEND_MAX        524288
+#define NGX_CONTENT_CURL_SEND_MAX        65536
 #define NGX_CONTENT_CURL_RECV_MAX        262144
 
 

@@ -18,6 +18,8 @@ typedef struct {
 } ngx_content_route_t;
 
 
+static void ngx_content_status_uploads(content_out_t *out,
+    ngx_content_main_conf_t *mcf, ngx_content_uploads_shared_t *uploads);
 static void ngx_content_status_memory(content_out_t *out,
     ngx_content_memory_t *memory);
 static void ngx_content_status_number(content_out_t *out, const char *name,
@@ -144,6 +146,8 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         ngx_content_status_memory(&out, ngx_content_memory(mcf));
     }
 
+    ngx_content_status_uploads(&out, mcf, &shared->uploads);
+
     content_out_text(&out, "},\"purge\":{");
 
     ngx_content_status_number(&out, "pending", shared->purge->pending);
@@ -157,6 +161,35 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     content_out_text(&out, "}}");
 
     return ngx_content_send_json(r, NGX_HTTP_OK, content_out_done(&out));
+}
+
+
+/* Of all workers: what they hold and who waits now, and what was so far. */
+
+static void
+ngx_content_status_uploads(content_out_t *out, ngx_content_main_conf_t *mcf,
+    ngx_content_uploads_shared_t *uploads)
+{
+    uint64_t    bytes, waiting;
+    ngx_uint_t  i;
+
+    bytes = 0;
+    waiting = 0;
+
+    for (i = 0; i < NGX_CONTENT_UPLOADS_SLOTS; i++) {
+        bytes += uploads->bytes[i];
+        waiting += uploads->waiting[i];
+    }
+
+    content_out_text(out, "},\"uploads\":{");
+
+    ngx_content_status_number(out, "bytes", bytes);
+    ngx_content_status_number(out, "limit", mcf->uploads_conf.limit);
+    ngx_content_status_number(out, "waiting", waiting);
+    ngx_content_status_number(out, "waits", uploads->waits);
+    ngx_content_status_number(out, "too_slow", uploads->too_slow);
+
+    out->pos--;
 }
 
 

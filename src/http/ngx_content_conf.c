@@ -43,6 +43,7 @@ ngx_content_create_main_conf(ngx_conf_t *cf)
 
     mcf->zone_size = NGX_CONF_UNSET_SIZE;
     mcf->memory_size = NGX_CONF_UNSET_SIZE;
+    ngx_content_uploads_conf_create(&mcf->uploads_conf);
     ngx_content_redis_conf_create(&mcf->redis);
 
     if (ngx_array_init(&mcf->stores, cf->pool, 4,
@@ -66,6 +67,7 @@ ngx_content_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_size_value(mcf->zone_size, 8 * 1024 * 1024);
     ngx_conf_init_size_value(mcf->memory_size, 0);
+    ngx_content_uploads_conf_init(&mcf->uploads_conf);
     ngx_content_redis_conf_init(&mcf->redis);
 
     if (mcf->thread_pool.len == 0) {
@@ -324,6 +326,9 @@ ngx_content_merge_store(ngx_conf_t *cf, ngx_content_loc_conf_t *conf)
                   : ngx_content_s3_create(cf, &conf->s3, mcf->threads);
 
     if (conf->store == NULL
+        || ngx_content_uploads_conf_check(cf, &mcf->uploads_conf,
+                                          conf->store->part_size)
+           != NGX_OK
         || ngx_content_use(&mcf->stores, conf->store) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -587,10 +592,17 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    mcf->uploads = ngx_content_uploads_create(cycle, &mcf->uploads_conf,
+                                             &ngx_content_shared(mcf)->uploads);
+    if (mcf->uploads == NULL) {
+        return NGX_ERROR;
+    }
+
     store = mcf->stores.elts;
 
     for (i = 0; i < mcf->stores.nelts; i++) {
         store[i]->engine = mcf->curl;
+        store[i]->uploads = mcf->uploads;
 
         if (store[i]->ops->start) {
             store[i]->ops->start(store[i]);
@@ -650,5 +662,10 @@ ngx_content_exit_process(ngx_cycle_t *cycle)
     if (mcf->curl) {
         ngx_content_curl_destroy(mcf->curl);
         mcf->curl = NULL;
+    }
+
+    if (mcf->uploads) {
+        ngx_content_uploads_destroy(mcf->uploads);
+        mcf->uploads = NULL;
     }
 }

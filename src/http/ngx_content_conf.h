@@ -32,6 +32,7 @@
 
 typedef struct {
     ngx_content_counters_t       counters;
+    ngx_content_uploads_shared_t  uploads;
     ngx_content_redis_shared_t   redis;
     ngx_content_purge_shared_t  *purge;       /* in the same zone */
     content_hot_t               *hot;
@@ -45,6 +46,7 @@ typedef struct {
     size_t                       memory_size; /* 0: no memory cache */
     size_t                       memory_max;  /* the largest body it takes */
     ngx_shm_zone_t              *memory_zone; /* data: ngx_content_memory_t */
+    ngx_content_uploads_conf_t   uploads_conf;
     ngx_str_t                    thread_pool;
     ngx_content_redis_conf_t     redis;
 
@@ -56,6 +58,7 @@ typedef struct {
     /* of this process */
     ngx_content_redis_t         *redis_client;
     ngx_content_curl_t          *curl;
+    ngx_content_uploads_t       *uploads;
     ngx_content_purge_t         *purge;
 } ngx_content_main_conf_t;
 

@@ -38,7 +38,7 @@ static void ngx_content_get_next(ngx_content_get_t *get,
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
 static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
-    ngx_str_t *record);
+    ngx_content_redis_op_t *op);
 static ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);
 static void ngx_content_get_opened(ngx_content_read_t *read);
 static void ngx_content_get_changed(ngx_content_read_t *read);
@@ -79,6 +79,8 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     if (rc != NGX_DECLINED) {
         return rc;
     }
+
+    ngx_content_names(ctx);
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_get_t));
     if (cln == NULL) {
@@ -253,7 +255,7 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
     case NGX_CONTENT_REDIS_HIT:
         get->in_redis = 1;
 
-        if (ngx_content_get_take_record(get, &op->record) != NGX_OK) {
+        if (ngx_content_get_take_record(get, op) != NGX_OK) {
             ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
                           "content: the record of \"%V\" in Redis is damaged",
                           &get->read.key);
@@ -279,16 +281,14 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
 
 
 static ngx_int_t
-ngx_content_get_take_record(ngx_content_get_t *get, ngx_str_t *record)
+ngx_content_get_take_record(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op)
 {
-    ngx_str_t      nothing;
-    content_str_t  data;
+    ngx_str_t  nothing;
 
-    data = ngx_content_str_dup(get->request->pool,
-                               ngx_content_from_ngx(*record));
-
-    if (data.len == 0
-        || content_record_decode(data, &get->record, &get->body, NULL)
+    if (ngx_content_redis_keep(op, get->request->pool) != NGX_OK
+        || content_record_decode(ngx_content_from_ngx(op->record),
+                                 &get->record, &get->body, NULL)
            != CONTENT_OK
         || (get->body.data && (int64_t) get->body.len != get->record.size))
     {

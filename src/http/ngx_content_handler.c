@@ -104,6 +104,10 @@ ngx_content_object(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
                                        "the root is not an object");
         }
 
+        if (m->right == CONTENT_RIGHT_WRITE) {
+            ngx_content_names(ctx);
+        }
+
         return m->handler(r, ctx);
     }
 
@@ -155,7 +159,11 @@ ngx_content_key(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (r->valid_unparsed_uri) {
+    /* most paths are their key already */
+
+    if (r->valid_unparsed_uri
+        && ngx_strlchr(path.data, path.data + path.len, '%'))
+    {
         ctx->key.data = ngx_pnalloc(r->pool, path.len);
         if (ctx->key.data == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -177,8 +185,14 @@ ngx_content_key(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     ctx->key = ngx_content_to_ngx(key);
-    content_key_hash(key, ctx->hash);
-    content_key_tag(ctx->hash, ctx->tag);
 
     return NGX_OK;
+}
+
+
+void
+ngx_content_names(ngx_content_ctx_t *ctx)
+{
+    content_key_hash(ngx_content_from_ngx(ctx->key), ctx->hash);
+    content_key_tag(ctx->hash, ctx->tag);
 }

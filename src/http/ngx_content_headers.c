@@ -18,6 +18,8 @@ typedef struct {
 
 static ngx_int_t ngx_content_header_known(ngx_http_request_t *r,
     ngx_table_elt_t *h);
+static ngx_int_t ngx_content_header_cache_control(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
 static ngx_int_t ngx_content_type_header(ngx_http_request_t *r,
     content_str_t type);
 static ngx_int_t ngx_content_meta_headers(ngx_http_request_t *r,
@@ -66,48 +68,69 @@ ngx_content_header(ngx_http_request_t *r, const char *name,
 static ngx_int_t
 ngx_content_header_known(ngx_http_request_t *r, ngx_table_elt_t *h)
 {
+    switch (h->key.len) {
+
+    case sizeof("ETag") - 1:
+        if (ngx_strcmp(h->key.data, "ETag") == 0) {
+            r->headers_out.etag = h;
+        }
+
+        break;
+
+    case sizeof("Cache-Control") - 1:           /* the length of three */
+        if (ngx_strcmp(h->key.data, "Cache-Control") == 0) {
+            return ngx_content_header_cache_control(r, h);
+        }
+
+        if (ngx_strcmp(h->key.data, "Accept-Ranges") == 0) {
+            r->headers_out.accept_ranges = h;
+
+        } else if (ngx_strcmp(h->key.data, "Content-Range") == 0) {
+            r->headers_out.content_range = h;
+        }
+
+        break;
+
+    case sizeof("Content-Encoding") - 1:        /* of two */
+        if (ngx_strcmp(h->key.data, "Content-Encoding") == 0) {
+            r->headers_out.content_encoding = h;
+
+        } else if (ngx_strcmp(h->key.data, "WWW-Authenticate") == 0) {
+            r->headers_out.www_authenticate = h;
+        }
+
+        break;
+    }
+
+    return NGX_OK;
+}
+
+
+/* An array of pointers, since 1.23.0 a list. */
+
+static ngx_int_t
+ngx_content_header_cache_control(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
 #if (nginx_version < 1023000)
     ngx_table_elt_t  **slot;
-#endif
 
-    if (ngx_strcmp(h->key.data, "ETag") == 0) {
-        r->headers_out.etag = h;
-
-    } else if (ngx_strcmp(h->key.data, "Content-Encoding") == 0) {
-        r->headers_out.content_encoding = h;
-
-    } else if (ngx_strcmp(h->key.data, "WWW-Authenticate") == 0) {
-        r->headers_out.www_authenticate = h;
-
-    } else if (ngx_strcmp(h->key.data, "Accept-Ranges") == 0) {
-        r->headers_out.accept_ranges = h;
-
-    } else if (ngx_strcmp(h->key.data, "Content-Range") == 0) {
-        r->headers_out.content_range = h;
-
-    } else if (ngx_strcmp(h->key.data, "Cache-Control") == 0) {
-
-        /* an array of pointers, since 1.23.0 a list */
-
-#if (nginx_version < 1023000)
-        if (r->headers_out.cache_control.elts == NULL
-            && ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
-                              sizeof(ngx_table_elt_t *))
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        slot = ngx_array_push(&r->headers_out.cache_control);
-        if (slot == NULL) {
-            return NGX_ERROR;
-        }
-
-        *slot = h;
-#else
-        r->headers_out.cache_control = h;
-#endif
+    if (r->headers_out.cache_control.elts == NULL
+        && ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+                          sizeof(ngx_table_elt_t *))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
+
+    slot = ngx_array_push(&r->headers_out.cache_control);
+    if (slot == NULL) {
+        return NGX_ERROR;
+    }
+
+    *slot = h;
+#else
+    r->headers_out.cache_control = h;
+#endif
 
     return NGX_OK;
 }

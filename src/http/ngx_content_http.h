@@ -19,8 +19,8 @@
 
 typedef struct {
     ngx_str_t                key;            /* canonical; of the request */
-    u_char                   hash[CONTENT_KEY_HASH_LEN];
-    u_char                   tag[CONTENT_KEY_TAG_LEN];
+    u_char                   hash[CONTENT_KEY_HASH_LEN];  /* these two by */
+    u_char                   tag[CONTENT_KEY_TAG_LEN];    /* _names() */
 
     ngx_atomic_uint_t        fence;          /* of the memory cache, before
                                                 anything was read */
@@ -44,6 +44,12 @@ typedef struct {
 
 /* The context, made when there is none; NULL: no memory. */
 ngx_content_ctx_t *ngx_content_ctx(ngx_http_request_t *r);
+
+/*
+ * Sets hash and tag of the key, which everything but shared memory goes by: a
+ * hit there does without.
+ */
+void ngx_content_names(ngx_content_ctx_t *ctx);
 
 /*
  * Notes why a request fails, for the problem+json body, and returns status,

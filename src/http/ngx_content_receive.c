@@ -1,7 +1,12 @@
 /*
- * Receiving a PUT: see ngx_content_receive.h.  The body is read unbuffered, a
- * client_body_buffer_size at a time, and handed on; while the upload is full
- * nothing is read, so that TCP slows the client down.
+ * Receiving a PUT: see ngx_content_receive.h.  The body is read unbuffered and
+ * handed on; while the upload is full nothing is read, so that TCP slows the
+ * client down.
+ *
+ * nginx reads into request_body->buf.  For each read the buffer is made to
+ * stand for the room that the upload has, so that bytes come from the socket to
+ * where they are sent from without a copy (of chunks, the framing is closed
+ * up).  Before there is room, and with HTTP/2, nginx's own memory is used.
  */
 
 #include "http/ngx_content_conf.h"
@@ -13,10 +18,15 @@
                                                  object, 16 KiB of tags among
                                                  it */
 
+#define NGX_CONTENT_READ_MAX    (256 * 1024)  /* at once */
+#define NGX_CONTENT_TURN        (512 * 1024)  /* then others have theirs */
+
+
 typedef struct {
     ngx_content_upload_t     *up;
     ngx_content_received_pt   received;
     void                     *data;
+    size_t                    turn;          /* bytes in this turn */
     unsigned                  taking:1;
     unsigned                  ended:1;
 } ngx_content_receive_t;
@@ -28,6 +38,12 @@ static ngx_int_t ngx_content_receive_take(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
 static ngx_int_t ngx_content_receive_read(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
+static ngx_int_t ngx_content_receive_hand_over(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv);
+static ngx_int_t ngx_content_receive_some(ngx_http_request_t *r,
+    ngx_content_upload_t *up);
+static void ngx_content_receive_yield(ngx_http_request_t *r);
+static void ngx_content_receive_pause(ngx_http_request_t *r);
 static ngx_int_t ngx_content_receive_whole(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
 static void ngx_content_receive_end(ngx_http_request_t *r,
@@ -167,32 +183,12 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 static ngx_int_t
 ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl, *next;
+    ngx_int_t  rc;
+
+    rcv->turn = 0;
 
     for ( ;; ) {
-        rc = ngx_content_upload_write(rcv->up, NULL, 0);
-
-        cl = r->request_body->bufs;
-        r->request_body->bufs = NULL;
-
-        for ( /* void */ ; cl; cl = next) {
-            next = cl->next;
-            b = cl->buf;
-
-            /* only when some module has read the body before this one */
-
-            if (b->in_file && !ngx_buf_in_memory(b)) {
-                return ngx_content_problem(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                             "another module has put the body into a file");
-            }
-
-            rc = ngx_content_upload_write(rcv->up, b->pos, b->last - b->pos);
-            b->pos = b->last;
-
-            ngx_free_chain(r->pool, cl);
-        }
+        rc = ngx_content_receive_hand_over(r, rcv);
 
         /* a failed upload tells why when it is ended */
 
@@ -200,20 +196,25 @@ ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
             return NGX_OK;
         }
 
+        if (rc == NGX_AGAIN) {
+            ngx_content_receive_pause(r);
+            return NGX_AGAIN;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
         if (!r->reading_body) {
             return ngx_content_receive_whole(r, rcv);
         }
 
-        if (rc == NGX_AGAIN) {
-            if (r->connection->read->timer_set) {
-                ngx_del_timer(r->connection->read);
-            }
-
-            r->read_event_handler = ngx_http_block_reading;
+        if (rcv->turn >= NGX_CONTENT_TURN) {
+            ngx_content_receive_yield(r);
             return NGX_AGAIN;
         }
 
-        rc = ngx_http_read_unbuffered_request_body(r);
+        rc = ngx_content_receive_some(r, rcv->up);
 
         if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
             return rc;
@@ -223,6 +224,125 @@ ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
             return NGX_AGAIN;
         }
     }
+}
+
+
+/* NGX_AGAIN: some bytes are left, for later. */
+
+static ngx_int_t
+ngx_content_receive_hand_over(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv)
+{
+    size_t        size;
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (rcv->up->task.outcome != NGX_CONTENT_OK) {
+        return NGX_ERROR;
+    }
+
+    while (r->request_body->bufs) {
+        cl = r->request_body->bufs;
+        b = cl->buf;
+
+        /* only when some module has read the body before this one */
+
+        if (b->in_file && !ngx_buf_in_memory(b)) {
+            return ngx_content_problem(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                             "another module has put the body into a file");
+        }
+
+        size = b->last - b->pos;
+        rc = ngx_content_upload_write(rcv->up, b);
+        rcv->turn += size - (b->last - b->pos);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        r->request_body->bufs = cl->next;
+        ngx_free_chain(r->pool, cl);
+    }
+
+    return NGX_OK;
+}
+
+
+/* One read of nginx's, into the upload's room if that is possible. */
+
+static ngx_int_t
+ngx_content_receive_some(ngx_http_request_t *r, ngx_content_upload_t *up)
+{
+    size_t        size;
+    u_char       *data;
+    ngx_int_t     rc;
+    ngx_buf_t    *b, own;
+    ngx_chain_t  *cl;
+
+    for (cl = r->request_body->busy; cl; cl = cl->next) {
+        if (cl->buf->pos != cl->buf->last) {
+            return ngx_content_problem(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                       "another module keeps the body back");
+        }
+    }
+
+    ngx_content_upload_room(up, &data, &size);
+    b = r->request_body->buf;
+
+    if (size == 0 || b == NULL || b->pos != b->last
+#if (NGX_HTTP_V2)
+        || r->stream
+#endif
+        )
+    {
+        return ngx_http_read_unbuffered_request_body(r);
+    }
+
+    own = *b;
+
+    b->start = data;
+    b->pos = data;
+    b->last = data;
+    b->end = data + ngx_min(size, NGX_CONTENT_READ_MAX);
+
+    rc = ngx_http_read_unbuffered_request_body(r);
+
+    /* what is left there is the next request's, and was copied */
+
+    b->start = own.start;
+    b->pos = own.start;
+    b->last = own.start;
+    b->end = own.end;
+
+    return rc;
+}
+
+
+/* The timer keeps an exiting worker alive. */
+
+static void
+ngx_content_receive_yield(ngx_http_request_t *r)
+{
+    ngx_event_t               *rev;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    rev = r->connection->read;
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    ngx_add_timer(rev, clcf->client_body_timeout);
+    ngx_post_event(rev, &ngx_posted_next_events);
+}
+
+
+static void
+ngx_content_receive_pause(ngx_http_request_t *r)
+{
+    if (r->connection->read->timer_set) {
+        ngx_del_timer(r->connection->read);
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
 }
 
 

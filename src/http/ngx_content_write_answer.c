@@ -112,6 +112,11 @@ ngx_content_write_problem(ngx_content_write_t *w)
         return ngx_content_problem(w->request, status,
                                    "the storage has no room");
 
+    case NGX_CONTENT_SLOW:
+        return ngx_content_problem(w->request, status,
+                    "the body came too slowly while other uploads waited for "
+                    "memory; nothing was changed");
+
     case NGX_CONTENT_INVALID:
         return ngx_content_problem(w->request, status,
                     "the storage takes no such object: its key or what is "

@@ -170,7 +170,12 @@ content_out_mem(content_out_t *out, const void *data, size_t len)
 void
 content_out_char(content_out_t *out, unsigned char c)
 {
-    content_out_mem(out, &c, 1);
+    if (out->overflow || out->pos == out->end) {
+        out->overflow = 1;
+        return;
+    }
+
+    *out->pos++ = c;
 }
 
 

@@ -212,6 +212,7 @@ ngx_content_outcome_status(ngx_content_outcome_e outcome)
         return NGX_HTTP_BAD_GATEWAY;
 
     case NGX_CONTENT_UNAVAILABLE:
+    case NGX_CONTENT_SLOW:             /* nginx sends no answer with 408 */
         return NGX_HTTP_SERVICE_UNAVAILABLE;
 
     case NGX_CONTENT_TIMEOUT:

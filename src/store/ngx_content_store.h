@@ -29,6 +29,7 @@
 
 #include "lib/content_expect.h"
 #include "lib/content_object.h"
+#include "store/ngx_content_uploads.h"
 
 
 typedef enum {
@@ -42,6 +43,8 @@ typedef enum {
     NGX_CONTENT_UNAVAILABLE,         /* the store asks to come back later */
     NGX_CONTENT_TIMEOUT,             /* no answer in time: state unknown */
     NGX_CONTENT_FULL,                /* no space left */
+    NGX_CONTENT_SLOW,                /* the client sent too slowly while others
+                                        waited for memory */
     NGX_CONTENT_FAILED               /* no memory and the like, in here */
 } ngx_content_outcome_e;
 
@@ -187,7 +190,9 @@ struct ngx_content_upload_s {
     EVP_MD_CTX                *sha512_digest;     /* only if expected */
     EVP_MD_CTX                *md5_digest;
     void                      *state;             /* the store's */
-    unsigned                   blocked:1;
+    ngx_content_claim_t        claim;             /* to memory */
+    ngx_content_turn_t         turn;              /* at hashing */
+    unsigned                   blocked:1;         /* until resume */
     unsigned                   ended:1;
     unsigned                   committing:1;
     unsigned                   aborted:1;
@@ -270,6 +275,7 @@ struct ngx_content_store_s {
     ngx_thread_pool_t               *threads;
     void                            *engine;      /* ngx_content_curl_t of this
                                                      process, S3 only */
+    ngx_content_uploads_t           *uploads;     /* of this process */
 
     size_t                           part_size;   /* bytes */
     ngx_uint_t                       parts_max;   /* stored at once */

@@ -4,48 +4,31 @@
  * called from it.  An upload owns its parts and digests, and is freed with
  * its task's pool.
  *
- * Hashing is most of the work, and would hold up all other requests: it is
- * done in a thread, a whole part at a time, before the store gets the part.
- * One part of an upload after the other, for the body's digest; meanwhile the
- * event loop receives the next, and the ones before are on their way.
+ * A part that is full is hashed (ngx_content_upload_hash.c), then handed to
+ * the store.  One part of an upload after the other is hashed, for the body's
+ * digest; meanwhile the event loop receives the next, and the ones before are
+ * on their way.
  */
 
 #include "store/ngx_content_upload.h"
-#include "core/ngx_content_job.h"
+#include "store/ngx_content_upload_hash.h"
 
 
-#define NGX_CONTENT_PART_MIN     (64 * 1024)
-#define NGX_CONTENT_HASH_INLINE  (64 * 1024)  /* more goes to a thread */
-#define NGX_CONTENT_HASH_STEP    (32 * 1024)  /* fits a processor's cache */
-
-
-typedef struct {
-    ngx_content_upload_t      *up;
-    ngx_content_part_t        *part;
-    ngx_int_t                  rc;
-} ngx_content_hashing_t;
+#define NGX_CONTENT_PART_CLASS  (256 * 1024)   /* from here on buffers come in
+                                                  few sizes, to fit again */
 
 
 static void ngx_content_upload_cleanup(void *data);
-static EVP_MD_CTX *ngx_content_upload_digest(const EVP_MD *md);
-static ngx_int_t ngx_content_upload_hash(ngx_content_upload_t *up,
-    u_char *data, size_t len);
 static ngx_int_t ngx_content_upload_fill(ngx_content_upload_t *up,
-    u_char **data, size_t *len);
-static ngx_content_part_t *ngx_content_part_create(ngx_content_upload_t *up);
-static ngx_int_t ngx_content_part_grow(ngx_content_upload_t *up,
-    ngx_content_part_t *part, size_t need);
-static void ngx_content_upload_cut(ngx_content_upload_t *up);
-static void ngx_content_upload_hash_part(ngx_content_upload_t *up,
+    ngx_buf_t *b);
+static ngx_int_t ngx_content_upload_next_part(ngx_content_upload_t *up);
+static size_t ngx_content_part_capacity(ngx_content_upload_t *up);
+static void ngx_content_part_free(ngx_content_upload_t *up,
     ngx_content_part_t *part);
-static void ngx_content_upload_hash_run(void *data);
-static void ngx_content_upload_hash_done(void *data);
-static void ngx_content_upload_hashed(ngx_content_upload_t *up,
-    ngx_content_part_t *part, ngx_int_t rc);
-static void ngx_content_upload_fail(ngx_content_upload_t *up,
-    ngx_content_outcome_e outcome, const char *cause);
+static void ngx_content_upload_granted(ngx_content_claim_t *claim);
+static void ngx_content_upload_lost(ngx_content_claim_t *claim);
+static void ngx_content_upload_cut(ngx_content_upload_t *up);
 static void ngx_content_upload_advance(ngx_content_upload_t *up);
-static void ngx_content_upload_verify(ngx_content_upload_t *up);
 
 
 ngx_content_upload_t *
@@ -64,6 +47,8 @@ ngx_content_upload_create(ngx_content_store_t *store, ngx_str_t *key,
     up->expected = expected;
     up->last_part = &up->parts;
     up->task.outcome = NGX_CONTENT_OK;
+    up->claim.granted = ngx_content_upload_granted;
+    up->claim.lost = ngx_content_upload_lost;
 
     cln = ngx_pool_cleanup_add(up->task.pool, 0);
     if (cln == NULL) {
@@ -74,12 +59,8 @@ ngx_content_upload_create(ngx_content_store_t *store, ngx_str_t *key,
     cln->data = up;
 
     up->object = ngx_pcalloc(up->task.pool, sizeof(content_object_t));
-    up->body_digest = ngx_content_upload_digest(EVP_sha256());
-    up->part_digest = EVP_MD_CTX_new();
 
-    if (up->object == NULL || up->body_digest == NULL
-        || up->part_digest == NULL)
-    {
+    if (up->object == NULL || ngx_content_upload_hash_init(up) != NGX_OK) {
         goto failed;
     }
 
@@ -100,36 +81,27 @@ ngx_content_upload_cleanup(void *data)
 
     ngx_content_part_t  *part;
 
-    EVP_MD_CTX_free(up->body_digest);
-    EVP_MD_CTX_free(up->part_digest);
-    EVP_MD_CTX_free(up->sha512_digest);
-    EVP_MD_CTX_free(up->md5_digest);
+    ngx_content_upload_hash_free(up);
+    ngx_content_claim_end(up->task.store->uploads, &up->claim);
 
     if (up->filling) {
-        ngx_free(up->filling->data);
+        ngx_content_part_free(up, up->filling);
     }
 
     for (part = up->parts; part; part = part->next) {
-        if (part->data) {
-            ngx_free(part->data);
-        }
+        ngx_content_part_free(up, part);
     }
 }
 
 
-static EVP_MD_CTX *
-ngx_content_upload_digest(const EVP_MD *md)
+static void
+ngx_content_part_free(ngx_content_upload_t *up, ngx_content_part_t *part)
 {
-    EVP_MD_CTX  *ctx;
-
-    ctx = EVP_MD_CTX_new();
-
-    if (ctx && EVP_DigestInit_ex(ctx, md, NULL) != 1) {
-        EVP_MD_CTX_free(ctx);
-        return NULL;
+    if (part->data) {
+        ngx_content_buffer_free(up->task.store->uploads, part->data,
+                                part->capacity);
+        part->data = NULL;
     }
-
-    return ctx;
 }
 
 
@@ -146,74 +118,77 @@ ngx_content_upload_expect(ngx_content_upload_t *up, content_expect_t *expect)
         up->object->has_sha256 = 1;
     }
 
-    if (content_expect_sha512(expect)) {
-        up->sha512_digest = ngx_content_upload_digest(EVP_sha512());
-
-        if (up->sha512_digest == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (content_expect_md5(expect)) {
-        up->md5_digest = ngx_content_upload_digest(EVP_md5());
-
-        if (up->md5_digest == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return ngx_content_upload_hash_expect(up);
 }
 
 
 ngx_int_t
-ngx_content_upload_write(ngx_content_upload_t *up, u_char *data, size_t len)
+ngx_content_upload_write(ngx_content_upload_t *up, ngx_buf_t *b)
 {
-    if (up->task.outcome != NGX_CONTENT_OK) {
-        return NGX_ERROR;
-    }
+    ngx_int_t  rc;
 
-    if (len == 0) {
-        return up->blocked ? NGX_AGAIN : NGX_OK;
-    }
-
-    up->received += len;
-
-    while (len && up->task.outcome == NGX_CONTENT_OK) {
-        if (ngx_content_upload_fill(up, &data, &len) != NGX_OK) {
-            ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "no memory");
+    for ( ;; ) {
+        if (up->task.outcome != NGX_CONTENT_OK) {
             return NGX_ERROR;
         }
-    }
 
-    if (up->task.outcome != NGX_CONTENT_OK) {
-        return NGX_ERROR;
-    }
+        if (b->pos == b->last) {
+            return NGX_OK;
+        }
 
-    if (up->in_flight >= up->task.store->parts_max) {
-        up->blocked = 1;
-        return NGX_AGAIN;
-    }
+        rc = ngx_content_upload_fill(up, b);
 
-    return NGX_OK;
+        if (rc == NGX_AGAIN) {
+            up->blocked = 1;
+            return NGX_AGAIN;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "no memory");
+        }
+    }
 }
 
 
+/* Bytes that were received into the room of the part are there already. */
+
 static ngx_int_t
-ngx_content_upload_hash(ngx_content_upload_t *up, u_char *data, size_t len)
+ngx_content_upload_fill(ngx_content_upload_t *up, ngx_buf_t *b)
 {
-    if (EVP_DigestUpdate(up->body_digest, data, len) != 1) {
-        return NGX_ERROR;
+    size_t               n;
+    ngx_int_t            rc;
+    ngx_content_part_t  *part;
+
+    part = up->filling;
+
+    if (part == NULL || part->size == part->capacity) {
+        rc = ngx_content_upload_next_part(up);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        part = up->filling;
     }
 
-    if (up->sha512_digest
-        && EVP_DigestUpdate(up->sha512_digest, data, len) != 1)
+    n = ngx_min((size_t) (b->last - b->pos), part->capacity - part->size);
+
+    if (b->pos != part->data + part->size) {
+        ngx_memmove(part->data + part->size, b->pos, n);
+    }
+
+    part->size += n;
+    b->pos += n;
+    up->received += n;
+
+    if (up->received == up->expected || part->size == part->capacity) {
+        ngx_content_claim_filled(&up->claim);
+    }
+
+    if (part->size == part->capacity && up->received < up->expected
+        && up->in_flight < up->task.store->parts_max)
     {
-        return NGX_ERROR;
-    }
-
-    if (up->md5_digest && EVP_DigestUpdate(up->md5_digest, data, len) != 1) {
-        return NGX_ERROR;
+        ngx_content_upload_cut(up);
     }
 
     return NGX_OK;
@@ -221,106 +196,123 @@ ngx_content_upload_hash(ngx_content_upload_t *up, u_char *data, size_t len)
 
 
 /*
- * Moves bytes into the part that is being filled.  A full part is handed to
- * the store only when more follows: so that a body which fits into one part
- * can be stored in one piece, and the last part is known to be the last.
+ * A full part is handed to the store only when more is known to follow: so that a body
+ * which fits into one part can be stored in one piece, and the last part is
+ * known to be the last.
  */
 
 static ngx_int_t
-ngx_content_upload_fill(ngx_content_upload_t *up, u_char **data, size_t *len)
+ngx_content_upload_next_part(ngx_content_upload_t *up)
 {
-    size_t               n;
+    u_char              *data;
+    size_t               capacity;
+    ngx_int_t            rc;
     ngx_content_part_t  *part;
 
-    part = up->filling;
-
-    if (part && part->size == up->task.store->part_size) {
-        ngx_content_upload_cut(up);
-        part = NULL;
-    }
-
-    if (part == NULL) {
-        part = ngx_content_part_create(up);
-        if (part == NULL) {
-            return NGX_ERROR;
+    if (up->filling) {
+        if (up->in_flight >= up->task.store->parts_max) {
+            return NGX_AGAIN;
         }
+
+        ngx_content_upload_cut(up);
     }
 
-    n = ngx_min(*len, up->task.store->part_size - part->size);
+    capacity = ngx_content_part_capacity(up);
 
-    if (ngx_content_part_grow(up, part, part->size + n) != NGX_OK) {
-        return NGX_ERROR;
+    rc = ngx_content_claim_buffer(up->task.store->uploads, &up->claim,
+                                  capacity, &data);
+    if (rc != NGX_OK) {
+        return rc;
     }
-
-    ngx_memcpy(part->data + part->size, *data, n);
-    part->size += n;
-
-    *data += n;
-    *len -= n;
-
-    return NGX_OK;
-}
-
-
-static ngx_content_part_t *
-ngx_content_part_create(ngx_content_upload_t *up)
-{
-    ngx_content_part_t  *part;
 
     part = ngx_pcalloc(up->task.pool, sizeof(ngx_content_part_t));
     if (part == NULL) {
-        return NULL;
+        ngx_content_buffer_free(up->task.store->uploads, data, capacity);
+        return NGX_ERROR;
     }
 
+    part->data = data;
+    part->capacity = capacity;
     part->number = up->nparts + 1;
     part->offset = (off_t) up->nparts * up->task.store->part_size;
 
     up->filling = part;
 
-    return part;
+    return NGX_OK;
 }
 
 
 /*
- * Room for need bytes: at once for all that is expected, else by doubling, so
- * that a small upload takes little memory.
+ * All that is expected, up to a part: memory is claimed for it now, so that no
+ * upload that has begun a part waits in the middle of it.
  */
 
-static ngx_int_t
-ngx_content_part_grow(ngx_content_upload_t *up, ngx_content_part_t *part,
-    size_t need)
+static size_t
+ngx_content_part_capacity(ngx_content_upload_t *up)
 {
-    size_t   capacity;
-    u_char  *p;
+    off_t   left;
+    size_t  part_size, size;
 
-    if (need <= part->capacity) {
-        return NGX_OK;
+    part_size = up->task.store->part_size;
+    left = up->expected - up->received;
+
+    if (up->expected < 0 || left > (off_t) part_size / 2) {
+        return part_size;
     }
 
-    if (up->expected >= 0) {
-        capacity = (size_t) ngx_min((off_t) up->task.store->part_size,
-                                    up->expected - part->offset);
-
-    } else {
-        capacity = ngx_max(part->capacity * 2, NGX_CONTENT_PART_MIN);
+    if (left < NGX_CONTENT_PART_CLASS) {
+        return ngx_max(left, 1);
     }
 
-    capacity = ngx_min(ngx_max(capacity, need), up->task.store->part_size);
-
-    p = ngx_alloc(capacity, &up->task.log);
-    if (p == NULL) {
-        return NGX_ERROR;
+    for (size = NGX_CONTENT_PART_CLASS; (off_t) size < left; size *= 2) {
+        /* void */
     }
 
-    if (part->data) {
-        ngx_memcpy(p, part->data, part->size);
-        ngx_free(part->data);
-    }
+    return ngx_min(size, part_size);
+}
 
-    part->data = p;
-    part->capacity = capacity;
 
-    return NGX_OK;
+void
+ngx_content_upload_room(ngx_content_upload_t *up, u_char **data, size_t *size)
+{
+    ngx_content_part_t  *part;
+
+    part = up->filling;
+
+    *data = part ? part->data + part->size : NULL;
+    *size = part ? part->capacity - part->size : 0;
+}
+
+
+static void
+ngx_content_upload_granted(ngx_content_claim_t *claim)
+{
+    ngx_content_upload_t  *up;
+
+    up = (ngx_content_upload_t *)
+             ((u_char *) claim - offsetof(ngx_content_upload_t, claim));
+
+    up->blocked = 0;
+    up->resume(up);
+}
+
+
+static void
+ngx_content_upload_lost(ngx_content_claim_t *claim)
+{
+    ngx_content_upload_t  *up;
+
+    up = (ngx_content_upload_t *)
+             ((u_char *) claim - offsetof(ngx_content_upload_t, claim));
+
+    ngx_content_upload_fail(up, NGX_CONTENT_SLOW,
+                            "the body came too slowly while other uploads "
+                            "waited for memory");
+
+    ngx_content_part_free(up, up->filling);
+    up->filling = NULL;
+
+    up->resume(up);
 }
 
 
@@ -345,99 +337,10 @@ ngx_content_upload_cut(ngx_content_upload_t *up)
 }
 
 
-/* Here and now what is small, or when there is no thread to be had. */
-
-static void
-ngx_content_upload_hash_part(ngx_content_upload_t *up,
-    ngx_content_part_t *part)
-{
-    ngx_content_hashing_t  *job, now;
-
-    up->hashing = part;
-
-    job = NULL;
-
-    if (part->size > NGX_CONTENT_HASH_INLINE) {
-        job = ngx_content_job_create(up->task.pool,
-                                     sizeof(ngx_content_hashing_t),
-                                     ngx_content_upload_hash_run,
-                                     ngx_content_upload_hash_done,
-                                     &up->task.log);
-    }
-
-    if (job) {
-        job->up = up;
-        job->part = part;
-
-        if (ngx_content_job_start(up->task.store->threads, job) == NGX_OK) {
-            return;
-        }
-    }
-
-    now.up = up;
-    now.part = part;
-
-    ngx_content_upload_hash_run(&now);
-    ngx_content_upload_hash_done(&now);
-}
-
-
-/* In a thread: all digests, step by step, so that memory is read once. */
-
-static void
-ngx_content_upload_hash_run(void *data)
-{
-    ngx_content_hashing_t *job = data;
-
-    size_t                 done, n;
-    ngx_uint_t             own;
-    ngx_content_part_t    *part;
-    ngx_content_upload_t  *up;
-
-    up = job->up;
-    part = job->part;
-    own = up->task.store->part_digest;
-
-    job->rc = NGX_ERROR;
-
-    if (own && EVP_DigestInit_ex(up->part_digest, EVP_sha256(), NULL) != 1) {
-        return;
-    }
-
-    for (done = 0; done < part->size; done += n) {
-        n = ngx_min(part->size - done, NGX_CONTENT_HASH_STEP);
-
-        if (ngx_content_upload_hash(up, part->data + done, n) != NGX_OK
-            || (own && EVP_DigestUpdate(up->part_digest, part->data + done, n)
-                       != 1))
-        {
-            return;
-        }
-    }
-
-    if (own && EVP_DigestFinal_ex(up->part_digest, part->sha256, NULL) != 1) {
-        return;
-    }
-
-    job->rc = NGX_OK;
-}
-
-
-static void
-ngx_content_upload_hash_done(void *data)
-{
-    ngx_content_hashing_t *job = data;
-
-    ngx_content_upload_hashed(job->up, job->part, job->rc);
-}
-
-
-static void
+void
 ngx_content_upload_hashed(ngx_content_upload_t *up, ngx_content_part_t *part,
     ngx_int_t rc)
 {
-    up->hashing = NULL;
-
     if (rc != NGX_OK) {
         ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "hashing failed");
     }
@@ -466,8 +369,7 @@ void
 ngx_content_upload_stored(ngx_content_upload_t *up, ngx_content_part_t *part,
     ngx_content_outcome_e outcome, const char *cause)
 {
-    ngx_free(part->data);
-    part->data = NULL;
+    ngx_content_part_free(up, part);
 
     up->in_flight--;
 
@@ -481,7 +383,7 @@ ngx_content_upload_stored(ngx_content_upload_t *up, ngx_content_part_t *part,
 
 /* The first failure is the one that is told. */
 
-static void
+void
 ngx_content_upload_fail(ngx_content_upload_t *up,
     ngx_content_outcome_e outcome, const char *cause)
 {
@@ -515,7 +417,11 @@ ngx_content_upload_advance(ngx_content_upload_t *up)
         return;
     }
 
-    if (up->blocked
+    if (up->blocked && up->task.outcome != NGX_CONTENT_OK) {
+        ngx_content_claim_end(up->task.store->uploads, &up->claim);
+    }
+
+    if (up->blocked && !up->claim.waiting
         && (up->in_flight < up->task.store->parts_max
             || up->task.outcome != NGX_CONTENT_OK))
     {
@@ -542,6 +448,8 @@ ngx_content_upload_end(ngx_content_upload_t *up)
     up->ended = 1;
     up->blocked = 0;
 
+    ngx_content_claim_end(up->task.store->uploads, &up->claim);
+
     up->object->size = up->received;
 
     if (up->task.outcome == NGX_CONTENT_OK && up->filling) {
@@ -562,47 +470,18 @@ ngx_content_upload_end(ngx_content_upload_t *up)
 }
 
 
-/* The body's digests, and whether they are what was expected. */
-
-static void
-ngx_content_upload_verify(ngx_content_upload_t *up)
-{
-    u_char              text[CONTENT_EXPECT_TEXT + 1];
-    content_out_t       out;
-    content_computed_t  computed;
-
-    if (EVP_DigestFinal_ex(up->body_digest, computed.sha256, NULL) != 1
-        || (up->sha512_digest
-            && EVP_DigestFinal_ex(up->sha512_digest, computed.sha512, NULL)
-               != 1)
-        || (up->md5_digest
-            && EVP_DigestFinal_ex(up->md5_digest, computed.md5, NULL) != 1))
-    {
-        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "hashing failed");
-        return;
-    }
-
-    ngx_memcpy(up->object->sha256, computed.sha256, 32);
-    up->object->has_sha256 = 1;
-
-    if (up->expect == NULL) {
-        return;
-    }
-
-    content_out_init(&out, text, CONTENT_EXPECT_TEXT);
-
-    if (content_expect_check(up->expect, &computed, &out) != CONTENT_OK) {
-        *out.pos = '\0';
-        ngx_content_upload_fail(up, NGX_CONTENT_MISMATCH, (char *) text);
-    }
-}
-
-
 void
 ngx_content_upload_abort(ngx_content_upload_t *up)
 {
     up->aborted = 1;
     up->blocked = 0;
+
+    ngx_content_claim_end(up->task.store->uploads, &up->claim);
+
+    if (up->filling) {
+        ngx_content_part_free(up, up->filling);
+        up->filling = NULL;
+    }
 
     ngx_content_upload_advance(up);
 }

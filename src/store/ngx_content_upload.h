@@ -5,8 +5,10 @@
  *     create -> write, write, ... -> end -> task.done
  *                                 \-> abort
  *
- * Memory is bounded by part_size * (parts_max + 1): write() says NGX_AGAIN
- * when no more can be taken, and up->resume is called when it can again.
+ * Memory is bounded by part_size * (parts_max + 1) an upload, and by
+ * content_upload_memory for all of a worker (ngx_content_uploads.h): write()
+ * says NGX_AGAIN when no more can be taken, and up->resume is called when it
+ * can again.
  * Nothing can be seen of an upload before it has ended well; a failure or an
  * abort leaves the older object whole.
  */
@@ -35,12 +37,25 @@ ngx_int_t ngx_content_upload_expect(ngx_content_upload_t *up,
     content_expect_t *expect);
 
 /*
- * Takes all len bytes (a copy is made).  NGX_OK: go on; NGX_AGAIN: stop until
- * resume; NGX_ERROR: the upload has failed, task.done will say why or no
- * memory: the caller still has to call end() or abort().
+ * Takes the bytes of b (a copy is made, unless they lie in the room), and moves
+ * b->pos along.  NGX_OK: all of them; NGX_AGAIN: not all, stop until resume;
+ * NGX_ERROR: the upload has failed, task.done will say why: the caller still
+ * has to call end() or abort().
  */
-ngx_int_t ngx_content_upload_write(ngx_content_upload_t *up, u_char *data,
-    size_t len);
+ngx_int_t ngx_content_upload_write(ngx_content_upload_t *up, ngx_buf_t *b);
+
+/*
+ * Where the next bytes may be received to, to be written without a copy: *size
+ * bytes at *data, until the next call.  *size 0: there is no room yet; write()
+ * makes some.
+ */
+void ngx_content_upload_room(ngx_content_upload_t *up, u_char **data,
+    size_t *size);
+
+/*
+ * up->resume: write() may be called again, or the upload has failed
+ * (up->task.outcome), also while bytes are awaited.
+ */
 
 /* The body is complete.  task.done follows: OK, or why nothing was changed. */
 void ngx_content_upload_end(ngx_content_upload_t *up);

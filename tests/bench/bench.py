@@ -23,7 +23,6 @@ are met or not in the table.
 import contextlib
 import json
 import os
-import pathlib
 import sys
 import tempfile
 import time
@@ -31,22 +30,12 @@ import time
 import machine
 import measures
 import table
-from peers import KIB, MIB, SIZES, SMALL, body, name_of
+from peers import KIB, MIB, SIZES, SMALL, Site, body, name_of
 from rounds import Results, say
 from servers import MODULE, ROOT, Nginx, S3Server
 
 JSON = ROOT / "var/bench.json"
 TABLE = ROOT / "docs/benchmarks.md"
-
-
-class Site:
-    """What the peers share."""
-
-    def __init__(self, place):
-        self.place = pathlib.Path(place)
-        self.files = self.place / "files"
-        self.s3 = None
-        self.backend = None                 # of Varnish and srcache
 
 
 class Run:

@@ -8,6 +8,7 @@ stopped by pid.
 
 import hashlib
 import os
+import pathlib
 import random
 import string
 import time
@@ -43,6 +44,16 @@ def name_of(size):
 def size_text(size):
     return (f"{size // 2**30} GiB" if size >= 2**30 else
             f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB")
+
+
+class Site:
+    """What the peers share."""
+
+    def __init__(self, place):
+        self.place = pathlib.Path(place)
+        self.files = self.place / "files"
+        self.s3 = None
+        self.backend = None                 # of Varnish and srcache
 
 
 class Peer:

@@ -100,6 +100,7 @@ class Process:
 NGINX = """\
 {modules}
 daemon off;
+{master}
 {user}
 pid "{dir}/nginx.pid";
 error_log "{dir}/error.log" warn;
@@ -129,9 +130,14 @@ http {{
 """
 
 
-def nginx_config(directory, port, http, server, modules):
+# {name: the command that an nginx of that name runs under, as one process}.
+WRAPPERS = {}
+
+
+def nginx_config(directory, port, http, server, modules, single=False):
     return NGINX.format(
         dir=directory, port=port, http=http, server=server,
+        master="master_process off;" if single else "",
         modules="\n".join(f'load_module "{m}";' for m in modules),
         user="user root;" if os.geteuid() == 0 else "")
 
@@ -144,10 +150,12 @@ class Nginx(Process):
         (self.dir / "tmp").mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         conf = self.dir / "nginx.conf"
+        wrapper = WRAPPERS.get(name, [])
+        self.single = bool(wrapper)
         conf.write_text(nginx_config(self.dir, self.port, http, server,
-                                     modules))
+                                     modules, self.single))
         super().__init__(name, self.dir, [
-            "nginx", "-e", self.dir / "error.log", "-p", self.dir, "-c", conf])
+            *wrapper, "nginx", "-e", self.dir / "error.log", "-p", self.dir, "-c", conf])
         self.wait(lambda: listens(self.port) and self.worker())
 
     def stop(self):
@@ -162,6 +170,8 @@ class Nginx(Process):
     def worker(self):
         """Its pid, or None."""
         pid = self.popen.pid
+        if self.single:
+            return pid
         found = machine.read(f"/proc/{pid}/task/{pid}/children").split()
         return int(found[0]) if found else None
 
