@@ -175,6 +175,9 @@ struct ngx_content_redis_op_s {
     ngx_str_t                      record;       /* HIT; only valid while the
                                                     handler runs, or kept */
     ngx_content_redis_token_t      token;        /* TOKEN */
+    u_char                         filler[NGX_CONTENT_REDIS_ID];
+                                                 /* BUSY: the id of the token
+                                                    that is out */
 
     ngx_content_redis_handler_pt   handler;
     void                          *data;         /* the caller's */

@@ -25,8 +25,8 @@
 /*
  * KEYS record, fill, epoch; ARGV token, milliseconds that the token lives,
  * name of the object, or nothing: a record that is there is to be replaced.
- * Returns {token, "hit", record}, {token, "token", epoch}, {token, "busy"},
- * or {token, "lost"}: there is no epoch.  The token comes back so that a reply
+ * Returns {token, "hit", record}, {token, "token", epoch}, {token, "busy",
+ * who fills}, or {token, "lost"}: there is no epoch.  The token comes back so that a reply
  * can't be taken for that of another look-up.
  */
 
@@ -46,7 +46,7 @@
     "if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then\n"     \
     "    return {ARGV[1], 'token', epoch}\n"                                 \
     "end\n"                                                                  \
-    "return {ARGV[1], 'busy'}\n"
+    "return {ARGV[1], 'busy', redis.call('GET', KEYS[2])}\n"
 
 
 /*

@@ -360,6 +360,15 @@ ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
     }
 
     if (ngx_strcmp(status, "busy") == 0) {
+
+        if (reply->elements == 3
+            && reply->element[2]->type == REDIS_REPLY_STRING
+            && reply->element[2]->len == NGX_CONTENT_REDIS_ID)
+        {
+            ngx_memcpy(op->filler, reply->element[2]->str,
+                       NGX_CONTENT_REDIS_ID);
+        }
+
         return NGX_CONTENT_REDIS_BUSY;
     }
 

@@ -111,7 +111,8 @@ struct ngx_content_call_s {
     ngx_content_call_failure_e   failure;
     ngx_str_t                    error;         /* for the log: short, without
                                                    headers or queries */
-    ngx_uint_t                   status;        /* 0: none came */
+    ngx_uint_t                   status;        /* 0: none came; for on_data,
+                                                   too */
     ngx_str_t                    body;          /* empty with on_data */
 };
 

@@ -293,12 +293,14 @@ ngx_content_call_on_header(char *buf, size_t size, size_t n, void *data)
 static size_t
 ngx_content_call_on_write(char *buf, size_t size, size_t n, void *data)
 {
+    long                          status;
     ngx_int_t                     rc;
     ngx_content_call_t           *call;
     ngx_content_curl_transfer_t  *t = data;
 
     call = &t->call;
     t->active = ngx_current_msec;
+    status = 0;
 
     if (t->state != NGX_CONTENT_CURL_RUNNING) {
         return CURL_WRITEFUNC_ERROR;
@@ -308,6 +310,9 @@ ngx_content_call_on_write(char *buf, size_t size, size_t n, void *data)
         rc = ngx_content_call_collect(t, (u_char *) buf, size * n);
         return rc == NGX_OK ? size * n : CURL_WRITEFUNC_ERROR;
     }
+
+    (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    call->status = status;
 
     if (call->on_data(call, (u_char *) buf, size * n) != NGX_OK) {
         ngx_content_call_fail(t, NGX_CONTENT_CALL_CANCELED,

@@ -17,6 +17,8 @@
     C(requests)                                                              \
     C(hits_redis)                                                            \
     C(records_damaged)                                                       \
+    C(fills)                                                                 \
+    C(fills_joined)                                                          \
     C(store_reads)                                                           \
     C(store_faults)                                                          \
     C(absent)                                                                \

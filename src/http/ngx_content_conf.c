@@ -4,6 +4,7 @@
  */
 
 #include "http/ngx_content_conf.h"
+#include "http/ngx_content_fill.h"
 #include "http/ngx_content_http.h"
 
 
@@ -607,6 +608,11 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         if (store[i]->ops->start) {
             store[i]->ops->start(store[i]);
         }
+    }
+
+    mcf->fills = ngx_content_fills_create(cycle);
+    if (mcf->fills == NULL) {
+        return NGX_ERROR;
     }
 
     mcf->purge = ngx_content_purge_create(cycle,

@@ -60,6 +60,7 @@ typedef struct {
     ngx_content_curl_t          *curl;
     ngx_content_uploads_t       *uploads;
     ngx_content_purge_t         *purge;
+    struct ngx_content_fills_s  *fills;
 } ngx_content_main_conf_t;
 
 

@@ -10,6 +10,9 @@
  *     CHECK    304, 412, 416, or go on; choose the range
  *     CLAIM    a hot object of which Redis has the metadata alone: ask for the
  *              right to fill the body in
+ *     FILL     join a fill that is under way, or begin one
+ *     FILLED   it knows the object: go on to its bytes, as they come; or they
+ *              are too many for any cache
  *     SEND     from memory, or by the store
  *
  * A record without the body (of shared memory, ctx->known, or of Redis) makes
@@ -35,6 +38,7 @@ static void ngx_content_get_run(ngx_content_get_t *get);
 static void ngx_content_get_resume(ngx_content_get_t *get);
 static void ngx_content_get_next(ngx_content_get_t *get,
     ngx_content_get_step_e step);
+static ngx_content_fill_t *ngx_content_get_joinable(ngx_content_get_t *get);
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
 static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
@@ -42,7 +46,9 @@ static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
 static ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);
 static void ngx_content_get_opened(ngx_content_read_t *read);
 static void ngx_content_get_changed(ngx_content_read_t *read);
+static ngx_int_t ngx_content_get_met(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_needs_body(ngx_content_get_t *get);
+static void ngx_content_get_woken(ngx_content_fill_wait_t *wait);
 static void ngx_content_get_failed(ngx_content_read_t *read);
 
 
@@ -105,6 +111,16 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     get->read.changed = ngx_content_get_changed;
     get->read.data = get;
 
+    get->keep.mcf = get->mcf;
+    get->keep.lcf = get->lcf;
+    get->keep.pool = r->pool;
+    get->keep.key = ctx->key;
+    get->keep.fence = ctx->fence;
+    ngx_memcpy(get->keep.tag, ctx->tag, CONTENT_KEY_TAG_LEN);
+
+    get->wait.handler = ngx_content_get_woken;
+    get->wait.data = get;
+
     /* from here on the steps finalize the request themselves */
 
     r->main->count++;
@@ -124,10 +140,8 @@ ngx_content_get_cleanup(void *data)
         ngx_content_redis_detach(get->lookup);
     }
 
-    if (get->has_token) {
-        ngx_content_redis_give_back(get->mcf->redis_client, get->name,
-                                    &get->token);
-    }
+    ngx_content_fill_leave(&get->wait);
+    ngx_content_keep_give_back(&get->keep);
 }
 
 
@@ -204,13 +218,18 @@ ngx_content_get_lookup(ngx_content_get_t *get)
         get->read.object = known;
     }
 
+    if (ngx_content_get_joinable(get)) {
+        ngx_content_get_next(get, NGX_CONTENT_GET_FILL);
+        return NGX_OK;
+    }
+
     if (get->mcf->redis_client == NULL || !get->lcf->hot.enabled) {
         return NGX_OK;
     }
 
-    ngx_content_redis_name(get->name, get->read.store->id, get->ctx->hash);
+    ngx_content_redis_name(get->keep.name, get->read.store->id, get->ctx->hash);
 
-    get->hot = ngx_content_get_is_hot(get);
+    get->keep.hot = ngx_content_get_is_hot(get);
 
     /* too large for Redis */
 
@@ -220,8 +239,8 @@ ngx_content_get_lookup(ngx_content_get_t *get)
 
     /* where asking costs nothing, Redis has no metadata alone */
 
-    if (ngx_content_redis_lookup(get->mcf->redis_client, get->name,
-                                 get->hot || !get->read.store->open_first,
+    if (ngx_content_redis_lookup(get->mcf->redis_client, get->keep.name,
+                                 get->keep.hot || !get->read.store->open_first,
                                  ngx_content_get_looked_up, get, &get->lookup)
         != NGX_OK)
     {
@@ -253,7 +272,7 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
     switch (op->result) {
 
     case NGX_CONTENT_REDIS_HIT:
-        get->in_redis = 1;
+        get->keep.in_redis = 1;
 
         if (ngx_content_get_take_record(get, op) != NGX_OK) {
             ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
@@ -262,14 +281,19 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
 
             ngx_content_count(&ngx_content_shared(get->mcf)->counters,
                               records_damaged);
-            ngx_content_get_forget(get);
+            ngx_content_keep_forget(&get->keep);
         }
 
         break;
 
     case NGX_CONTENT_REDIS_TOKEN:
-        get->token = op->token;
-        get->has_token = 1;
+        get->keep.token = op->token;
+        get->keep.has_token = 1;
+        break;
+
+    case NGX_CONTENT_REDIS_BUSY:
+        ngx_memcpy(get->filler, op->filler, NGX_CONTENT_REDIS_ID);
+        get->busy = 1;
         break;
 
     default:
@@ -305,13 +329,7 @@ ngx_content_get_take_record(ngx_content_get_t *get,
     get->read.object = &get->record;
     get->read.outcome = NGX_CONTENT_OK;
 
-    if (get->body.data) {
-        ngx_content_keep(get->request, get->ctx, &get->record, get->body);
-
-    } else {
-        ngx_content_keep_metadata(get->request, get->ctx, &get->record);
-    }
-
+    ngx_content_keep_memory(&get->keep, &get->record, get->body);
     ngx_content_count(&ngx_content_shared(get->mcf)->counters, hits_redis);
 
     return NGX_OK;
@@ -333,8 +351,6 @@ ngx_content_get_open(ngx_content_get_t *get)
         return NGX_OK;
     }
 
-    ngx_content_count(&ngx_content_shared(get->mcf)->counters, store_reads);
-
     if (!get->read.store->open_first
         && r->method != NGX_HTTP_HEAD
         && !ngx_content_get_conditional(r))
@@ -343,6 +359,7 @@ ngx_content_get_open(ngx_content_get_t *get)
     }
 
     get->opened = 1;
+    ngx_content_count(&ngx_content_shared(get->mcf)->counters, store_reads);
 
     return get->read.store->ops->open(&get->read);
 }
@@ -375,9 +392,7 @@ ngx_content_get_opened(ngx_content_read_t *read)
 static ngx_int_t
 ngx_content_get_check(ngx_content_get_t *get)
 {
-    ngx_int_t            rc;
-    content_object_t    *object;
-    ngx_http_request_t  *r;
+    ngx_int_t  rc;
 
     if (get->opened && get->read.outcome != NGX_CONTENT_OK) {
         return ngx_content_get_fault(get);
@@ -385,14 +400,35 @@ ngx_content_get_check(ngx_content_get_t *get)
 
     ngx_content_get_next(get, NGX_CONTENT_GET_CLAIM);
 
-    r = get->request;
-    object = get->read.object;
-
-    if (object == NULL) {
+    if (get->read.object == NULL) {
         return NGX_OK;
     }
 
+    rc = ngx_content_get_met(get);
+
+    return rc == NGX_DECLINED ? ngx_content_get_needs_body(get) : rc;
+}
+
+
+/* NGX_DECLINED: the body is wanted; else the request's end. */
+
+static ngx_int_t
+ngx_content_get_met(ngx_content_get_t *get)
+{
+    ngx_int_t            rc;
+    content_object_t    *object;
+    ngx_http_request_t  *r;
+
+    r = get->request;
+    object = get->read.object;
+
     rc = ngx_content_conditions(r, object->etag, object->mtime);
+
+    if (rc == NGX_OK && r->method != NGX_HTTP_HEAD) {
+        return NGX_DECLINED;
+    }
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_END);
 
     if (rc != NGX_OK && rc != NGX_HTTP_NOT_MODIFIED) {
         return rc;
@@ -404,17 +440,11 @@ ngx_content_get_check(ngx_content_get_t *get)
         r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
     }
 
-    if (rc == NGX_HTTP_NOT_MODIFIED || r->method == NGX_HTTP_HEAD) {
-        if (get->opened) {
-            ngx_content_get_keep_metadata(get);
-        }
-
-        ngx_content_get_next(get, NGX_CONTENT_GET_END);
-
-        return ngx_content_get_send_headers(get);
+    if (get->opened) {
+        ngx_content_keep_metadata(&get->keep, object);
     }
 
-    return ngx_content_get_needs_body(get);
+    return ngx_content_get_send_headers(get);
 }
 
 
@@ -460,7 +490,7 @@ ngx_content_get_needs_body(ngx_content_get_t *get)
         get->read.last = last;
 
         if (get->opened) {
-            ngx_content_get_keep_metadata(get);
+            ngx_content_keep_metadata(&get->keep, object);
         }
     }
 
@@ -473,11 +503,12 @@ ngx_content_get_needs_body(ngx_content_get_t *get)
 static ngx_int_t
 ngx_content_get_claim(ngx_content_get_t *get)
 {
-    ngx_content_get_next(get, NGX_CONTENT_GET_SEND);
+    ngx_content_get_next(get, NGX_CONTENT_GET_FILL);
 
-    if (!get->in_redis || get->body.data || !get->hot || get->read.ranged
+    if (!get->keep.in_redis || get->body.data || !get->keep.hot
+        || get->read.ranged
         || get->read.object->size > (int64_t) get->lcf->hot.size
-        || ngx_content_redis_claim(get->mcf->redis_client, get->name,
+        || ngx_content_redis_claim(get->mcf->redis_client, get->keep.name,
                                    ngx_content_get_looked_up, get,
                                    &get->lookup)
            != NGX_OK)
@@ -486,6 +517,169 @@ ngx_content_get_claim(ngx_content_get_t *get)
     }
 
     return NGX_AGAIN;
+}
+
+
+/* FILL */
+
+static ngx_int_t
+ngx_content_get_fill(ngx_content_get_t *get)
+{
+    size_t               max;
+    ngx_content_fill_t  *fill;
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_SEND);
+
+    if (get->body.data || get->read.ranged || get->large
+        || get->read.store->ops->fetch == NULL)
+    {
+        return NGX_OK;
+    }
+
+    fill = ngx_content_get_joinable(get);
+
+    if (fill) {
+        get->joined = 1;
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                          fills_joined);
+
+    } else {
+        max = ngx_content_keep_max(&get->keep);
+
+        if (max == 0
+            || (get->read.object && get->read.object->size > (int64_t) max))
+        {
+            return NGX_OK;
+        }
+
+        fill = ngx_content_fill_begin(get->mcf->fills, &get->keep,
+                                      get->ctx->hash);
+        if (fill == NULL) {
+            return NGX_OK;
+        }
+
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters, fills);
+    }
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_FILLED);
+    ngx_content_fill_wait(fill, &get->wait);
+
+    return NGX_AGAIN;
+}
+
+
+/*
+ * A fill of the object that began after every write which this request has to
+ * see: see ngx_content_fill.h.
+ */
+
+static ngx_content_fill_t *
+ngx_content_get_joinable(ngx_content_get_t *get)
+{
+    ngx_content_fill_t        *fill;
+    ngx_http_request_t        *r;
+    ngx_content_memory_key_t   mkey;
+
+    r = get->request;
+
+    if (r->method == NGX_HTTP_HEAD || get->large || !get->lcf->hot.enabled
+        || ngx_content_get_conditional(r))
+    {
+        return NULL;
+    }
+
+    fill = ngx_content_fill_find(get->mcf->fills, get->read.store->id,
+                                 get->ctx->hash);
+    if (fill == NULL) {
+        return NULL;
+    }
+
+    if (get->mcf->memory_zone) {
+        ngx_content_memory_key(ngx_content_memory(get->mcf), &mkey,
+                               get->read.store->id, &get->ctx->key);
+
+        return ngx_content_memory_fence(ngx_content_memory(get->mcf), &mkey)
+               == fill->keep.fence ? fill : NULL;
+    }
+
+    return (get->busy && fill->had_token
+            && ngx_memcmp(fill->token.id, get->filler, NGX_CONTENT_REDIS_ID)
+               == 0)
+           ? fill : NULL;
+}
+
+
+static void
+ngx_content_get_woken(ngx_content_fill_wait_t *wait)
+{
+    ngx_connection_t   *c;
+    ngx_content_get_t  *get;
+
+    get = wait->data;
+    c = get->request->connection;
+
+    if (get->streaming) {
+        ngx_content_get_stream(get);
+
+    } else {
+        ngx_content_get_run(get);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* FILLED */
+
+static ngx_int_t
+ngx_content_get_filled(ngx_content_get_t *get)
+{
+    ngx_int_t            rc;
+    ngx_content_fill_t  *fill;
+
+    fill = get->wait.fill;
+
+    switch (fill->state) {
+
+    case NGX_CONTENT_FILL_ASKING:
+        return NGX_AGAIN;
+
+    case NGX_CONTENT_FILL_FAILED:
+        get->read.outcome = fill->outcome;
+        get->read.cause = fill->cause;
+
+        return ngx_content_get_fault(get);
+
+    default:
+        get->read.object = &fill->object;
+    }
+
+    if (fill->state == NGX_CONTENT_FILL_LARGE) {
+        get->large = 1;
+        ngx_content_get_next(get, NGX_CONTENT_GET_CHECK);
+
+        return NGX_OK;
+    }
+
+    /* they held for what was known of it before, if it was */
+
+    rc = ngx_content_get_met(get);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_END);
+    rc = ngx_content_get_send_headers(get);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || get->request->header_only) {
+        return rc;
+    }
+
+    get->ctx->get = get;
+    ngx_content_get_stream(get);
+
+    return NGX_DONE;
 }
 
 
@@ -501,8 +695,13 @@ ngx_content_get_send(ngx_content_get_t *get)
     }
 
     if (!get->read.ranged) {
-        get->read.body_max = ngx_content_get_keep_max(get);
-        get->read.body = ngx_content_get_keep_body;
+        get->read.body_max = ngx_content_keep_max(&get->keep);
+        get->read.body = ngx_content_get_copy;
+    }
+
+    if (!get->opened) {
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                          store_reads);
     }
 
     return get->read.store->ops->send(&get->read);
@@ -514,7 +713,11 @@ ngx_content_get_send(ngx_content_get_t *get)
 static void
 ngx_content_get_changed(ngx_content_read_t *read)
 {
-    ngx_content_get_forget(read->data);
+    ngx_content_get_t  *get;
+
+    get = read->data;
+
+    ngx_content_keep_forget(&get->keep);
 }
 
 

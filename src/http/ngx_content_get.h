@@ -3,17 +3,19 @@
  *
  *     ngx_content_get.c         the steps
  *     ngx_content_get_answer.c  headers and bytes to the client
- *     ngx_content_get_keep.c    what the caches are given, or have to forget
+ *     ngx_content_get_stream.c  bytes of a fill, as they come
  *
  * It lives in the request's pool.  What is under way when the client goes (a
- * look-up, a HEAD to S3) is let go by its cleanup.
+ * look-up, a HEAD to S3, waiting for a fill) is let go by its cleanup.
  */
 
 #ifndef NGX_CONTENT_GET_H
 #define NGX_CONTENT_GET_H
 
 #include "http/ngx_content_conf.h"
+#include "http/ngx_content_fill.h"
 #include "http/ngx_content_http.h"
+#include "http/ngx_content_keep.h"
 
 
 #define NGX_CONTENT_GET_STEPS(S)                                             \
@@ -21,6 +23,8 @@
     S(OPEN,   open)                                                          \
     S(CHECK,  check)                                                         \
     S(CLAIM,  claim)                                                         \
+    S(FILL,   fill)                                                          \
+    S(FILLED, filled)                                                        \
     S(SEND,   send)
 
 typedef enum {
@@ -40,27 +44,36 @@ typedef struct {
     ngx_content_get_step_e      step;
     ngx_content_read_t          read;
 
-    u_char                      name[NGX_CONTENT_REDIS_NAME];
+    ngx_content_keep_t          keep;
     ngx_content_redis_op_t     *lookup;      /* under way */
-    ngx_content_redis_token_t   token;       /* if has_token */
+    u_char                      filler[NGX_CONTENT_REDIS_ID];
+                                             /* if busy: who fills */
     content_object_t            record;      /* as Redis knows it */
     content_str_t               body;        /* at hand, in memory */
+
+    ngx_content_fill_wait_t     wait;        /* wait.fill: joined or begun */
+    size_t                      sent;        /* bytes of the fill */
+    ngx_chain_t                *free;
+    ngx_chain_t                *busy_bufs;
 
     u_char                     *copy;        /* of the body, for the caches */
     size_t                      copied;
 
-    unsigned                    has_token:1;
-    unsigned                    hot:1;       /* Redis may have its body */
-    unsigned                    in_redis:1;  /* something may be there */
+    unsigned                    busy:1;
     unsigned                    hit:1;       /* no storage was asked */
     unsigned                    opened:1;
+    unsigned                    joined:1;    /* a fill that was there */
+    unsigned                    large:1;     /* for a fill */
+    unsigned                    streaming:1;
 } ngx_content_get_t;
 
 
 /* ngx_content_get_answer.c */
 
-/* The callback of ngx_content_read_t; once the object is known. */
+/* The callbacks of ngx_content_read_t: the object is known; its bytes. */
 ngx_int_t ngx_content_get_headers(ngx_content_read_t *read);
+ngx_int_t ngx_content_get_copy(ngx_content_read_t *read, u_char *data,
+    size_t len);
 
 /* Each ends the request: its headers alone, or the body at hand. */
 ngx_int_t ngx_content_get_send_headers(ngx_content_get_t *get);
@@ -70,20 +83,13 @@ ngx_int_t ngx_content_get_send_memory(ngx_content_get_t *get);
 ngx_int_t ngx_content_get_fault(ngx_content_get_t *get);
 
 
-/* ngx_content_get_keep.c */
+/* ngx_content_get_stream.c */
 
-/* The largest body that one of the caches would take; 0: none. */
-size_t ngx_content_get_keep_max(ngx_content_get_t *get);
-
-/* The callback of ngx_content_read_t: the body passes by. */
-ngx_int_t ngx_content_get_keep_body(ngx_content_read_t *read, u_char *data,
-    size_t len);
-
-/* What storage says that the object is: for the caches, without the body. */
-void ngx_content_get_keep_metadata(ngx_content_get_t *get);
-
-/* What the caches say of the object is not so any more. */
-void ngx_content_get_forget(ngx_content_get_t *get);
+/*
+ * Sends what the fill has, and goes on whenever there is more, or the client
+ * takes more; finalizes the request.  The headers have been sent.
+ */
+void ngx_content_get_stream(ngx_content_get_t *get);
 
 
 #endif

@@ -33,6 +33,7 @@ ngx_content_get_headers(ngx_content_read_t *read)
 
     } else {
         cache.cache = CONTENT_CACHE_URI_MISS;
+        cache.collapsed = get->joined;
         cache.detail = ngx_content_from_ngx(read->store->name);
     }
 
@@ -43,7 +44,7 @@ ngx_content_get_headers(ngx_content_read_t *read)
     if (read->body && (read->object->size == 0
                        || read->object->size > (int64_t) read->body_max))
     {
-        ngx_content_get_keep_metadata(get);
+        ngx_content_keep_metadata(&get->keep, read->object);
     }
 
     if (ngx_content_object_headers(r, read->object, &cache) != NGX_OK) {
@@ -188,11 +189,48 @@ ngx_content_get_fault(ngx_content_get_t *get)
                                    "there is no such object");
     }
 
-    ngx_content_count(counters, store_faults);
+    if (get->wait.fill == NULL) {            /* which has told it once */
+        ngx_content_count(counters, store_faults);
 
-    ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
-                  "content: reading \"%V\" failed: %V", &get->read.key,
-                  &get->read.cause);
+        ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
+                      "content: reading \"%V\" failed: %V", &get->read.key,
+                      &get->read.cause);
+    }
 
     return ngx_content_problem(get->request, status, "the storage failed");
+}
+
+
+/* A small body passes by, for the caches. */
+
+ngx_int_t
+ngx_content_get_copy(ngx_content_read_t *read, u_char *data, size_t len)
+{
+    content_str_t       body;
+    ngx_content_get_t  *get;
+
+    get = read->data;
+
+    if (get->copy == NULL) {
+        get->copy = ngx_pnalloc(read->request->pool, read->object->size + 1);
+    }
+
+    if (get->copy == NULL
+        || get->copied + len > (size_t) read->object->size)
+    {
+        read->body = NULL;
+        return NGX_OK;
+    }
+
+    ngx_memcpy(get->copy + get->copied, data, len);
+    get->copied += len;
+
+    if (get->copied == (size_t) read->object->size) {
+        body.data = get->copy;
+        body.len = get->copied;
+
+        ngx_content_keep_whole(&get->keep, read->object, body);
+    }
+
+    return NGX_OK;
 }

@@ -2,8 +2,8 @@
  * GET and HEAD from the memory cache: nothing is waited for, and the body
  * goes out of shared memory without a copy.
  *
- * A record's head is made when it is stored: the object's headers, ready but
- * for their place in memory.  They are copied (some hundred bytes), because
+ * A record's head is made when it is stored (ngx_content_head.h).  Its headers
+ * are copied (some hundred bytes), because
  * filters change headers and logs read them after the record may be gone.
  *
  * The body is handed to nginx while the record is pinned.  When the socket
@@ -17,31 +17,13 @@
  */
 
 #include "http/ngx_content_conf.h"
+#include "http/ngx_content_head.h"
 #include "http/ngx_content_http.h"
 #include "lib/content_range.h"
 
 
 #define NGX_CONTENT_HIT_REST       4096       /* copied rather than held */
 
-#define NGX_CONTENT_HEAD_ETAG      0          /* places of two headers */
-#define NGX_CONTENT_HEAD_MODIFIED  1
-
-
-/* The head: this, then for each header two lengths, name, value. */
-
-typedef struct {
-    int64_t      size;
-    int64_t      mtime;
-    uint16_t     type;                /* length of Content-Type, which comes
-                                         first, and of its part before ";" */
-    uint16_t     type_main;
-    uint16_t     n;                   /* headers */
-    uint8_t      cache_control;       /* 1: among the headers, not the */
-    uint8_t      cdn_cache_control;   /* location's */
-    uint8_t      has_sha256;
-    uint8_t      metadata;            /* 1: the body is not here */
-    u_char       sha256[32];          /* for who wants a digest */
-} ngx_content_head_t;
 
 
 typedef struct {
@@ -68,14 +50,6 @@ static void ngx_content_hit_release(void *data);
 static ngx_int_t ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b);
 static ngx_uint_t ngx_content_hit_transformed(ngx_http_request_t *r,
     off_t size);
-static void ngx_content_keep_record(ngx_http_request_t *r,
-    ngx_content_ctx_t *ctx, const content_object_t *object,
-    content_str_t body, ngx_uint_t metadata);
-static void ngx_content_head_write(content_out_t *out,
-    const content_object_t *object, ngx_content_ctx_t *ctx);
-static void ngx_content_head_field(content_out_t *out,
-    ngx_content_head_t *head, const char *prefix, content_str_t name,
-    content_str_t value);
 
 
 ngx_int_t
@@ -523,186 +497,4 @@ ngx_content_hit_transformed(ngx_http_request_t *r, off_t size)
                || ngx_strlchr(r->headers_in.range->value.data,
                               r->headers_in.range->value.data
                               + r->headers_in.range->value.len, ','));
-}
-
-
-/* Storing. */
-
-void
-ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
-    const content_object_t *object, content_str_t body)
-{
-    ngx_content_keep_record(r, ctx, object, body, 0);
-}
-
-
-void
-ngx_content_keep_metadata(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
-    const content_object_t *object)
-{
-    u_char         *buf;
-    size_t          size;
-    content_out_t   out;
-
-    size = content_record_size(object);
-
-    buf = ngx_pnalloc(r->pool, size);
-    if (buf == NULL) {
-        return;
-    }
-
-    content_out_init(&out, buf, size);
-
-    if (content_record_encode(&out, object, NULL) == CONTENT_OK) {
-        ngx_content_keep_record(r, ctx, object, content_out_done(&out), 1);
-    }
-}
-
-
-static void
-ngx_content_keep_record(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
-    const content_object_t *object, content_str_t body, ngx_uint_t metadata)
-{
-    u_char                    *buf;
-    size_t                     size;
-    content_out_t              out;
-    ngx_content_loc_conf_t    *lcf;
-    ngx_content_main_conf_t   *mcf;
-    ngx_content_memory_key_t   mkey;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
-    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
-
-    if (mcf->memory_zone == NULL || !lcf->hot.enabled
-        || body.len > mcf->memory_max || object->etag.len == 0)
-    {
-        return;
-    }
-
-    /* names, lengths and fixed headers above what a record takes */
-
-    size = content_record_size(object) + 1024
-           + object->nmeta * sizeof("X-Content-Meta-....");
-
-    buf = ngx_palloc(r->pool, size);
-    if (buf == NULL) {
-        return;
-    }
-
-    content_out_init(&out, buf, size);
-    ngx_content_head_write(&out, object, ctx);
-
-    if (out.overflow) {
-        return;
-    }
-
-    ((ngx_content_head_t *) buf)->metadata = metadata;
-
-    ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
-                           &ctx->key);
-    ngx_content_memory_put(ngx_content_memory(mcf), &mkey, ctx->fence,
-                           content_out_done(&out), body, lcf->hot.ttl);
-}
-
-
-static void
-ngx_content_head_write(content_out_t *out, const content_object_t *object,
-    ngx_content_ctx_t *ctx)
-{
-    u_char              date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")], *p;
-    u_char              tags[CONTENT_POLICY_CACHE_TAG_MAX];
-    ngx_uint_t          i;
-    content_str_t       value, own;
-    content_out_t       tag;
-    content_policy_t    none;
-    ngx_content_head_t  head;
-
-    static content_str_t  empty = content_string("");
-
-    ngx_memzero(&head, sizeof(ngx_content_head_t));
-    head.size = object->size;
-    head.mtime = object->mtime;
-    head.has_sha256 = object->has_sha256;
-    ngx_memcpy(head.sha256, object->sha256, 32);
-    head.type = (uint16_t) object->type.len;
-    head.type_main = head.type;
-
-    p = ngx_strlchr(object->type.data, object->type.data + object->type.len,
-                    ';');
-    if (p) {
-        head.type_main = (uint16_t) (p - object->type.data);
-    }
-
-    content_out_mem(out, &head, sizeof(ngx_content_head_t));
-    content_out_str(out, object->type);
-
-    value.data = date;
-    value.len = ngx_http_time(date, object->mtime) - date;
-
-    ngx_content_head_field(out, &head, "", content_cstr("ETag"),
-                           object->etag);
-    ngx_content_head_field(out, &head, "", content_cstr("Last-Modified"),
-                           value);
-    ngx_content_head_field(out, &head, "", content_cstr("Content-Encoding"),
-                           object->encoding);
-    ngx_content_head_field(out, &head, "", content_cstr("Content-Language"),
-                           object->language);
-    ngx_content_head_field(out, &head, "",
-                           content_cstr("Content-Disposition"),
-                           object->disposition);
-
-    for (i = 0; i < object->nmeta; i++) {
-        ngx_content_head_field(out, &head, "X-Content-Meta-",
-                               object->meta[i].name, object->meta[i].value);
-    }
-
-    own.data = ctx->tag;
-    own.len = CONTENT_KEY_TAG_LEN;
-
-    content_out_init(&tag, tags, sizeof(tags));
-    content_policy_cache_tag(&tag, own, object->tags);
-    ngx_content_head_field(out, &head, "", content_cstr("Cache-Tag"),
-                           content_out_done(&tag));
-
-    /* the object's own word on caching; the location's is added on the way */
-
-    none.cache_control = empty;
-    none.cdn_cache_control = empty;
-
-    value = content_policy_cache_control(object, &none);
-    head.cache_control = (value.len != 0);
-    ngx_content_head_field(out, &head, "", content_cstr("Cache-Control"),
-                           value);
-
-    value = content_policy_cdn_cache_control(object, &none);
-    head.cdn_cache_control = (value.len != 0);
-    ngx_content_head_field(out, &head, "", content_cstr("CDN-Cache-Control"),
-                           value);
-
-    if (!out->overflow) {
-        ngx_memcpy(out->start, &head, sizeof(ngx_content_head_t));
-    }
-}
-
-
-static void
-ngx_content_head_field(content_out_t *out, ngx_content_head_t *head,
-    const char *prefix, content_str_t name, content_str_t value)
-{
-    uint16_t  lengths[2];
-
-    if (value.len == 0) {
-        return;
-    }
-
-    lengths[0] = (uint16_t) (ngx_strlen(prefix) + name.len);
-    lengths[1] = (uint16_t) value.len;
-
-    content_out_mem(out, lengths, 4);
-    content_out_text(out, prefix);
-    content_out_str(out, name);
-    content_out_char(out, '\0');
-    content_out_str(out, value);
-
-    head->n++;
 }

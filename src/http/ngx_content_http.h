@@ -32,6 +32,8 @@ typedef struct {
                                                 nginx's own */
 
     void                    *receive;        /* of a PUT whose body comes */
+    void                    *get;            /* of a GET whose body comes:
+                                                ngx_content_get_t */
     ngx_str_t                authenticate;   /* WWW-Authenticate of a 401 */
     ngx_str_t                allow;          /* Allow of a 405; empty: an
                                                 object's */
@@ -126,14 +128,6 @@ ngx_int_t ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
  * (ctx->known) and its body is wanted.  ctx->fence is set then.
  */
 ngx_int_t ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
-
-/* Keeps an object in shared memory, for ngx_content_hit(). */
-void ngx_content_keep(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
-    const content_object_t *object, content_str_t body);
-
-/* The same without its body. */
-void ngx_content_keep_metadata(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
-    const content_object_t *object);
 
 ngx_int_t ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx);

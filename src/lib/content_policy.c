@@ -235,6 +235,10 @@ content_policy_cache_status(content_out_t *out,
         content_out_text(out, "; stored");
     }
 
+    if (status->collapsed) {
+        content_out_text(out, "; collapsed");
+    }
+
     if (status->has_ttl) {
         content_out_text(out, status->ttl < 0 ? "; ttl=-" : "; ttl=");
         content_out_uint(out, status->ttl < 0 ? 0 - (uint64_t) status->ttl

@@ -178,10 +178,16 @@ ngx_content_s3_verdict_e ngx_content_s3_guard_verdict(
     ngx_content_s3_guard_t *guard, ngx_content_s3_conf_t *conf,
     ngx_content_call_t *call, ngx_content_outcome_e *outcome);
 
+/* What the headers of an answer tell; NGX_ERROR: that is not enough. */
+ngx_int_t ngx_content_s3_call_object(ngx_content_call_t *call,
+    ngx_pool_t *pool, content_object_t *object);
+
 ngx_int_t ngx_content_s3_open(ngx_content_read_t *read);
 ngx_int_t ngx_content_s3_send(ngx_content_read_t *read);
 void ngx_content_s3_stat(ngx_content_stat_t *stat);
 void ngx_content_s3_copy(ngx_content_upload_t *up);
+void ngx_content_s3_fetch(ngx_content_fetch_t *fetch);
+void ngx_content_s3_fetch_cancel(ngx_content_fetch_t *fetch);
 void ngx_content_s3_remove(ngx_content_remove_t *remove);
 void ngx_content_s3_list(ngx_content_list_t *list);
 void ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part);

@@ -25,8 +25,6 @@ typedef struct {
 
 
 static void ngx_content_s3_head_done(ngx_content_call_t *call);
-static content_object_t *ngx_content_s3_head_object(
-    ngx_content_call_t *call, ngx_pool_t *pool);
 static ngx_int_t ngx_content_s3_bucket_check(ngx_content_s3_head_t *head);
 static void ngx_content_s3_bucket_checked(ngx_content_call_t *call);
 static ngx_int_t ngx_content_s3_head_start(ngx_content_s3_head_t *head,
@@ -506,9 +504,12 @@ ngx_content_s3_head_done(ngx_content_call_t *call)
 
     if (outcome == NGX_CONTENT_OK) {
         conf->bucket_seen = ngx_time();
-        object = ngx_content_s3_head_object(call, head->pool);
+        object = ngx_palloc(head->pool, sizeof(content_object_t));
 
-        if (object == NULL) {
+        if (object == NULL
+            || ngx_content_s3_call_object(call, head->pool, object) != NGX_OK)
+        {
+            object = NULL;
             outcome = NGX_CONTENT_BROKEN;
             cause = "S3: HEAD without ETag, Last-Modified or length";
         }
@@ -530,18 +531,14 @@ ngx_content_s3_head_done(ngx_content_call_t *call)
 }
 
 
-static content_object_t *
-ngx_content_s3_head_object(ngx_content_call_t *call, ngx_pool_t *pool)
+ngx_int_t
+ngx_content_s3_call_object(ngx_content_call_t *call, ngx_pool_t *pool,
+    content_object_t *object)
 {
-    void              *state;
-    ngx_str_t          value, name;
-    content_object_t  *object;
+    void       *state;
+    ngx_str_t   value, name;
 
-    object = ngx_pcalloc(pool, sizeof(content_object_t));
-    if (object == NULL) {
-        return NULL;
-    }
-
+    ngx_memzero(object, sizeof(content_object_t));
     object->size = -1;
     object->mtime = -1;
 
@@ -556,7 +553,7 @@ ngx_content_s3_head_object(ngx_content_call_t *call, ngx_pool_t *pool)
     }
 
     return (object->size >= 0 && object->mtime >= 0 && object->etag.len)
-           ? object : NULL;
+           ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -7,8 +7,9 @@
  *
  *   - a read belongs to a client's request, lives in its pool and dies with
  *     it: ngx_content_read_t;
- *   - stat, upload, copy, remove and list are tasks with a pool of their own, which
- *     go on when the client has left: whatever embeds ngx_content_task_t.
+ *   - stat, fetch, upload, copy, remove and list are tasks with a pool of their
+ *     own, which go on when the client has left: whatever embeds
+ *     ngx_content_task_t.
  *
  * A task ends exactly once: ngx_content_task_finish() calls task->done, never
  * from inside the call that started the task, or frees the task if nobody
@@ -54,6 +55,7 @@ typedef struct ngx_content_task_s    ngx_content_task_t;
 typedef struct ngx_content_read_s    ngx_content_read_t;
 typedef struct ngx_content_upload_s  ngx_content_upload_t;
 typedef struct ngx_content_part_s    ngx_content_part_t;
+typedef struct ngx_content_fetch_s   ngx_content_fetch_t;
 
 typedef void (*ngx_content_task_pt)(ngx_content_task_t *task);
 typedef void (*ngx_content_read_pt)(ngx_content_read_t *read);
@@ -79,6 +81,31 @@ typedef struct {
     ngx_content_task_t         task;
     content_object_t          *object;
 } ngx_content_stat_t;
+
+
+/*
+ * fetch: an object's bytes, for whoever stands apart from a client's request.
+ * head() runs once the object is known and before the first body(); it may
+ * decline, and the fetch then ends with OK at once.  OK with all of
+ * object->size means that the object is whole.  Another ETag than if_match,
+ * or its absence: PRECONDITION.
+ */
+
+struct ngx_content_fetch_s {
+    ngx_content_task_t         task;
+    ngx_str_t                  if_match;          /* alive until done; empty:
+                                                     whatever is there */
+    off_t                      offset;            /* with if_match: leave out
+                                                     so many bytes */
+    content_object_t           object;            /* out: strings in pool */
+
+    ngx_int_t                (*head)(ngx_content_fetch_t *fetch);
+    void                     (*body)(ngx_content_fetch_t *fetch, u_char *data,
+                                     size_t len);
+    unsigned                   again:1;           /* out: the fault may be gone
+                                                     at the next try */
+    void                      *state;             /* the store's */
+};
 
 
 /*
@@ -253,6 +280,9 @@ typedef struct {
     ngx_int_t                (*send)(ngx_content_read_t *read);
 
     void                     (*stat)(ngx_content_stat_t *stat);
+    /* fetch: NULL where open() costs nothing; cancel() ends and frees it */
+    void                     (*fetch)(ngx_content_fetch_t *fetch);
+    void                     (*cancel)(ngx_content_fetch_t *fetch);
     void                     (*remove)(ngx_content_remove_t *remove);
     void                     (*list)(ngx_content_list_t *list);
 

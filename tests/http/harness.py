@@ -343,7 +343,7 @@ worker_processes {workers};
 thread_pool default threads=4;
 {main}
 events {{
-    worker_connections 512;
+    worker_connections {connections};
 }}
 http {{
     include /etc/nginx/mime.types;
@@ -392,7 +392,7 @@ class Nginx(Server, Client):
                  main="", http="", server="", location="", listen="",
                  tokens=TOKENS,
                  anonymous="read", max_body="64m", expect=(),
-                 environment=None, workers=2, level=LOG_LEVEL, port=None,
+                 environment=None, workers=2, connections=512, level=LOG_LEVEL, port=None,
                  start=True):
         self.dir = pathlib.Path(workdir)
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -420,6 +420,7 @@ class Nginx(Server, Client):
 
         self.settings = dict(
             module=MODULE, dir=self.dir, level=level, workers=workers,
+            connections=connections,
             user="user root;" if os.geteuid() == 0 else "",
             port=self.port, listen=listen, main=main, max_body=max_body,
             http="\n    ".join([*http_lines, http]),

@@ -278,7 +278,8 @@ def test_client_that_leaves_ends_the_request_to_s3(origin, proxy, bucket,
     store_directly(bucket, key, b"x")
     proxy.fault(stall(), times=ALWAYS)
     with origin.connect() as connection:
-        connection.send(request_head("GET", key, {"Host": "o"}))
+        connection.send(request_head("GET", key, {"Host": "o",
+                                                  "Range": "bytes=0-0"}))
         wait_until(lambda: proxy.requests)
     started = time.monotonic()
     wait_until(lambda: not proxy.connections, 5)
@@ -571,8 +572,8 @@ def test_stalled_requests_delay_no_others(origin, proxy, bucket, key):
     store_directly(bucket, key, b"x" * 100_000)
     proxy.fault(stall(), times=ALWAYS, path="-stalled")
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
-        stalled = [pool.submit(origin.get, key + "-stalled")
-                   for _ in range(20)]
+        stalled = [pool.submit(origin.get, f"{key}-{i}-stalled")
+                   for i in range(20)]
         stalled += [pool.submit(origin.put, key + "-stalled", b"x")
                     for _ in range(5)]
         wait_until(lambda: len(proxy.requests) >= 20)

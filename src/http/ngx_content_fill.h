@@ -1,0 +1,114 @@
+/*
+ * A fill: one reading of an object from storage, for the caches and for all
+ * requests that want the object meanwhile.  It stands apart from them: the
+ * request that began it may leave, a slow one does not slow the others.
+ *
+ * A worker has one table of fills, by the object.  A request looks there for
+ * a fill that it may join, or begins one, and waits:
+ *
+ *     fill = ngx_content_fill_find(fills, store, hash);
+ *     if (fill == NULL || !good) { fill = ngx_content_fill_begin(...); }
+ *     wait->handler = my_handler;
+ *     ngx_content_fill_wait(fill, wait);
+ *
+ * The handler runs from the event loop whenever something is new: the object
+ * is known, more bytes are there, the end.  What the fill has stays as it is
+ * until the last ngx_content_fill_leave(), so bytes can be sent out of it.
+ *
+ * Which fill may be joined: one that began after every write that had ended
+ * when the request came.  Either its fence is the key's fence now, or Redis
+ * has just named its token.
+ *
+ * A reading that fails or stands still is taken up by another, up to
+ * NGX_CONTENT_FILL_TRIES; if the object has changed in between, the fill
+ * fails.
+ */
+
+#ifndef NGX_CONTENT_FILL_H
+#define NGX_CONTENT_FILL_H
+
+#include "http/ngx_content_keep.h"
+
+
+#define NGX_CONTENT_FILL_TRIES  3
+#define NGX_CONTENT_FILL_STALL  5000         /* ms without a byte */
+#define NGX_CONTENT_FILL_BYTES  (64 * 1024 * 1024)  /* of a worker's fills */
+
+
+typedef struct ngx_content_fills_s      ngx_content_fills_t;
+typedef struct ngx_content_fill_s       ngx_content_fill_t;
+typedef struct ngx_content_fill_wait_s  ngx_content_fill_wait_t;
+
+typedef void (*ngx_content_fill_pt)(ngx_content_fill_wait_t *wait);
+
+
+typedef enum {
+    NGX_CONTENT_FILL_ASKING = 0,             /* nothing is known yet */
+    NGX_CONTENT_FILL_COMING,                 /* object, and received bytes */
+    NGX_CONTENT_FILL_DONE,                   /* all of them */
+    NGX_CONTENT_FILL_LARGE,                  /* object; its bytes do not come:
+                                                no cache would take them */
+    NGX_CONTENT_FILL_FAILED                  /* outcome, cause; maybe object
+                                                and some bytes */
+} ngx_content_fill_state_e;
+
+
+struct ngx_content_fill_wait_s {
+    ngx_content_fill_pt         handler;     /* the caller's */
+    void                       *data;
+
+    ngx_content_fill_t         *fill;        /* NULL: waits for none */
+    ngx_queue_t                 queue;
+    ngx_event_t                 event;
+};
+
+
+struct ngx_content_fill_s {
+    ngx_content_fill_state_e    state;
+    content_object_t            object;      /* from COMING on; strings here */
+    u_char                     *data;        /* object.size bytes, of which */
+    size_t                      received;    /* so many are there */
+    ngx_content_outcome_e       outcome;     /* of FAILED */
+    ngx_str_t                   cause;
+
+    /* the fill's own */
+
+    ngx_content_fills_t        *fills;
+    ngx_pool_t                 *pool;
+    ngx_content_keep_t          keep;
+    u_char                      hash[CONTENT_KEY_HASH_LEN];
+    ngx_content_redis_token_t   token;       /* if had_token: it is named so */
+    size_t                      max;         /* bytes that a cache would take */
+    ngx_queue_t                 queue;       /* in the table, until the end */
+    ngx_queue_t                 waiting;
+    ngx_content_fetch_t        *fetch;       /* under way */
+    ngx_event_t                 timer;       /* stands still; or next try */
+    ngx_uint_t                  tries;
+    ngx_uint_t                  users;       /* who wait, and the reading */
+    unsigned                    had_token:1;
+    unsigned                    stalled:1;
+    unsigned                    listed:1;    /* in the table */
+};
+
+
+/* The table of a worker; NULL: no memory. */
+ngx_content_fills_t *ngx_content_fills_create(ngx_cycle_t *cycle);
+
+/* The latest fill of an object that has not ended, or NULL. */
+ngx_content_fill_t *ngx_content_fill_find(ngx_content_fills_t *fills,
+    uint64_t store, const u_char *hash);
+
+/*
+ * Begins a fill, and takes keep's token over.  From now on it is the one that
+ * is found.  NULL: no memory, or too much under way; keep has its token still.
+ */
+ngx_content_fill_t *ngx_content_fill_begin(ngx_content_fills_t *fills,
+    ngx_content_keep_t *keep, const u_char *hash);
+
+/* The handler runs once soon, then whenever something is new. */
+void ngx_content_fill_wait(ngx_content_fill_t *fill,
+    ngx_content_fill_wait_t *wait);
+void ngx_content_fill_leave(ngx_content_fill_wait_t *wait);
+
+
+#endif

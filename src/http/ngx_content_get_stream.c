@@ -1,0 +1,179 @@
+/*
+ * The bytes of a fill to one client, as they come (from storage) and go (to
+ * the client): whoever is slower is waited for.  They are sent out of the
+ * fill's own memory.
+ */
+
+#include "http/ngx_content_get.h"
+
+
+static ngx_int_t ngx_content_get_stream_more(ngx_content_get_t *get);
+static void ngx_content_get_stream_wait(ngx_content_get_t *get);
+static void ngx_content_get_stream_writer(ngx_http_request_t *r);
+
+
+void
+ngx_content_get_stream(ngx_content_get_t *get)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+    ngx_content_fill_t  *fill;
+
+    r = get->request;
+    fill = get->wait.fill;
+
+    get->streaming = 1;
+
+    for ( ;; ) {
+
+        if (fill->state == NGX_CONTENT_FILL_FAILED) {
+            ngx_http_finalize_request(r, NGX_ERROR);
+            return;
+        }
+
+        if (get->busy_bufs == NULL
+            && (get->sent < fill->received
+                || fill->state == NGX_CONTENT_FILL_DONE))
+        {
+            rc = ngx_content_get_stream_more(get);
+
+            if (rc == NGX_ERROR || fill->state == NGX_CONTENT_FILL_DONE) {
+
+                /* what is left goes out by nginx's own writer */
+
+                ngx_http_finalize_request(r, rc);
+                return;
+            }
+
+            if (get->busy_bufs == NULL) {
+                continue;
+            }
+        }
+
+        ngx_content_get_stream_wait(get);
+        return;
+    }
+}
+
+
+/* All that has come, in one buffer. */
+
+static ngx_int_t
+ngx_content_get_stream_more(ngx_content_get_t *get)
+{
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_chain_t         *out;
+    ngx_http_request_t  *r;
+    ngx_content_fill_t  *fill;
+
+    r = get->request;
+    fill = get->wait.fill;
+
+    out = ngx_chain_get_free_buf(r->pool, &get->free);
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+
+    b = out->buf;
+    ngx_memzero(b, sizeof(ngx_buf_t));
+
+    b->tag = (ngx_buf_tag_t) &ngx_content_get_stream;
+    b->pos = fill->data + get->sent;
+    b->last = fill->data + fill->received;
+    b->memory = (b->pos != b->last);
+    b->flush = 1;
+
+    if (fill->state == NGX_CONTENT_FILL_DONE) {
+        b->flush = 0;
+        b->last_buf = (r == r->main) ? 1 : 0;
+        b->last_in_chain = 1;
+        b->sync = (b->last_buf || b->memory) ? 0 : 1;
+    }
+
+    get->sent = fill->received;
+
+    rc = ngx_http_output_filter(r, out);
+
+    ngx_chain_update_chains(r->pool, &get->free, &get->busy_bufs, &out,
+                            (ngx_buf_tag_t) &ngx_content_get_stream);
+    return rc;
+}
+
+
+/* For the fill, or for the client to take what it was sent. */
+
+static void
+ngx_content_get_stream_wait(ngx_content_get_t *get)
+{
+    ngx_event_t               *wev;
+    ngx_http_request_t        *r;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    r = get->request;
+    wev = r->connection->write;
+
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
+    r->write_event_handler = ngx_content_get_stream_writer;
+
+    if (wev->delayed) {
+        return;
+    }
+
+    if (get->busy_bufs == NULL) {
+        if (wev->timer_set) {
+            ngx_del_timer(wev);
+        }
+
+        return;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    ngx_add_timer(wev, clcf->send_timeout);
+
+    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_ERROR);
+    }
+}
+
+
+static void
+ngx_content_get_stream_writer(ngx_http_request_t *r)
+{
+    ngx_int_t           rc;
+    ngx_event_t        *wev;
+    ngx_chain_t        *none;
+    ngx_content_get_t  *get;
+
+    get = ((ngx_content_ctx_t *)
+           ngx_http_get_module_ctx(r, ngx_content_module))->get;
+
+    wev = r->connection->write;
+
+    if (wev->timedout) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, NGX_ETIMEDOUT,
+                      "client timed out");
+        r->connection->timedout = 1;
+        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    if (get->busy_bufs && !wev->delayed) {
+        rc = ngx_http_output_filter(r, NULL);
+
+        if (rc == NGX_ERROR) {
+            ngx_http_finalize_request(r, rc);
+            return;
+        }
+
+        none = NULL;
+        ngx_chain_update_chains(r->pool, &get->free, &get->busy_bufs, &none,
+                                (ngx_buf_tag_t) &ngx_content_get_stream);
+    }
+
+    ngx_content_get_stream(get);
+}

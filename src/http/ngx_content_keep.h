@@ -1,0 +1,54 @@
+/*
+ * What the caches are given of one object, and what they have to forget: used
+ * by a GET (ngx_content_get.c) and by a fill (ngx_content_fill.c).
+ *
+ * Everything that is kept has to have come from storage after the fence was
+ * taken (shared memory) and the token given (Redis), or from Redis after the
+ * fence was taken.
+ */
+
+#ifndef NGX_CONTENT_KEEP_H
+#define NGX_CONTENT_KEEP_H
+
+#include "http/ngx_content_conf.h"
+#include "lib/content_key.h"
+
+
+typedef struct {
+    ngx_content_main_conf_t    *mcf;
+    ngx_content_loc_conf_t     *lcf;
+    ngx_pool_t                 *pool;        /* for what is built meanwhile */
+    ngx_str_t                   key;
+    u_char                      tag[CONTENT_KEY_TAG_LEN];
+
+    ngx_atomic_uint_t           fence;       /* of the memory cache */
+
+    u_char                      name[NGX_CONTENT_REDIS_NAME];
+    ngx_content_redis_token_t   token;       /* if has_token */
+    unsigned                    has_token:1;
+    unsigned                    hot:1;       /* Redis may have its body */
+    unsigned                    in_redis:1;  /* something may be there */
+} ngx_content_keep_t;
+
+
+/* The largest body that one of the caches would take; 0: none. */
+size_t ngx_content_keep_max(ngx_content_keep_t *keep);
+
+/* To all caches: the object whole, or without its body. */
+void ngx_content_keep_whole(ngx_content_keep_t *keep,
+    const content_object_t *object, content_str_t body);
+void ngx_content_keep_metadata(ngx_content_keep_t *keep,
+    const content_object_t *object);
+
+/* To shared memory alone, what Redis has; body.data NULL: without. */
+void ngx_content_keep_memory(ngx_content_keep_t *keep,
+    const content_object_t *object, content_str_t body);
+
+/* What the caches say of the object is not so any more; takes a new fence. */
+void ngx_content_keep_forget(ngx_content_keep_t *keep);
+
+/* A token that nobody will use. */
+void ngx_content_keep_give_back(ngx_content_keep_t *keep);
+
+
+#endif

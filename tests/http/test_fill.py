@@ -1,0 +1,345 @@
+"""Concurrent requests for what no cache has: storage is read once, all get its
+bytes as they come, nobody gets bytes older than an acknowledged write, and
+neither a client nor storage that stands still or goes away holds the others.
+"""
+
+import pathlib
+import random
+import selectors
+import socket
+import sys
+import threading
+import zlib
+
+import pytest
+
+from harness import EDITOR, Nginx, problem, request_head, wait_until
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+
+from s3_fault_proxy import (FaultProxy, cut, cut_body, hold,  # noqa: E402
+                            s3_error)
+
+MIB = 1 << 20
+MEMORY = "content_memory 64m max=2m;"
+BODY = random.Random(1).randbytes(MIB)
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(s3):
+    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(shared_proxy):
+    yield shared_proxy
+    shared_proxy.clear()
+
+
+@pytest.fixture
+def origin(tmp_path, bucket, proxy):
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), http=MEMORY,
+               workers=1, connections=4096) as nginx:
+        yield nginx
+
+
+def put(origin, proxy, key, body):
+    origin.put(key, body)
+    proxy.clear()
+
+
+def reads(proxy, key):
+    return [r for r in proxy.requests
+            if r.method == "GET" and r.path.endswith(key)]
+
+
+def in_pieces(event, size):
+    """The head and `size` bytes, and what is left when event is set."""
+    def act(exchange):
+        head, body = exchange.fetch()
+        exchange.send(head + body[:size])
+        event.wait(30)
+        exchange.send(body[size:])
+    return act
+
+
+class Crowd:
+    """Many clients of one worker, served by one thread."""
+
+    def __init__(self, port, key, count):
+        self.clients = []
+        ask = request_head("GET", key, {"Host": "a", "Connection": "close"})
+        for _ in range(count):
+            client = socket.create_connection(("127.0.0.1", port))
+            client.sendall(ask)
+            client.setblocking(False)
+            self.clients.append(client)
+        self.got = {client: [0, 0, b""] for client in self.clients}
+        self.open = set(self.clients)
+
+    def read(self, until, seconds=60):
+        """Reads for all until until() or the end of all."""
+        with selectors.DefaultSelector() as selector:
+            for client in self.open:
+                selector.register(client, selectors.EVENT_READ)
+            while self.open and not until():
+                ready = selector.select(seconds)
+                assert ready, f"{len(self.open)} clients wait for ever"
+                for item, _ in ready:
+                    client = item.fileobj
+                    data = client.recv(1 << 18)
+                    if not data:
+                        self.open.remove(client)
+                        selector.unregister(client)
+                        client.close()
+                    self.take(client, data)
+
+    def take(self, client, data):
+        state = self.got[client]
+        if state[0] == 0:               # still in the head
+            state[2] += data
+            head, end, data = state[2].partition(b"\r\n\r\n")
+            if not end:
+                return
+            state[2] = head
+        state[0] += len(data)
+        state[1] = zlib.crc32(data, state[1])
+
+    def streaming(self):
+        """How many have bytes of the body."""
+        return sum(1 for size, _, _ in self.got.values() if size)
+
+
+def get_later(origin, key, answers, **how):
+    thread = threading.Thread(target=lambda: answers.append(
+        origin.get(key, **how)))
+    thread.start()
+    return thread
+
+
+def test_a_thousand_misses_are_one_read_streamed_as_it_comes(origin, proxy,
+                                                             key):
+    put(origin, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, MIB // 2), method="GET")
+    crowd = Crowd(origin.port, key, 1000)
+    crowd.read(lambda: crowd.streaming() == 1000)
+    assert len(reads(proxy, key)) == 1
+    go_on.set()
+    crowd.read(lambda: False)
+    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
+        (MIB, zlib.crc32(BODY))}
+    assert len(reads(proxy, key)) == 1
+    collapsed = [head for _, _, head in crowd.got.values()
+                 if b"fwd=uri-miss; collapsed; detail=s3" in head]
+    assert len(collapsed) == 999
+    assert origin.counters()["node"]["fills_joined"] == 999
+    assert "detail=memory" in origin.get(key).headers["Cache-Status"]
+
+
+def test_many_misses_are_one_read_with_redis_alone(tmp_path, bucket, redis,
+                                                   proxy, key):
+    body = BODY[:60_000]
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), redis=redis,
+               workers=1, http="content_hot hits=1;") as origin:
+        wait_until(lambda: origin.counters()["redis"]["ready"])
+        put(origin, proxy, key, body)
+        go_on = threading.Event()
+        proxy.fault(in_pieces(go_on, 1000), method="GET")
+        crowd = Crowd(origin.port, key, 100)
+        crowd.read(lambda: crowd.streaming() == 100)
+        go_on.set()
+        crowd.read(lambda: False)
+        assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
+            (len(body), zlib.crc32(body))}
+        assert len(reads(proxy, key)) == 1
+
+
+def test_who_began_may_leave(origin, proxy, key):
+    put(origin, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, 1000), method="GET")
+    first = origin.connect()
+    first.send(request_head("GET", key, {"Host": "a"}))
+    assert b"200" in first.line()
+    answers = []
+    thread = get_later(origin, key, answers)
+    wait_until(lambda: origin.counters()["node"]["fills_joined"] == 1)
+    first.reset()
+    go_on.set()
+    thread.join()
+    assert answers[0].body == BODY
+    assert len(reads(proxy, key)) == 1
+
+
+def test_all_may_leave_and_the_cache_has_it(origin, proxy, key):
+    put(origin, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, 1000), method="GET")
+    first = origin.connect()
+    first.send(request_head("GET", key, {"Host": "a"}))
+    assert b"200" in first.line()
+    first.reset()
+    go_on.set()
+    wait_until(lambda: origin.counters()["memory"]["stored"] == 1)
+    assert origin.get(key).body == BODY
+    assert len(reads(proxy, key)) == 1
+
+
+def test_slow_client_does_not_slow_the_others(origin, proxy, key):
+    put(origin, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, 1000), method="GET")
+    with origin.connect(receive=4096) as slow:
+        slow.send(request_head("GET", key, {"Host": "a",
+                                            "Connection": "close"}))
+        answers = []
+        thread = get_later(origin, key, answers)
+        wait_until(lambda: origin.counters()["node"]["fills_joined"] == 1)
+        go_on.set()
+        thread.join()
+        assert answers[0].body == BODY
+        assert slow.answer().body == BODY
+    assert len(reads(proxy, key)) == 1
+
+
+@pytest.mark.parametrize("write", ["PUT", "DELETE"])
+def test_fill_from_before_a_write_is_not_joined_after_it(origin, proxy, key,
+                                                         write):
+    put(origin, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    answers = []
+    thread = get_later(origin, key, answers)
+    wait_until(lambda: reads(proxy, key))
+    new = b"new" if write == "PUT" else None
+    assert origin.request(write, key, new, token=EDITOR).status == 204
+    for _ in range(2):
+        answer = origin.get(key)
+        assert (answer.body == new if new else answer.status == 404)
+    go_on.set()
+    thread.join()
+    assert answers[0].body == BODY
+    answer = origin.get(key)
+    assert (answer.body == new if new else answer.status == 404)
+
+
+@pytest.mark.parametrize("sent", [0, 1, 300_000, MIB - 1])
+def test_reading_that_is_cut_is_taken_up_again(origin, proxy, key, sent):
+    put(origin, proxy, key, BODY)
+    proxy.fault(cut_body(sent), method="GET")
+    answer = origin.get(key)
+    assert answer.body == BODY and answer.complete
+    asked = reads(proxy, key)
+    assert len(asked) == 2
+    assert asked[1].headers.get("if-match") == (
+        answer.headers["ETag"] if sent else None)
+
+
+def test_reading_that_is_refused_for_a_moment_is_tried_again(origin, proxy,
+                                                             key):
+    put(origin, proxy, key, BODY)
+    proxy.fault(s3_error(503, "SlowDown"), method="GET")
+    assert origin.get(key).body == BODY
+
+
+def test_versions_are_never_mixed(origin, proxy, bucket, key):
+    put(origin, proxy, key, BODY)
+
+    def change_and_cut(exchange):
+        head, body = exchange.fetch()
+        bucket.client.put_object(Bucket=bucket.name, Key=key[1:],
+                                 Body=BODY[::-1])
+        exchange.send(head + body[:300_000])
+        exchange.hang_up()
+
+    proxy.fault(change_and_cut, method="GET")
+    answer = origin.get(key)
+    assert not answer.complete and BODY.startswith(answer.body)
+    assert origin.get(key).body == BODY[::-1]
+
+
+def test_fault_is_told_to_all_and_kept_by_nobody(origin, proxy, key):
+    put(origin, proxy, key, BODY)
+    go_on = threading.Event()
+
+    def refuse(exchange):
+        go_on.wait(30)
+        s3_error(403, "AccessDenied")(exchange)
+
+    proxy.fault(refuse, method="GET")
+    answers = []
+    threads = [get_later(origin, key, answers) for _ in range(20)]
+    wait_until(lambda: origin.counters()["node"]["fills_joined"] == 19)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    for answer in answers:
+        problem(answer, 502)
+    assert origin.counters()["node"]["store_faults"] == 1
+    assert origin.get(key).body == BODY
+
+
+def test_absence_is_told_to_all(origin, proxy, key):
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    answers = []
+    threads = [get_later(origin, key, answers) for _ in range(20)]
+    wait_until(lambda: origin.counters()["node"]["fills_joined"] == 19)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    for answer in answers:
+        problem(answer, 404)
+    assert len(reads(proxy, key)) == 1
+
+
+def test_what_is_too_large_is_read_by_each(origin, proxy, key):
+    large = BODY * 3
+    put(origin, proxy, key, large)
+    answers = []
+    threads = [get_later(origin, key, answers) for _ in range(8)]
+    for thread in threads:
+        thread.join()
+    assert [a.body == large for a in answers] == [True] * 8
+
+
+def test_empty_object_is_filled(origin, proxy, key):
+    put(origin, proxy, key, b"")
+    answers = []
+    threads = [get_later(origin, key, answers) for _ in range(8)]
+    for thread in threads:
+        thread.join()
+    assert [(a.status, a.body, a.headers["Content-Length"])
+            for a in answers] == [(200, b"", "0")] * 8
+
+
+def test_storage_that_is_away_is_a_fault_soon(tmp_path, bucket, proxy, key):
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), http=MEMORY,
+               workers=1) as origin:
+        put(origin, proxy, key, BODY)
+        proxy.fault(cut(), times=1000)
+        problem(origin.get(key), 502)
+
+
+def test_compressed_answers_come_out_of_a_fill(tmp_path, bucket, proxy, key):
+    """A filter that changes the bytes leaves those of the others alone."""
+    text = b"hello, world\n" * 40_000
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), workers=1,
+               http=MEMORY + "gzip on; gzip_proxied any; gzip_types *;",
+               ) as origin:
+        put(origin, proxy, key, text)
+        go_on = threading.Event()
+        proxy.fault(in_pieces(go_on, 100_000), method="GET")
+        answers = []
+        threads = [get_later(origin, key, answers, **how) for how in
+                   ({}, {"accept_encoding": "gzip"}) * 5]
+        wait_until(lambda: origin.counters()["node"]["fills_joined"] == 9)
+        go_on.set()
+        for thread in threads:
+            thread.join()
+        for answer in answers:
+            packed = answer.headers.get("Content-Encoding") == "gzip"
+            assert (zlib.decompress(answer.body, 31) if packed
+                    else answer.body) == text
