@@ -30,6 +30,7 @@
 
 #include "lib/content_expect.h"
 #include "lib/content_object.h"
+#include "lib/content_sha256.h"
 #include "store/ngx_content_uploads.h"
 
 
@@ -211,8 +212,8 @@ struct ngx_content_upload_s {
     ngx_uint_t                 nparts;
     ngx_uint_t                 in_flight;
     off_t                      received;
-    EVP_MD_CTX                *body_digest;
-    EVP_MD_CTX                *part_digest;
+    content_sha256_t           body_sha256;
+    content_sha256_t           part_sha256;
     content_expect_t          *expect;            /* NULL: nothing */
     EVP_MD_CTX                *sha512_digest;     /* only if expected */
     EVP_MD_CTX                *md5_digest;

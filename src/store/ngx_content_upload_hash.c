@@ -2,8 +2,6 @@
  * Hashing of uploads: see ngx_content_upload_hash.h.  It is most of an upload's
  * work, and would hold up all other requests: it is done in a thread, a whole
  * part at a time, when it is the upload's turn.
- *
- * Of the first part the two SHA-256, the body's so far and the part's, are one.
  */
 
 #include "store/ngx_content_upload_hash.h"
@@ -17,6 +15,7 @@
 typedef struct {
     ngx_content_upload_t      *up;
     ngx_content_part_t        *part;
+    ngx_uint_t                 apart;     /* the part has a digest of its own */
     ngx_int_t                  rc;
 } ngx_content_hashing_t;
 
@@ -24,11 +23,10 @@ typedef struct {
 static EVP_MD_CTX *ngx_content_upload_digest(const EVP_MD *md);
 static ngx_int_t ngx_content_upload_hash_begin(ngx_content_turn_t *turn);
 static void ngx_content_upload_hash_now(ngx_content_upload_t *up);
+static ngx_uint_t ngx_content_upload_hash_apart(ngx_content_upload_t *up);
 static void ngx_content_upload_hash_run(void *data);
-static ngx_int_t ngx_content_upload_hash_step(ngx_content_upload_t *up,
+static ngx_int_t ngx_content_upload_hash_announced(ngx_content_upload_t *up,
     u_char *data, size_t len);
-static ngx_int_t ngx_content_upload_hash_end(ngx_content_upload_t *up,
-    ngx_content_part_t *part);
 static void ngx_content_upload_hash_done(void *data);
 
 
@@ -36,10 +34,9 @@ ngx_int_t
 ngx_content_upload_hash_init(ngx_content_upload_t *up)
 {
     up->turn.begin = ngx_content_upload_hash_begin;
-    up->body_digest = ngx_content_upload_digest(EVP_sha256());
-    up->part_digest = EVP_MD_CTX_new();
 
-    return up->body_digest && up->part_digest ? NGX_OK : NGX_ERROR;
+    return content_sha256_init(&up->body_sha256, 1) == CONTENT_OK
+           ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -48,8 +45,8 @@ ngx_content_upload_hash_free(ngx_content_upload_t *up)
 {
     ngx_content_turn_cancel(&up->turn);
 
-    EVP_MD_CTX_free(up->body_digest);
-    EVP_MD_CTX_free(up->part_digest);
+    content_sha256_free(&up->body_sha256);
+    content_sha256_free(&up->part_sha256);
     EVP_MD_CTX_free(up->sha512_digest);
     EVP_MD_CTX_free(up->md5_digest);
 }
@@ -134,6 +131,7 @@ ngx_content_upload_hash_begin(ngx_content_turn_t *turn)
     if (job) {
         job->up = up;
         job->part = up->hashing;
+        job->apart = ngx_content_upload_hash_apart(up);
 
         if (ngx_content_job_start(up->task.store->threads, job) == NGX_OK) {
             return NGX_OK;
@@ -155,11 +153,21 @@ ngx_content_upload_hash_now(ngx_content_upload_t *up)
 
     now.up = up;
     now.part = up->hashing;
+    now.apart = ngx_content_upload_hash_apart(up);
 
     ngx_content_upload_hash_run(&now);
 
     up->hashing = NULL;
     ngx_content_upload_hashed(up, now.part, now.rc);
+}
+
+
+/* A body of one part is signed with its own digest. */
+
+static ngx_uint_t
+ngx_content_upload_hash_apart(ngx_content_upload_t *up)
+{
+    return up->task.store->part_digest && up->hashing != up->filling;
 }
 
 
@@ -170,45 +178,49 @@ ngx_content_upload_hash_run(void *data)
 {
     ngx_content_hashing_t *job = data;
 
-    size_t               done, n;
-    ngx_content_part_t  *part;
+    size_t                 done, n;
+    content_sha256_t      *sha256;
+    ngx_content_part_t    *part;
+    ngx_content_upload_t  *up;
 
+    up = job->up;
     part = job->part;
+    sha256 = NULL;
+
     job->rc = NGX_ERROR;
 
-    if (EVP_DigestInit_ex(job->up->part_digest, EVP_sha256(), NULL) != 1) {
-        return;
+    if (job->apart) {
+        sha256 = &up->part_sha256;
+
+        if (content_sha256_init(sha256, 1) != CONTENT_OK) {
+            return;
+        }
     }
 
     for (done = 0; done < part->size; done += n) {
         n = ngx_min(part->size - done, NGX_CONTENT_HASH_STEP);
 
-        if (ngx_content_upload_hash_step(job->up, part->data + done, n)
-            != NGX_OK)
-        {
-            return;
-        }
-
-        if (job->up->task.store->part_digest && part->number > 1
-            && EVP_DigestUpdate(job->up->part_digest, part->data + done, n)
-               != 1)
+        if (content_sha256_update(&up->body_sha256, sha256, part->data + done,
+                                  n) != CONTENT_OK
+            || ngx_content_upload_hash_announced(up, part->data + done, n)
+               != NGX_OK)
         {
             return;
         }
     }
 
-    job->rc = ngx_content_upload_hash_end(job->up, part);
+    if (sha256 && content_sha256_final(sha256, part->sha256) != CONTENT_OK) {
+        return;
+    }
+
+    job->rc = NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_content_upload_hash_step(ngx_content_upload_t *up, u_char *data,
+ngx_content_upload_hash_announced(ngx_content_upload_t *up, u_char *data,
     size_t len)
 {
-    if (EVP_DigestUpdate(up->body_digest, data, len) != 1) {
-        return NGX_ERROR;
-    }
-
     if (up->sha512_digest
         && EVP_DigestUpdate(up->sha512_digest, data, len) != 1)
     {
@@ -220,25 +232,6 @@ ngx_content_upload_hash_step(ngx_content_upload_t *up, u_char *data,
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_content_upload_hash_end(ngx_content_upload_t *up,
-    ngx_content_part_t *part)
-{
-    if (!up->task.store->part_digest) {
-        return NGX_OK;
-    }
-
-    if (part->number == 1
-        && EVP_MD_CTX_copy_ex(up->part_digest, up->body_digest) != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    return EVP_DigestFinal_ex(up->part_digest, part->sha256, NULL) == 1
-           ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -267,7 +260,7 @@ ngx_content_upload_verify(ngx_content_upload_t *up)
     content_out_t       out;
     content_computed_t  computed;
 
-    if (EVP_DigestFinal_ex(up->body_digest, computed.sha256, NULL) != 1
+    if (content_sha256_final(&up->body_sha256, computed.sha256) != CONTENT_OK
         || (up->sha512_digest
             && EVP_DigestFinal_ex(up->sha512_digest, computed.sha512, NULL)
                != 1)
