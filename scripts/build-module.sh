@@ -8,6 +8,9 @@
 #   asan      with AddressSanitizer and UndefinedBehaviorSanitizer; nginx must
 #             then be started with the runtime preloaded (scripts/preload.sh)
 #
+# BREAK=RULE leaves out a rule of src/lib/content_rules.h, for the tests of the
+# tests, into build/FLAVOUR-break-RULE.
+#
 # As Debian's dh_nginx does, nginx's configure runs inside /usr/share/nginx/src
 # with Debian's own flags (conf_flags), so that the module's signature fits the
 # packaged binary; everything it writes goes to build/FLAVOUR.  Configure runs
@@ -42,6 +45,12 @@ esac
 
 # nginx adds -Wno-unused-parameter and -Werror itself, before these.
 cc_opt="$optimise -Wall -Wextra -Wno-unused-parameter -Werror $hardening"
+
+if [ -n "${BREAK:-}" ]; then
+    flavour=$flavour-break-$BREAK
+    out=$root/build/$flavour
+    cc_opt="$cc_opt -DCONTENT_BREAK_$BREAK"
+fi
 
 die() {
     echo "build-module: $*" >&2

@@ -5,6 +5,7 @@
 #include <ngx_event.h>
 
 #include "cache/ngx_content_memory.h"
+#include "lib/content_rules.h"
 
 
 #define NGX_CONTENT_MEMORY_SHARD   (32 * 1024 * 1024)   /* at least */
@@ -306,7 +307,10 @@ ngx_content_memory_put(ngx_content_memory_t *memory,
 
     /* under the lock: a drop either has moved the fence or will find it */
 
-    if (s->emptied || fence != ngx_content_memory_fence(memory, mkey)) {
+    if (s->emptied
+        || (CONTENT_RULE_FENCE
+            && fence != ngx_content_memory_fence(memory, mkey)))
+    {
         (void) ngx_atomic_fetch_add(&memory->fenced, 1);
 
     } else {

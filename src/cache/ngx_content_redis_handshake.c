@@ -14,6 +14,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include "lib/content_rules.h"
 #include "lib/content_str.h"
 #include "cache/ngx_content_redis_conn.h"
 #include "cache/ngx_content_redis_scripts.h"
@@ -347,6 +348,11 @@ ngx_content_redis_set_history(ngx_content_redis_conn_t *conn,
 {
     u_char         digest[SHA256_DIGEST_LENGTH], text[129], *p;
     content_out_t  out;
+
+    if (!CONTENT_RULE_EPOCH) {
+        conn->run_id_len = 0;
+        replid->len = 0;
+    }
 
     p = ngx_cpymem(text, conn->run_id, conn->run_id_len);
     *p++ = ':';

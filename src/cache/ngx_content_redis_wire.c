@@ -7,6 +7,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "lib/content_rules.h"
 #include "lib/content_str.h"
 #include "cache/ngx_content_redis_wire.h"
 
@@ -226,7 +227,7 @@ ngx_content_redis_send_end(ngx_content_redis_op_t *op)
     argv[2] = keys.fill;
 
     return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     3, argv);
+                                     CONTENT_RULE_TOKEN ? 3 : 2, argv);
 }
 
 
