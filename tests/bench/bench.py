@@ -58,6 +58,11 @@ class Run:
                                      or (4 if self.quick else 16))
         self.clients = 100 if self.quick else 1000
         self.idle_seconds = 1 if self.quick else 5
+        self.keys = int(os.environ.get("KEYS")
+                        or (20_000 if self.quick else 1_000_000))
+        self.records = int(os.environ.get("RECORDS")
+                           or (30_000 if self.quick else 1_000_000))
+        self.look_up_records = 200_000 if self.quick else 10_000_000
         self.check_only()
 
     def check_only(self):

@@ -4,9 +4,11 @@ starts its peers, warms them, interleaves the rounds, and stops them."""
 import contextlib
 import time
 
+import cache
 import load
 import peers
 import servers
+import tools
 from peers import KIB, MIB, SMALL, TOKEN, name_of, size_text
 from rounds import interleave, say
 from servers import Trouble
@@ -240,18 +242,19 @@ def measure_misses(run, peer):
     for number in range(run.rounds):
         key = f"cold-{number}.bin"
         direct_put(run, run.site.files / name_of(MIB), key)
-        done = load.finish(load.swarm(
-            "misses", run.clients,
-            f"http://127.0.0.1:{peer.server.port}/{key}"))
+        done = tools.run("replay", run.site.place, "misses", run.clients,
+                         peer.server.port, f"/{key}")
         if done["complete"] != run.clients:
             raise Trouble(f"{done['complete']} of {run.clients} complete")
         run.results.add("misses/reads", "reads of S3", peer.reads(key))
         run.results.add("misses/wait", "last / first",
                         done["last_ms"] / done["first_ms"])
+        run.results.add("misses/first", "ms", done["first_ms"])
     say(f"  {run.results.median('misses/reads'):.0f} reads of S3, last "
         f"waiter's first byte after {run.results.median('misses/wait'):.1f} "
         "times the first one's")
 
 
-PARTS = {"hot": hot, "uncached": uncached, "put": puts, "uploads": uploads,
-         "misses": misses}
+PARTS = {"hot": hot, "records": cache.records, "mix": cache.mix,
+         "misses": misses, "uncached": uncached, "put": puts,
+         "uploads": uploads}

@@ -14,7 +14,8 @@ import string
 import time
 
 import load
-from servers import (MODULE, Memcached, Nginx, Process, Redis, Trouble,
+import machine
+from servers import (CLIENT_CORE, MODULE, Memcached, Nginx, Process, Redis, Trouble,
                      free_port, knows_directive, listens)
 
 KIB = 1024
@@ -233,7 +234,7 @@ class H2o(Peer):
 
 # ngx_content
 
-def ours(site, name, store, http="", endpoint=None):
+def ours(site, name, store, http="", endpoint=None, credentials=None):
     """An nginx with the module; editors' token TOKEN, reading is free."""
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     tokens = site.place / f"{name}.tokens"
@@ -243,9 +244,11 @@ def ours(site, name, store, http="", endpoint=None):
     if store == "file":
         where = f'content_file_root "{files}";'
     else:
+        bucket = site.s3.bucket if site.s3 else "bench"
         where = (f"content_s3_endpoint {endpoint or site.s3.endpoint}; "
-                 f"content_s3_bucket {site.s3.bucket}; "
-                 f'content_s3_credentials file "{site.s3.credentials}";')
+                 f"content_s3_bucket {bucket}; content_s3_style path; "
+                 "content_s3_credentials file "
+                 f'"{credentials or site.s3.credentials}";')
     return Nginx(name, site.place, modules=[MODULE], http=http,
                  server=f'content_tokens "{tokens}"; content_anonymous read; '
                         f"client_max_body_size 8g; {where} "
@@ -334,6 +337,58 @@ class OursCold(OursHot):
         super().stop()
         if self.counter:
             self.counter.stop()
+
+
+class Made(Peer):
+    """
+    Stands for S3 where there are too many objects for a real one: makes each
+    of them up from its path (keys.h), with a size of its class.
+    """
+
+    name = "made"
+    SIZES = (16, 512, 1024, 2048)
+
+    @classmethod
+    def start(cls, site):
+        locations = "\n".join(
+            f'location ~ ^/[^/]+/k{kind}/ {{ return 200 "{BLOCK * 2:.{size}}"; '
+            "}" for kind, size in enumerate(cls.SIZES))
+        cls.server = Nginx(
+            cls.name, site.place, core=CLIENT_CORE,
+            server='add_header ETag \'"0123456789abcdef0123456789abcdef"\';'
+                   'add_header Last-Modified "Sun, 06 Nov 1994 08:49:37 GMT";'
+                   "default_type text/plain;" + locations)
+
+    @staticmethod
+    def kind(number):
+        """key_class() of keys.h."""
+        n = number ^ number >> 16
+        n = n * 0x85ebca6b & 0xffffffff
+        n ^= n >> 13
+        n = n * 0xc2b2ae35 & 0xffffffff
+        return (n ^ n >> 16) % len(Made.SIZES)
+
+    @staticmethod
+    def path(number):
+        return f"/k{Made.kind(number)}/{number:08x}"
+
+
+class OursMany(Peer):
+    """The memory cache before objects that are made up; everything that is
+    asked for is kept."""
+
+    def __init__(self, name, zone):
+        self.name, self.zone = name, zone
+
+    def start(self, site):
+        kib = max(8 * MIB, self.zone) // KIB
+        credentials = site.place / "made.credentials"
+        credentials.write_text("[default]\naws_access_key_id = bench\n"
+                               "aws_secret_access_key = bench\n")
+        self.server = ours(
+            site, self.name, "s3",
+            f"content_memory {kib}k max=64k; content_hot ttl=1d;",
+            f"http://127.0.0.1:{Made.server.port}", credentials)
 
 
 class OursFile(Peer):

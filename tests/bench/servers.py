@@ -145,7 +145,8 @@ def nginx_config(directory, port, http, server, modules, single=False):
 class Nginx(Process):
     """One worker, with `http` and `server` as further configuration."""
 
-    def __init__(self, name, place, http="", server="", modules=()):
+    def __init__(self, name, place, http="", server="", modules=(),
+                 core=SERVER_CORE):
         self.dir = place / name
         (self.dir / "tmp").mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -155,7 +156,8 @@ class Nginx(Process):
         conf.write_text(nginx_config(self.dir, self.port, http, server,
                                      modules, self.single))
         super().__init__(name, self.dir, [
-            *wrapper, "nginx", "-e", self.dir / "error.log", "-p", self.dir, "-c", conf])
+            *wrapper, "nginx", "-e", self.dir / "error.log", "-p", self.dir,
+            "-c", conf], core=core)
         self.wait(lambda: listens(self.port) and self.worker())
 
     def stop(self):
