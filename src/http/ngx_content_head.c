@@ -43,7 +43,6 @@ ngx_content_head_write(content_out_t *out, const content_object_t *object,
     head.mtime = object->mtime;
     head.has_sha256 = object->has_sha256;
     head.metadata = metadata;
-    ngx_memcpy(head.sha256, object->sha256, 32);
     head.type = (uint16_t) object->type.len;
     head.type_main = head.type;
 
@@ -98,6 +97,10 @@ ngx_content_head_write(content_out_t *out, const content_object_t *object,
     head.cdn_cache_control = (value.len != 0);
     ngx_content_head_field(out, &head, "", content_cstr("CDN-Cache-Control"),
                            value);
+
+    if (object->has_sha256) {
+        content_out_mem(out, object->sha256, NGX_CONTENT_HEAD_SHA256);
+    }
 
     if (!out->overflow) {
         ngx_memcpy(out->start, &head, sizeof(ngx_content_head_t));

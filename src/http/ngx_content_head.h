@@ -4,7 +4,8 @@
  * (ngx_content_keep.c), read when it is answered from (ngx_content_hit.c).
  *
  * After the struct: Content-Type, then for each header the lengths of its name
- * and value (16 bits each), name, a zero, value.
+ * and value (16 bits each), name, a zero, value; at the end the SHA-256 of the
+ * body, if it is known.
  */
 
 #ifndef NGX_CONTENT_HEAD_H
@@ -18,6 +19,7 @@
 
 #define NGX_CONTENT_HEAD_ETAG      0          /* places of two headers */
 #define NGX_CONTENT_HEAD_MODIFIED  1
+#define NGX_CONTENT_HEAD_SHA256    32         /* bytes */
 
 
 typedef struct {
@@ -31,7 +33,6 @@ typedef struct {
     uint8_t      cdn_cache_control;   /* location's */
     uint8_t      has_sha256;
     uint8_t      metadata;            /* 1: the body is not here */
-    u_char       sha256[32];          /* for who wants a digest */
 } ngx_content_head_t;
 
 
