@@ -59,9 +59,9 @@ def wait_until(condition, seconds=READY_SECONDS, what=None):
 def ports():
     """Where servers of the tests listen: below the ports that the kernel gives
     to outgoing connections, and apart from those of the processes that run
-    tests beside this one."""
+    tests beside this one (the children of one parent)."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    first = 12000 + int(worker) % 8 * 2400
+    first = 12000 + (os.getppid() + int(worker)) % 8 * 2400
     return range(first, first + 2370)
 
 
@@ -631,14 +631,24 @@ class S3Server:
 
     def __init__(self, workdir):
         self.dir = pathlib.Path(workdir) / "s3"
-        self.port = free_port(23)
-        values = self.script("up")
+        values = self.start()
         self.endpoint = values["S3_ENDPOINT"]
         self.tls_endpoint = values["S3_TLS_ENDPOINT"]
         self.ca_file = values["S3_CA_FILE"]
         self.access_key = values["S3_ACCESS_KEY"]
         self.secret_key = values["S3_SECRET_KEY"]
         self.made = 0
+
+    def start(self):
+        """Somebody else may take one of its ports before it does."""
+        for attempt in range(3):
+            self.port = free_port(23)
+            try:
+                return self.script("up")
+            except AssertionError:
+                if attempt == 2:
+                    raise
+                self.script("down", "--wipe")
 
     def script(self, *arguments):
         done = subprocess.run(
