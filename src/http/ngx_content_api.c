@@ -30,6 +30,7 @@ static const ngx_content_route_t  ngx_content_routes[] = {
     { "list",   0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET", ngx_content_api_list },
     { "status", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
       ngx_content_api_status },
+    { "delete", 0, NGX_HTTP_POST, "POST", ngx_content_api_delete },
     { "purge",  0, NGX_HTTP_POST, "POST", ngx_content_api_purge },
     { "purge/", 1, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
       ngx_content_api_purge_job },
@@ -75,7 +76,7 @@ ngx_content_api(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     return ngx_content_problem(r, NGX_HTTP_NOT_FOUND,
-                               "the API has list, status and purge");
+                               "the API has list, delete, purge and status");
 }
 
 

@@ -31,8 +31,6 @@ typedef struct {
 
 static void ngx_content_purge_received(ngx_http_request_t *r);
 static ngx_int_t ngx_content_purge_begin(ngx_http_request_t *r);
-static ngx_int_t ngx_content_purge_request_body(ngx_http_request_t *r,
-    content_str_t *json);
 static int ngx_content_purge_item(void *data,
     const content_purge_item_t *item);
 static void ngx_content_purge_left(void *data);
@@ -59,16 +57,8 @@ ngx_content_api_purge(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return rc;
     }
 
-    if (r->headers_in.content_length_n > NGX_CONTENT_PURGE_BODY) {
-        return ngx_content_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                   "a purge takes at most 8 MiB of JSON");
-    }
-
-    r->request_body_in_single_buf = 1;
-
-    rc = ngx_http_read_client_request_body(r, ngx_content_purge_received);
-
-    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+    return ngx_content_api_read(r, NGX_CONTENT_PURGE_BODY,
+                                ngx_content_purge_received);
 }
 
 
@@ -96,7 +86,7 @@ ngx_content_purge_begin(ngx_http_request_t *r)
     ngx_pool_cleanup_t     *cln;
     ngx_content_purging_t  *p;
 
-    n = ngx_content_purge_request_body(r, &json);
+    n = ngx_content_api_body(r, NGX_CONTENT_PURGE_BODY, &json);
 
     if (n != NGX_OK) {
         return n;
@@ -142,58 +132,6 @@ ngx_content_purge_begin(ngx_http_request_t *r)
     r->write_event_handler = ngx_http_request_empty_handler;
 
     ngx_content_purge_drop(p);
-
-    return NGX_OK;
-}
-
-
-/* In one buffer; a large one nginx has written to a file. */
-
-static ngx_int_t
-ngx_content_purge_request_body(ngx_http_request_t *r, content_str_t *json)
-{
-    off_t         size;
-    u_char       *p;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    size = 0;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    if (size > NGX_CONTENT_PURGE_BODY) {
-        return ngx_content_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                   "a purge takes at most 8 MiB of JSON");
-    }
-
-    p = ngx_pnalloc(r->pool, size + 1);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    json->data = p;
-    json->len = size;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        b = cl->buf;
-        size = ngx_buf_size(b);
-
-        if (size == 0) {
-            continue;
-        }
-
-        if (!b->in_file) {
-            p = ngx_cpymem(p, b->pos, size);
-
-        } else if (ngx_read_file(b->file, p, size, b->file_pos) != size) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-        } else {
-            p += size;
-        }
-    }
 
     return NGX_OK;
 }

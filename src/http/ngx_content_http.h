@@ -138,6 +138,19 @@ ngx_int_t ngx_content_move(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_uint_t ngx_content_is_reserved(ngx_str_t *key);
 
 ngx_int_t ngx_content_api(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
+
+/*
+ * Reads a request's body of at most max bytes, then calls received, which
+ * takes it in one piece by ngx_content_api_body().  Both return NGX_OK (the
+ * first NGX_DONE) or what the caller returns in turn.
+ */
+ngx_int_t ngx_content_api_read(ngx_http_request_t *r, off_t max,
+    ngx_http_client_body_handler_pt received);
+ngx_int_t ngx_content_api_body(ngx_http_request_t *r, off_t max,
+    content_str_t *json);
+
+ngx_int_t ngx_content_api_delete(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_status(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);

@@ -67,7 +67,6 @@ static void forget_entry(content_s3xml_entry_t *entry);
 static int decode_key(content_str_t text, unsigned encoded,
     unsigned char *buf, content_str_t *key);
 static int decode_url(content_str_t text, content_out_t *out);
-static void escape(content_out_t *out, content_str_t text);
 static int take_number(content_str_t *rest, size_t width,
     unsigned char delimiter, unsigned *value);
 static int is_zone(content_str_t s);
@@ -457,7 +456,7 @@ content_s3xml_part(content_out_t *out, unsigned number, content_str_t etag)
     content_out_text(out, "<Part><PartNumber>");
     content_out_uint(out, number);
     content_out_text(out, "</PartNumber><ETag>");
-    escape(out, etag);
+    content_xml_escape(out, etag);
     content_out_text(out, "</ETag></Part>");
 }
 
@@ -466,37 +465,6 @@ void
 content_s3xml_parts_end(content_out_t *out)
 {
     content_out_text(out, "</CompleteMultipartUpload>");
-}
-
-
-static void
-escape(content_out_t *out, content_str_t text)
-{
-    size_t  i;
-
-    for (i = 0; i < text.len; i++) {
-        switch (text.data[i]) {
-
-        case '&':
-            content_out_text(out, "&amp;");
-            break;
-
-        case '<':
-            content_out_text(out, "&lt;");
-            break;
-
-        case '>':
-            content_out_text(out, "&gt;");
-            break;
-
-        case '"':
-            content_out_text(out, "&quot;");
-            break;
-
-        default:
-            content_out_char(out, text.data[i]);
-        }
-    }
 }
 
 

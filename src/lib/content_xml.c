@@ -213,3 +213,34 @@ content_xml_keep(content_xml_t *xml, void *buf, size_t size,
 
     return CONTENT_OK;
 }
+
+
+void
+content_xml_escape(content_out_t *out, content_str_t text)
+{
+    size_t  i;
+
+    for (i = 0; i < text.len; i++) {
+        switch (text.data[i]) {
+
+        case '&':
+            content_out_text(out, "&amp;");
+            break;
+
+        case '<':
+            content_out_text(out, "&lt;");
+            break;
+
+        case '>':
+            content_out_text(out, "&gt;");
+            break;
+
+        case '"':
+            content_out_text(out, "&quot;");
+            break;
+
+        default:
+            content_out_char(out, text.data[i]);
+        }
+    }
+}

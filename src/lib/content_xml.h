@@ -58,5 +58,8 @@ int content_xml_keep(content_xml_t *xml, void *buf, size_t size,
 
 content_str_t content_xml_skip_space(content_str_t s);
 
+/* Writes text for an element: at most 6 bytes for one. */
+void content_xml_escape(content_out_t *out, content_str_t text);
+
 
 #endif

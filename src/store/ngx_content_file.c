@@ -49,6 +49,7 @@ static const ngx_content_store_ops_t  ngx_content_file_ops = {
     .send = ngx_content_file_read_send,
     .stat = ngx_content_file_stat,
     .remove = ngx_content_file_remove,
+    .remove_many = ngx_content_file_remove_many,
     .copy = ngx_content_file_copy,
     .list = ngx_content_file_list,
     .part = ngx_content_file_part,

@@ -67,6 +67,7 @@ ngx_int_t ngx_content_file_head_write(u_char *buf, size_t size,
 
 void ngx_content_file_list(ngx_content_list_t *list);
 void ngx_content_file_copy(ngx_content_upload_t *up);
+void ngx_content_file_remove_many(ngx_content_removals_t *removals);
 void ngx_content_file_remove(ngx_content_remove_t *remove);
 void ngx_content_file_part(ngx_content_upload_t *up, ngx_content_part_t *part);
 void ngx_content_file_commit(ngx_content_upload_t *up);

@@ -1,7 +1,7 @@
 /*
  * Writing in the file store: parts go to a temporary file; commit() completes
- * its head, syncs it, and renames it to its name; remove() unlinks.  All of
- * it runs in jobs; ngx_content_file_change.c has the step that is seen.
+ * its head, syncs it, and renames it to its name.  All of it runs in jobs;
+ * ngx_content_file_change.c has the step that is seen.
  */
 
 #include "store/ngx_content_file_change.h"
@@ -26,11 +26,6 @@ typedef struct {
     ngx_content_file_change_t    change;
 } ngx_content_file_commit_t;
 
-typedef struct {
-    ngx_content_remove_t        *remove;
-    ngx_content_file_change_t    change;
-} ngx_content_file_remove_t;
-
 
 static ngx_content_file_temp_t *ngx_content_file_temp(
     ngx_content_upload_t *up);
@@ -39,8 +34,6 @@ static void ngx_content_file_part_done(void *data);
 static ngx_int_t ngx_content_file_etag(ngx_content_upload_t *up);
 static void ngx_content_file_commit_run(void *data);
 static void ngx_content_file_commit_done(void *data);
-static void ngx_content_file_remove_run(void *data);
-static void ngx_content_file_remove_done(void *data);
 
 
 /* Parts. */
@@ -239,80 +232,4 @@ void
 ngx_content_file_abort(ngx_content_upload_t *up)
 {
     ngx_content_upload_free(up);
-}
-
-
-/* Removal. */
-
-void
-ngx_content_file_remove(ngx_content_remove_t *remove)
-{
-    ngx_content_file_remove_t  *job;
-
-    job = ngx_content_job_create(remove->task.pool,
-                                 sizeof(ngx_content_file_remove_t),
-                                 ngx_content_file_remove_run,
-                                 ngx_content_file_remove_done,
-                                 &remove->task.log);
-    if (job) {
-        job->remove = remove;
-
-        if (ngx_content_file_change_init(&job->change, &remove->task,
-                                         &remove->conditions)
-            == NGX_OK
-            && ngx_content_job_start(remove->task.store->threads, job)
-               == NGX_OK)
-        {
-            return;
-        }
-    }
-
-    ngx_content_task_post(&remove->task, NGX_CONTENT_FAILED, "no memory");
-}
-
-
-static void
-ngx_content_file_remove_run(void *data)
-{
-    ngx_content_file_remove_t *job = data;
-
-    ngx_content_file_change_t  *change;
-
-    change = &job->change;
-
-    ngx_content_file_change_begin(change);
-
-    if (change->outcome != NGX_CONTENT_OK) {
-        goto done;
-    }
-
-    if (!change->existed) {
-        change->outcome = NGX_CONTENT_ABSENT;
-        goto done;
-    }
-
-    if (unlink(change->path) == -1) {
-        ngx_content_file_change_fail(change, "unlink() failed");
-        goto done;
-    }
-
-    if (ngx_content_file_sync_dir(change->path, change->root, 0) != NGX_OK) {
-        ngx_content_file_change_fail(change, "fsync() of directory failed");
-    }
-
-    ngx_content_file_rmdirs((char *) change->path, change->root);
-
-done:
-
-    ngx_content_file_change_end(change);
-}
-
-
-static void
-ngx_content_file_remove_done(void *data)
-{
-    ngx_content_file_remove_t *job = data;
-
-    ngx_content_task_finish(&job->remove->task, job->change.outcome,
-                            job->change.cause);
 }

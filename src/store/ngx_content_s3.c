@@ -41,6 +41,7 @@ static const ngx_content_store_ops_t  ngx_content_s3_ops = {
     .fetch = ngx_content_s3_fetch,
     .cancel = ngx_content_s3_fetch_cancel,
     .remove = ngx_content_s3_remove,
+    .remove_many = ngx_content_s3_remove_many,
     .copy = ngx_content_s3_copy,
     .list = ngx_content_s3_list,
     .part = ngx_content_s3_part,

@@ -188,6 +188,7 @@ void ngx_content_s3_stat(ngx_content_stat_t *stat);
 void ngx_content_s3_copy(ngx_content_upload_t *up);
 void ngx_content_s3_fetch(ngx_content_fetch_t *fetch);
 void ngx_content_s3_fetch_cancel(ngx_content_fetch_t *fetch);
+void ngx_content_s3_remove_many(ngx_content_removals_t *removals);
 void ngx_content_s3_remove(ngx_content_remove_t *remove);
 void ngx_content_s3_list(ngx_content_list_t *list);
 void ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part);

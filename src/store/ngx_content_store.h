@@ -133,6 +133,24 @@ typedef struct {
 
 
 /*
+ * remove_many: the task's outcome is OK, and each key has its own: OK, ABSENT
+ * (was not there; a store that does not know says OK) or a fault; or it is a
+ * fault, and nothing was done.
+ */
+
+typedef struct {
+    ngx_str_t                  key;               /* in the task's pool */
+    ngx_content_outcome_e      outcome;
+} ngx_content_removal_t;
+
+typedef struct {
+    ngx_content_task_t         task;              /* its key means nothing */
+    ngx_content_removal_t     *keys;              /* no key twice */
+    ngx_uint_t                 nkeys;             /* 1 .. 1000 */
+} ngx_content_removals_t;
+
+
+/*
  * list: keys in byte order that start with prefix and come after after.  With
  * a delimiter, those that have one behind prefix are left out, and what they
  * begin with, up to the delimiter, is one of prefixes, if that comes after
@@ -285,6 +303,7 @@ typedef struct {
     void                     (*fetch)(ngx_content_fetch_t *fetch);
     void                     (*cancel)(ngx_content_fetch_t *fetch);
     void                     (*remove)(ngx_content_remove_t *remove);
+    void                     (*remove_many)(ngx_content_removals_t *removals);
     void                     (*list)(ngx_content_list_t *list);
 
     void                     (*copy)(ngx_content_upload_t *up);

@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
 
 import boto3
 import botocore.config
@@ -186,6 +187,11 @@ def request_head(method, path, headers):
                 value = str(value).encode()
             lines.append(name.encode() + b": " + value)
     return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def path_of(key):
+    """The path of a key: every byte that may be is encoded."""
+    return "/" + urllib.parse.quote(key, safe="")
 
 
 def chunk(data):

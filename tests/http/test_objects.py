@@ -16,7 +16,7 @@ import urllib.parse
 
 import pytest
 
-from harness import (EDITOR, ROOT, Nginx, problem, request_head,
+from harness import (EDITOR, ROOT, Nginx, path_of, problem, request_head,
                      wait_until)
 
 MIB = 1 << 20
@@ -25,10 +25,6 @@ VECTORS = json.loads((ROOT / "tests/unit/vectors/keys.json").read_text())
 
 def data(size):
     return random.Random(size).randbytes(size)
-
-
-def path_of(key):
-    return "/" + urllib.parse.quote(key, safe="")
 
 
 # The life of an object
