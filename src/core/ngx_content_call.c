@@ -36,6 +36,10 @@ static void ngx_content_call_add_header(ngx_content_curl_transfer_t *t,
 static ngx_int_t ngx_content_call_prepare(ngx_content_curl_transfer_t *t);
 static ngx_int_t ngx_content_call_origin(ngx_content_curl_transfer_t *t,
     char *url);
+static void ngx_content_call_queue(ngx_content_curl_transfer_t *t);
+static void ngx_content_call_pause(ngx_content_curl_transfer_t *t,
+    ngx_msec_t delay);
+static void ngx_content_call_resume(ngx_content_curl_transfer_t *t);
 static void ngx_content_call_free(ngx_content_curl_transfer_t *t);
 static void ngx_content_call_timeout(ngx_event_t *ev);
 static ngx_msec_int_t ngx_content_call_left(ngx_msec_t since,
@@ -209,20 +213,31 @@ ngx_content_call_start(ngx_content_call_t *call)
         return NGX_ERROR;
     }
 
+    t->started = ngx_current_msec;
+    ngx_content_call_queue(t);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_call_queue(ngx_content_curl_transfer_t *t)
+{
+    ngx_content_call_t  *call;
+
+    call = &t->call;
+
     t->state = NGX_CONTENT_CURL_WAITING;
     ngx_queue_insert_tail(&t->host->waiting, &t->link);
 
     /* always set and not cancelable: it keeps an exiting worker alive */
 
-    t->started = ngx_current_msec;
     t->active = ngx_current_msec;
     ngx_add_timer(&t->timer, call->total_timeout
                              ? ngx_min(call->timeout, call->total_timeout)
                              : call->timeout);
 
     ngx_content_curl_kick(t->engine);
-
-    return NGX_OK;
 }
 
 
@@ -324,6 +339,7 @@ ngx_content_call_cancel(ngx_content_call_t *call)
     t = (ngx_content_curl_transfer_t *) call;
 
     call->handler = NULL;
+    call->again = NULL;
     call->on_data = NULL;
 
     switch (t->state) {
@@ -334,6 +350,7 @@ ngx_content_call_cancel(ngx_content_call_t *call)
 
     case NGX_CONTENT_CURL_WAITING:
     case NGX_CONTENT_CURL_RUNNING:
+    case NGX_CONTENT_CURL_PAUSED:
         ngx_content_call_fail(t, NGX_CONTENT_CALL_CANCELED, "canceled");
 
         if (t->engine->inside) {
@@ -391,6 +408,7 @@ void
 ngx_content_call_finish(ngx_content_curl_transfer_t *t)
 {
     long                 status, sent;
+    ngx_msec_t           delay;
     ngx_content_call_t  *call;
 
     call = &t->call;
@@ -409,17 +427,85 @@ ngx_content_call_finish(ngx_content_curl_transfer_t *t)
     status = 0;
     sent = 0;
 
-    (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    (void) curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
+    if (t->easy) {
+        (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+        (void) curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
 
-    call->status = status;
-    call->sent = sent > 0;
+        call->status = status;
+        call->sent = sent > 0;
+    }
+
+    if (call->again && !t->delivered && call->again(call, &delay) == NGX_AGAIN) {
+        ngx_content_call_pause(t, delay);
+        return;
+    }
 
     if (call->handler) {
         call->handler(call);
     }
 
     ngx_content_call_free(t);
+}
+
+
+/* Until the next try nothing is left of this one. */
+
+static void
+ngx_content_call_pause(ngx_content_curl_transfer_t *t, ngx_msec_t delay)
+{
+    ngx_content_call_t  *call;
+
+    call = &t->call;
+
+    curl_easy_cleanup(t->easy);
+    t->easy = NULL;
+
+    t->headers = NULL;
+    t->last = &t->headers;
+    t->target = NULL;
+    t->chain = NULL;
+    t->offset = 0;
+    t->moved = 0;
+    t->connected = 0;
+    t->accept = 0;
+    t->expect = 0;
+    t->text[0] = '\0';
+
+    call->sent = 0;
+    call->result = NGX_OK;
+    call->failure = NGX_CONTENT_CALL_NONE;
+    call->status = 0;
+    call->body.len = 0;
+    ngx_str_null(&call->error);
+
+    t->state = NGX_CONTENT_CURL_PAUSED;
+    ngx_queue_insert_tail(&t->engine->paused, &t->link);
+
+    /* not cancelable either */
+
+    ngx_add_timer(&t->timer, delay);
+}
+
+
+static void
+ngx_content_call_resume(ngx_content_curl_transfer_t *t)
+{
+    ngx_content_call_t  *call;
+
+    call = &t->call;
+
+    if (call->renew(call) == NGX_OK
+        && ngx_content_call_prepare(t) == NGX_OK)
+    {
+        ngx_queue_remove(&t->link);
+        ngx_content_call_queue(t);
+        return;
+    }
+
+    call->again = NULL;
+    ngx_content_call_fail(t, NGX_CONTENT_CALL_OTHER,
+                          "the request could not be made again");
+    ngx_content_call_finish(t);
 }
 
 
@@ -449,6 +535,11 @@ ngx_content_call_timeout(ngx_event_t *ev)
 
     t = ev->data;
     call = &t->call;
+
+    if (t->state == NGX_CONTENT_CURL_PAUSED) {
+        ngx_content_call_resume(t);
+        return;
+    }
 
     if (!t->connected) {
         t->active = ngx_current_msec;

@@ -62,6 +62,18 @@ typedef void (*ngx_content_call_handler_pt)(ngx_content_call_t *call);
 typedef ngx_int_t (*ngx_content_call_data_pt)(ngx_content_call_t *call,
     u_char *data, size_t len);
 
+/*
+ * Trying again.  again() sees the result as the handler would, before it: it
+ * returns NGX_OK, this is the one, or NGX_AGAIN: another try after *delay.
+ * When that has passed renew() gives the url and all headers anew, as to a
+ * call just created; everything else stays as it is.  Returns NGX_OK, or
+ * NGX_ERROR: the handler runs, with a failure.  The timeouts but total_timeout
+ * are of one try.  What on_data has got a byte of is not tried again.
+ */
+typedef ngx_int_t (*ngx_content_call_again_pt)(ngx_content_call_t *call,
+    ngx_msec_t *delay);
+typedef ngx_int_t (*ngx_content_call_renew_pt)(ngx_content_call_t *call);
+
 
 struct ngx_content_call_s {
     ngx_pool_t                  *pool;          /* the call's own */
@@ -91,11 +103,15 @@ struct ngx_content_call_s {
     size_t                       response_limit;
                                                 /* 64 KiB: of body, bytes */
     ngx_content_call_data_pt     on_data;       /* NULL; else takes the body
-                                                   piece by piece, whatever
-                                                   the status, unlimited, and
-                                                   returns NGX_OK to go on */
+                                                   of a 2xx piece by piece,
+                                                   unlimited, and returns
+                                                   NGX_OK to go on */
     ngx_content_call_handler_pt  handler;       /* NULL: nobody cares */
     void                        *data;          /* the caller's */
+
+    ngx_content_call_again_pt    again;         /* NULL: one try is all */
+    ngx_content_call_renew_pt    renew;         /* with again */
+    void                        *again_data;    /* of these two */
 
     unsigned                     fresh:1;       /* use a new connection, so
                                                    that curl has no reason to
@@ -113,7 +129,7 @@ struct ngx_content_call_s {
                                                    headers or queries */
     ngx_uint_t                   status;        /* 0: none came; for on_data,
                                                    too */
-    ngx_str_t                    body;          /* empty with on_data */
+    ngx_str_t                    body;          /* of a 2xx: empty with on_data */
 };
 
 

@@ -306,13 +306,15 @@ ngx_content_call_on_write(char *buf, size_t size, size_t n, void *data)
         return CURL_WRITEFUNC_ERROR;
     }
 
-    if (call->on_data == NULL) {
+    (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    call->status = status;
+
+    if (call->on_data == NULL || status < 200 || status > 299) {
         rc = ngx_content_call_collect(t, (u_char *) buf, size * n);
         return rc == NGX_OK ? size * n : CURL_WRITEFUNC_ERROR;
     }
 
-    (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    call->status = status;
+    t->delivered = 1;
 
     if (call->on_data(call, (u_char *) buf, size * n) != NGX_OK) {
         ngx_content_call_fail(t, NGX_CONTENT_CALL_CANCELED,

@@ -71,6 +71,7 @@ ngx_content_curl_create(ngx_cycle_t *cycle, ngx_uint_t max_per_host)
     ngx_queue_init(&engine->sockets);
     ngx_queue_init(&engine->hosts);
     ngx_queue_init(&engine->running);
+    ngx_queue_init(&engine->paused);
     ngx_queue_init(&engine->doomed);
 
     engine->event.handler = ngx_content_curl_event;
@@ -135,6 +136,7 @@ ngx_content_curl_destroy(ngx_content_curl_t *engine)
     ngx_content_curl_host_t  *host;
 
     ngx_content_curl_drop(&engine->running);
+    ngx_content_curl_drop(&engine->paused);
     ngx_content_curl_drop(&engine->doomed);
 
     for (q = ngx_queue_head(&engine->hosts);
@@ -185,6 +187,7 @@ ngx_content_curl_drop(ngx_queue_t *queue)
         t = ngx_queue_data(q, ngx_content_curl_transfer_t, link);
 
         t->call.handler = NULL;
+        t->call.again = NULL;
         ngx_content_call_finish(t);
     }
 }

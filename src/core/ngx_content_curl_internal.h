@@ -4,9 +4,10 @@
  *
  * A transfer is the private side of a call.  It waits for a free place at its
  * host, runs, perhaps ends early (doomed: to be finished by settle), and is
- * finished once: it leaves curl, the handler runs, its pool is destroyed.
- * Where it is says the state, and the one queue that it is in: the host's
- * waiting, the engine's running or the engine's doomed.
+ * finished: it leaves curl, and either pauses, to wait for its turn again, or
+ * its handler runs, once, and its pool is destroyed.  Where it is says the
+ * state, and the one queue that it is in: the host's waiting, the engine's
+ * running, paused or doomed.
  */
 
 #ifndef NGX_CONTENT_CURL_INTERNAL_H
@@ -25,6 +26,7 @@ typedef enum {
     NGX_CONTENT_CURL_NEW = 0,
     NGX_CONTENT_CURL_WAITING,
     NGX_CONTENT_CURL_RUNNING,
+    NGX_CONTENT_CURL_PAUSED,
     NGX_CONTENT_CURL_DOOMED,
     NGX_CONTENT_CURL_DONE
 } ngx_content_curl_state_e;
@@ -40,6 +42,7 @@ struct ngx_content_curl_s {
     ngx_queue_t                sockets;     /* ngx_connection_t.queue */
     ngx_queue_t                hosts;
     ngx_queue_t                running;
+    ngx_queue_t                paused;
     ngx_queue_t                doomed;
     unsigned                   inside:1;    /* curl is on the stack */
 };
@@ -82,6 +85,7 @@ typedef struct {
 
     unsigned                   attached:1;  /* added to the multi handle */
     unsigned                   connected:1;
+    unsigned                   delivered:1; /* some of it, to on_data */
     unsigned                   broken:1;    /* start() is to fail */
     unsigned                   accept:1;    /* given as headers */
     unsigned                   expect:1;

@@ -189,6 +189,13 @@ content_s3xml_part_copied(content_str_t body, content_out_t *etag,
 }
 
 
+int
+content_s3xml_region(content_str_t body, content_out_t *region)
+{
+    return result(body, "Error/Region", region, NULL);
+}
+
+
 static int
 result(content_str_t body, const char *path, content_out_t *value,
     content_out_t *code)

@@ -33,6 +33,12 @@
 int content_s3xml_error(content_str_t body, content_str_t *code,
     content_str_t *message, char *buf, size_t size);
 
+/*
+ * The <Region> of such an error: where the bucket is.  Returns CONTENT_OK,
+ * CONTENT_ERROR (there is none) or CONTENT_OVERFLOW.
+ */
+int content_s3xml_region(content_str_t body, content_out_t *region);
+
 
 /* One <Contents> of a listing; the slices live as long as the call. */
 

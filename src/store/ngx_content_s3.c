@@ -56,6 +56,8 @@ ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf)
     conf->style = NGX_CONF_UNSET_UINT;
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->timeout = NGX_CONF_UNSET_MSEC;
+    conf->tries = NGX_CONF_UNSET_UINT;
+    conf->retry_timeout = NGX_CONF_UNSET_MSEC;
     conf->part_size = NGX_CONF_UNSET_SIZE;
     conf->copy_part_size = NGX_CONF_UNSET;
 }
@@ -80,6 +82,9 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
     ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout,
                               5000);
     ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 60000);
+    ngx_conf_merge_uint_value(conf->tries, prev->tries, 3);
+    ngx_conf_merge_msec_value(conf->retry_timeout, prev->retry_timeout,
+                              10000);
     ngx_conf_merge_size_value(conf->part_size, prev->part_size,
                               8 * 1024 * 1024);
     ngx_conf_merge_off_value(conf->copy_part_size, prev->copy_part_size,
@@ -159,6 +164,12 @@ ngx_content_s3_check(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
     if (missing) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"content s3\" needs \"%s\"", missing);
+        return NGX_ERROR;
+    }
+
+    if (conf->tries == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_s3_tries\" must be at least 1");
         return NGX_ERROR;
     }
 

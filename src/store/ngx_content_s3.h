@@ -15,6 +15,7 @@
 #define NGX_CONTENT_S3_H
 
 #include "core/ngx_content_curl.h"
+#include "lib/content_retry.h"
 #include "lib/content_sigv4.h"
 #include "store/ngx_content_credentials.h"
 #include "store/ngx_content_store.h"
@@ -36,6 +37,8 @@ typedef struct {
     ngx_str_t                      ca_file;
     ngx_msec_t                     connect_timeout;
     ngx_msec_t                     timeout;
+    ngx_uint_t                     tries;
+    ngx_msec_t                     retry_timeout;
     size_t                         part_size;
     off_t                          copy_part_size;
     ngx_content_credentials_t     *credentials;
@@ -52,6 +55,11 @@ typedef struct {
     content_sigv4_cache_t          cache;
     time_t                         bucket_seen; /* a 404 is no missing bucket
                                                    shortly after */
+    int64_t                        skew;       /* the server's clock less
+                                                  ours, seconds */
+    ngx_str_t                      region_told; /* by the server; empty: as
+                                                   configured */
+    u_char                         region_text[64];
     unsigned                       bare_if_match:1; /* without its quotes */
     unsigned                       no_if_match:1;   /* not on writes */
 } ngx_content_s3_conf_t;
@@ -109,7 +117,38 @@ void ngx_content_s3_object_field(content_object_t *object,
 ngx_int_t ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
     ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result);
 
-/* A signed call, not started yet; NULL: see ngx_content_s3_unsent(). */
+/* For the signature: the configured region, or that which the server told. */
+ngx_str_t *ngx_content_s3_region(ngx_content_s3_conf_t *conf);
+
+/*
+ * The tries of one request; zeroed at first.  begin() before a try is signed.
+ * again() with an answer that is no success: NGX_AGAIN, sign and send it again
+ * after *delay, or NGX_OK: it is the last word.
+ */
+
+typedef struct {
+    ngx_msec_t                     started;
+    ngx_uint_t                     made;
+    int64_t                        signed_at;
+    ngx_str_t                      region_used;
+    unsigned                       once:1;     /* must not be done twice */
+    unsigned                       clocked:1;
+    unsigned                       moved:1;
+    unsigned                       free:1;     /* the next one does not count */
+} ngx_content_s3_tries_t;
+
+void ngx_content_s3_tries_begin(ngx_content_s3_tries_t *tries,
+    ngx_content_s3_conf_t *conf);
+ngx_int_t ngx_content_s3_tries_again(ngx_content_s3_tries_t *tries,
+    ngx_content_s3_conf_t *conf, content_retry_answer_t *answer,
+    ngx_msec_t *delay);
+
+/*
+ * A signed call, not started yet; NULL: see ngx_content_s3_unsent().  It is
+ * tried again by itself, within content_s3_tries and content_s3_retry_timeout:
+ * the handler sees the last try.  What must not be done twice is `fresh`.  The
+ * request is copied.
+ */
 ngx_content_call_t *ngx_content_s3_call(ngx_content_store_t *store,
     ngx_content_s3_request_t *request);
 

@@ -11,14 +11,10 @@
 #include "store/ngx_content_s3.h"
 
 
-#define NGX_CONTENT_S3_ERROR_MAX  16384      /* bytes of an error's body */
-
-
 typedef struct {
     ngx_content_fetch_t   *fetch;
     ngx_content_call_t    *call;
     off_t                  received;
-    ngx_str_t              error;            /* the body of an error */
     unsigned               headed:1;         /* head() has run */
     unsigned               stopped:1;        /* it did not want more */
     unsigned               broken:1;         /* no object in the headers */
@@ -30,8 +26,6 @@ static ngx_content_call_t *ngx_content_s3_fetch_call(
 static ngx_int_t ngx_content_s3_fetch_data(ngx_content_call_t *call,
     u_char *data, size_t len);
 static ngx_int_t ngx_content_s3_fetch_head(ngx_content_s3_fetch_t *s3);
-static ngx_int_t ngx_content_s3_fetch_error(ngx_content_s3_fetch_t *s3,
-    u_char *data, size_t len);
 static void ngx_content_s3_fetch_done(ngx_content_call_t *call);
 static ngx_content_outcome_e ngx_content_s3_fetch_outcome(
     ngx_content_s3_fetch_t *s3, const char **cause);
@@ -122,7 +116,8 @@ ngx_content_s3_fetch_data(ngx_content_call_t *call, u_char *data, size_t len)
     fetch = s3->fetch;
 
     if (call->status != NGX_HTTP_OK) {
-        return ngx_content_s3_fetch_error(s3, data, len);
+        s3->broken = 1;
+        return NGX_ERROR;
     }
 
     if (!s3->headed && ngx_content_s3_fetch_head(s3) != NGX_OK) {
@@ -175,27 +170,6 @@ ngx_content_s3_fetch_head(ngx_content_s3_fetch_t *s3)
 }
 
 
-static ngx_int_t
-ngx_content_s3_fetch_error(ngx_content_s3_fetch_t *s3, u_char *data,
-    size_t len)
-{
-    if (s3->error.data == NULL) {
-        s3->error.data = ngx_pnalloc(s3->fetch->task.pool,
-                                     NGX_CONTENT_S3_ERROR_MAX);
-        if (s3->error.data == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    len = ngx_min(len, NGX_CONTENT_S3_ERROR_MAX - s3->error.len);
-
-    ngx_memcpy(s3->error.data + s3->error.len, data, len);
-    s3->error.len += len;
-
-    return NGX_OK;
-}
-
-
 static void
 ngx_content_s3_fetch_done(ngx_content_call_t *call)
 {
@@ -204,7 +178,6 @@ ngx_content_s3_fetch_done(ngx_content_call_t *call)
     ngx_content_s3_fetch_t  *s3;
 
     s3 = call->data;
-    call->body = s3->error;
 
     outcome = ngx_content_s3_fetch_outcome(s3, &cause);
 
@@ -265,7 +238,7 @@ ngx_content_s3_fetch_outcome(ngx_content_s3_fetch_t *s3, const char **cause)
 
         /* a 404 without S3's word proves nothing, where a word could be */
 
-        if (outcome == NGX_CONTENT_ABSENT && s3->error.len == 0) {
+        if (outcome == NGX_CONTENT_ABSENT && call->body.len == 0) {
             *cause = "S3: an error that is not S3's";
             return NGX_CONTENT_BROKEN;
         }

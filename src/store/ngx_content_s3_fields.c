@@ -1,0 +1,127 @@
+/*
+ * The way of an object's metadata into the headers of S3 and out of them.
+ */
+
+#include "store/ngx_content_s3.h"
+#include "core/ngx_content_str.h"
+#include "lib/content_digest.h"
+
+
+typedef struct {
+    const char               *name;
+    size_t                    offset;        /* of a content_str_t */
+} ngx_content_s3_field_t;
+
+
+static const ngx_content_s3_field_t  ngx_content_s3_fields[] = {
+    { "content-type",         offsetof(content_object_t, type) },
+    { "content-encoding",     offsetof(content_object_t, encoding) },
+    { "content-language",     offsetof(content_object_t, language) },
+    { "content-disposition",  offsetof(content_object_t, disposition) },
+    { "cache-control",        offsetof(content_object_t, cache_control) },
+    { "x-amz-meta-cache-tag", offsetof(content_object_t, tags) },
+    { NULL, 0 }
+};
+
+static content_str_t  ngx_content_s3_meta = content_string("x-amz-meta-");
+static content_str_t  ngx_content_s3_sha256 =
+    content_string("x-amz-meta-sha256");
+
+
+ngx_int_t
+ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
+    content_object_t *object, ngx_pool_t *pool)
+{
+    u_char                        *p;
+    ngx_uint_t                     i;
+    content_out_t                  out;
+    content_str_t                 *value, name;
+    const ngx_content_s3_field_t  *f;
+
+    for (f = ngx_content_s3_fields; f->name; f++) {
+        value = (content_str_t *) ((u_char *) object + f->offset);
+        ngx_content_s3_header(request, f->name, *value);
+    }
+
+    if (object->has_sha256) {
+        p = ngx_pnalloc(pool, 64);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        content_out_init(&out, p, 64);
+        content_out_hex(&out, object->sha256, 32);
+        ngx_content_s3_header(request, (char *) ngx_content_s3_sha256.data,
+                              content_out_done(&out));
+    }
+
+    for (i = 0; i < object->nmeta; i++) {
+        name.len = ngx_content_s3_meta.len + object->meta[i].name.len;
+
+        p = ngx_pnalloc(pool, name.len + 1);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        content_out_init(&out, p, name.len + 1);
+        content_out_str(&out, ngx_content_s3_meta);
+        content_out_str(&out, object->meta[i].name);
+        content_out_char(&out, '\0');
+
+        ngx_content_s3_header(request, (char *) p, object->meta[i].value);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_content_s3_object_field(content_object_t *object, content_str_t name,
+    content_str_t value)
+{
+    content_str_t                 *slot;
+    content_field_t               *meta;
+    const ngx_content_s3_field_t  *f;
+
+    for (f = ngx_content_s3_fields; f->name; f++) {
+        if (content_str_eq_case(name, content_cstr(f->name))) {
+            slot = (content_str_t *) ((u_char *) object + f->offset);
+            *slot = value;
+
+            /* S3's own choice where none was sent */
+
+            if (content_str_eq(value, content_cstr("binary/octet-stream"))) {
+                slot->len = 0;
+            }
+
+            return;
+        }
+    }
+
+    if (content_str_eq_case(name, content_cstr("etag"))) {
+        object->etag = value;
+
+    } else if (content_str_eq_case(name, content_cstr("content-length"))) {
+        (void) content_str_uint(value, &object->size);
+
+    } else if (content_str_eq_case(name, content_cstr("last-modified"))) {
+        object->mtime = ngx_parse_http_time(value.data, value.len);
+
+    } else if (content_str_eq_case(name, ngx_content_s3_sha256)) {
+        object->has_sha256 = (content_digest_unhex(value, object->sha256, 32)
+                              == CONTENT_OK);
+
+    } else if (name.len > ngx_content_s3_meta.len
+               && ngx_strncasecmp(name.data, ngx_content_s3_meta.data,
+                                  ngx_content_s3_meta.len)
+                  == 0
+               && object->nmeta < CONTENT_OBJECT_META_MAX)
+    {
+        meta = &object->meta[object->nmeta++];
+        meta->name.data = name.data + ngx_content_s3_meta.len;
+        meta->name.len = name.len - ngx_content_s3_meta.len;
+        meta->value = value;
+
+        ngx_strlow(meta->name.data, meta->name.data, meta->name.len);
+    }
+}

@@ -1,0 +1,123 @@
+/*
+ * A request to S3 and its signature, for the clock and the region that the
+ * server was found to have.
+ */
+
+#include "store/ngx_content_s3.h"
+#include "core/ngx_content_str.h"
+#include "lib/content_key.h"
+
+
+/* SHA-256 of nothing */
+#define NGX_CONTENT_S3_EMPTY                                                 \
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+void
+ngx_content_s3_param(ngx_content_s3_request_t *request, const char *name,
+    content_str_t value)
+{
+    content_field_t  *f;
+
+    f = &request->params[request->nparams++];
+    f->name = content_cstr(name);
+    f->value = value;
+}
+
+
+void
+ngx_content_s3_header(ngx_content_s3_request_t *request, const char *name,
+    content_str_t value)
+{
+    content_field_t  *f;
+
+    if (value.len == 0) {
+        return;
+    }
+
+    f = &request->headers[request->nheaders++];
+    f->name = content_cstr(name);
+    f->value = value;
+}
+
+
+ngx_int_t
+ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
+    ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result)
+{
+    u_char                       *buf;
+    size_t                        size, room, i;
+    content_out_t                 path, query, authorization;
+    content_sigv4_request_t       sr;
+    content_sigv4_credentials_t  *keys;
+
+    keys = ngx_content_credentials_get(conf->credentials, NULL);
+    if (keys == NULL) {
+        return NGX_ERROR;
+    }
+
+    size = conf->base.len + 3 * request->key.len + 1;
+
+    for (i = 0; i < request->nparams; i++) {
+        size += 3 * (request->params[i].name.len
+                     + request->params[i].value.len) + 2;
+    }
+
+    room = 1024 + keys->access_key.len;
+
+    for (i = 0; i < request->nheaders; i++) {
+        room += request->headers[i].name.len + 1;
+    }
+
+    buf = ngx_pnalloc(pool, 2 * size + CONTENT_SIGV4_DATE_LEN + room);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&path, buf, size);
+    content_out_str(&path, ngx_content_from_ngx(conf->base));
+    content_key_encode(&path, ngx_content_from_ngx(request->key));
+
+    content_out_init(&query, buf + size, size);
+
+    result->date.data = buf + 2 * size;
+    result->date.len = CONTENT_SIGV4_DATE_LEN;
+
+    content_out_init(&authorization,
+                     result->date.data + CONTENT_SIGV4_DATE_LEN, room);
+
+    if (request->payload_hash.len == 0) {
+        request->payload_hash = content_cstr(NGX_CONTENT_S3_EMPTY);
+    }
+
+    sr.method = content_cstr(request->method);
+    sr.host = ngx_content_from_ngx(conf->host);
+    sr.path = content_out_done(&path);
+    sr.region = ngx_content_from_ngx(*ngx_content_s3_region(conf));
+    sr.service = content_cstr("s3");
+    sr.payload_hash = request->payload_hash;
+    sr.now = ngx_time() + conf->skew;
+    sr.params = request->params;
+    sr.nparams = request->nparams;
+    sr.headers = request->headers;
+    sr.nheaders = request->nheaders;
+
+    if (content_sigv4_sign(&sr, keys, &conf->cache, &query, result->date.data,
+                           &authorization)
+        != CONTENT_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (request->nparams) {
+        content_out_char(&path, '?');
+        content_out_str(&path, content_out_done(&query));
+    }
+
+    result->path = ngx_content_to_ngx(content_out_done(&path));
+    result->authorization =
+                        ngx_content_to_ngx(content_out_done(&authorization));
+    result->token = ngx_content_to_ngx(keys->session_token);
+
+    return path.overflow ? NGX_ERROR : NGX_OK;
+}

@@ -1,0 +1,209 @@
+"""What passes is tried again, signed anew where the server says why, and
+never done twice where that would matter.
+"""
+
+import datetime
+import email.utils
+import pathlib
+import random
+import re
+import sys
+
+import pytest
+
+from harness import EDITOR, Nginx, problem, wait_until
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+
+from s3_fault_proxy import (FaultProxy, answer, cut, s3_error,  # noqa: E402
+                            stall)
+
+MIB = 1 << 20
+ALWAYS = 1000
+SETTINGS = ("content_s3_timeout 1s; content_s3_connect_timeout 1s;"
+            "content_s3_retry_timeout 20s;")
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(s3):
+    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(shared_proxy):
+    yield shared_proxy
+    shared_proxy.clear()
+
+
+@pytest.fixture
+def origin(tmp_path, bucket, proxy):
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint),
+               server=SETTINGS, workers=1, level="info") as nginx:
+        yield nginx
+
+
+def data(size):
+    return random.Random(size).randbytes(size)
+
+
+PASSING = [
+    ("503", s3_error(503, "SlowDown")),
+    ("429", s3_error(429, "TooManyRequests")),
+    ("500", s3_error(500, "InternalError")),
+    ("502 of a balancer", answer(502, b"<html>", "text/html")),
+    ("503 of a balancer", answer(503, b"<html>", "text/html")),
+    ("asked to wait", s3_error(503, "SlowDown", Retry_After="1")),
+    ("cut", cut()),
+    ("reset", cut(reset=True)),
+    ("stalled", stall()),
+]
+
+
+@pytest.mark.parametrize("name, fault", PASSING, ids=[f[0] for f in PASSING])
+def test_fault_that_passes_is_not_seen(origin, proxy, bucket, key, name,
+                                       fault):
+    for body in (b"small", data(12 * MIB)):
+        for fits in ({"method": "HEAD"}, {"method": "PUT"},
+                     {"method": "POST", "query": "uploads"}):
+            if "query" in fits and len(body) < MIB:
+                continue
+            proxy.fault(fault, times=2, **fits)
+            assert origin.put(key, body, token=EDITOR).status in (201, 204)
+            assert proxy.pending() == 0
+        proxy.fault(fault, times=2, method="GET")
+        assert origin.get(key).body == body
+        assert proxy.pending() == 0
+    proxy.fault(fault, times=2, method="GET", query="list-type")
+    assert key[1:] in origin.get("/-/list", token=EDITOR).text
+    proxy.fault(fault, times=2, method="DELETE")
+    assert origin.delete(key, token=EDITOR).status == 204
+    assert proxy.pending() == 0
+    problem(origin.get(key), 404)
+
+
+def test_tries_are_bounded(origin, proxy, key):
+    proxy.fault(s3_error(503, "SlowDown"), times=ALWAYS)
+    problem(origin.get("/-/list", token=EDITOR), 503)
+    assert len(proxy.requests) == 3
+
+
+def test_waiting_for_too_long_is_not_waiting(origin, proxy, key):
+    proxy.fault(s3_error(503, "SlowDown", Retry_After="60"), times=ALWAYS)
+    problem(origin.get("/-/list", token=EDITOR), 503)
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("fault", [cut(), stall(),
+                                   s3_error(500, "InternalError")],
+                         ids=["cut", "stalled", "500"])
+@pytest.mark.parametrize("what", ["conditional", "complete"])
+def test_what_must_not_be_done_twice_is_not(origin, proxy, bucket, key, what,
+                                            fault):
+    if what == "complete":
+        proxy.fault(fault, method="POST", query="uploadId")
+        told = origin.put(key, data(12 * MIB), token=EDITOR)
+    else:
+        proxy.fault(fault, method="PUT")
+        told = origin.put(key, b"x", token=EDITOR, if_none_match="*")
+    assert told.status in (502, 503, 504)
+    assert proxy.pending() == 0
+
+
+@pytest.mark.parametrize("what", ["conditional", "complete"])
+def test_what_was_surely_not_done_is_tried_again(origin, proxy, key, what):
+    fault = s3_error(503, "SlowDown")
+    if what == "complete":
+        proxy.fault(fault, times=2, method="POST", query="uploadId")
+        told = origin.put(key, data(12 * MIB), token=EDITOR)
+    else:
+        proxy.fault(fault, times=2, method="PUT")
+        told = origin.put(key, b"x", token=EDITOR, if_none_match="*")
+    assert told.status == 201
+    assert proxy.pending() == 0
+
+
+def test_client_that_leaves_ends_the_waiting(origin, proxy, key):
+    proxy.fault(s3_error(503, "SlowDown", Retry_After="15"), times=ALWAYS)
+    with origin.connect() as connection:
+        connection.send(f"GET {key} HTTP/1.1\r\nHost: o\r\n\r\n".encode())
+        wait_until(lambda: "again in 15000 ms" in origin.read_log())
+    origin.stop()               # would wait for the try that is to come
+    assert len(proxy.requests) == 1
+
+
+# Another clock
+
+def ahead(hours):
+    """A server whose clock is ahead: refuses what is signed for another."""
+    def act(exchange):
+        there = (datetime.datetime.now(datetime.timezone.utc)
+                 + datetime.timedelta(hours=hours))
+        told = email.utils.format_datetime(there).replace("+0000", "GMT")
+        signed = datetime.datetime.strptime(
+            exchange.request.headers["x-amz-date"] + "+0000",
+            "%Y%m%dT%H%M%SZ%z")
+        if abs((there - signed).total_seconds()) > 900:
+            s3_error(403, "RequestTimeTooSkewed", Date=told)(exchange)
+        else:
+            s3_error(404, "NoSuchKey", Date=told)(exchange)
+    return act
+
+
+@pytest.mark.parametrize("hours", [1, -24])
+def test_clock_is_corrected_once(origin, proxy, key, hours):
+    proxy.fault(ahead(hours), times=ALWAYS)
+    for _ in range(3):
+        problem(origin.get(key), 404)
+        problem(origin.delete(key, token=EDITOR), 404)
+    assert origin.read_log().count("signing by it") == 1
+    assert len(re.findall(r"HEAD|GET", str(proxy.requests))) <= 8
+
+
+def test_clock_that_is_never_right_is_502(origin, proxy, key):
+    proxy.fault(s3_error(403, "RequestTimeTooSkewed",
+                         Date="Thu, 01 Jan 2015 00:00:00 GMT"), times=ALWAYS)
+    problem(origin.get("/-/list", token=EDITOR), 502)
+    assert len(proxy.requests) == 2
+
+
+# Another region
+
+def elsewhere(status, code, told_in_body):
+    """A server whose bucket is in eu-west-1."""
+    def act(exchange):
+        if "/eu-west-1/s3/" in exchange.request.headers["authorization"]:
+            exchange.forward()
+            return
+        region = "" if not told_in_body else "<Region>eu-west-1</Region>"
+        how = {} if told_in_body and exchange.request.method != "HEAD" else {
+            "x_amz_bucket_region": "eu-west-1"}
+        answer(status, f"<Error><Code>{code}</Code><Message>no</Message>"
+                       f"{region}</Error>".encode(),
+               Location="http://127.0.0.1:1/", **how)(exchange)
+    return act
+
+
+@pytest.mark.parametrize("status, code", [
+    (301, "PermanentRedirect"), (307, "TemporaryRedirect"),
+    (400, "AuthorizationHeaderMalformed")])
+@pytest.mark.parametrize("told_in_body", [False, True], ids=["head", "body"])
+@pytest.mark.parametrize("first", ["GET", "PUT", "LIST"])
+def test_bucket_of_another_region_is_found(origin, proxy, bucket, key, status,
+                                           code, told_in_body, first):
+    bucket.client.put_object(Bucket=bucket.name, Key=key[1:], Body=b"there")
+    proxy.fault(elsewhere(status, code, told_in_body), times=ALWAYS)
+    if first == "PUT":
+        assert origin.put(key, b"there", token=EDITOR).status == 204
+    elif first == "LIST":
+        assert origin.get("/-/list", token=EDITOR).status == 200
+    for _ in range(3):
+        assert origin.get(key).body == b"there"
+    assert origin.read_log().count('is in region "eu-west-1"') == 1
+
+
+def test_region_that_is_none_is_not_believed(origin, proxy, key):
+    proxy.fault(s3_error(301, "PermanentRedirect",
+                         x_amz_bucket_region="a/b"), times=ALWAYS)
+    problem(origin.get("/-/list", token=EDITOR), 502)
+    assert len(proxy.requests) == 1
