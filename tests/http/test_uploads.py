@@ -106,8 +106,10 @@ def test_many_uploads_complete_in_bounded_memory(tight, part, at):
     assert {answer.status for answer in answers} == {201}
     grown = resident(worker(nginx), "VmHWM") - before
 
-    # beside the parts: nginx's and curl's buffers of each connection
-    assert grown < limit * MIB + MANY * 64 * KIB, grown
+    # beside the parts: nginx's and curl's buffers of each connection; a
+    # sanitizer keeps what was freed
+    if not os.environ.get("CONTENT_PRELOAD"):
+        assert grown < limit * MIB + MANY * 64 * KIB, grown
 
     seen = uploads(nginx)
     assert seen["waits"] > 0
