@@ -11,6 +11,7 @@
 #define NGX_CONTENT_MEMORY_SHARD   (32 * 1024 * 1024)   /* at least */
 #define NGX_CONTENT_MEMORY_SHARDS  64
 #define NGX_CONTENT_MEMORY_SPIN    2048
+#define NGX_CONTENT_MEMORY_ROUNDS  64        /* to make room for a record */
 #define NGX_CONTENT_MEMORY_WAIT    100       /* ms for a lock that must be had */
 
 
@@ -55,6 +56,8 @@ static ngx_content_memory_worker_t *ngx_content_memory_self(
     ngx_content_memory_t *memory);
 static ngx_atomic_t *ngx_content_memory_fence_of(
     ngx_content_memory_t *memory, ngx_content_memory_key_t *mkey);
+static ngx_int_t ngx_content_memory_room(ngx_content_memory_t *memory,
+    ngx_content_memory_shard_t *s, size_t key, size_t head, size_t body);
 static ngx_int_t ngx_content_memory_lock(ngx_content_memory_t *memory,
     ngx_content_memory_shard_t *s, ngx_uint_t must);
 static void ngx_content_memory_unlock(ngx_content_memory_shard_t *s);
@@ -297,7 +300,9 @@ ngx_content_memory_put(ngx_content_memory_t *memory,
     key.data = mkey->data;
     key.len = mkey->len;
 
-    if (ngx_content_memory_lock(memory, s, 0) != NGX_OK) {
+    if (ngx_content_memory_room(memory, s, key.len, head.len, body.len)
+        != NGX_OK)
+    {
         return;
     }
 
@@ -327,6 +332,36 @@ ngx_content_memory_put(ngx_content_memory_t *memory,
     }
 
     ngx_content_memory_unlock(s);
+}
+
+
+/*
+ * Returns with the lock held, NGX_OK.  It is let go between the rounds, so
+ * that readers do not wait for the eviction of thousands of small records.
+ */
+
+static ngx_int_t
+ngx_content_memory_room(ngx_content_memory_t *memory,
+    ngx_content_memory_shard_t *s, size_t key, size_t head, size_t body)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CONTENT_MEMORY_ROUNDS; i++) {
+
+        if (ngx_content_memory_lock(memory, s, 0) != NGX_OK) {
+            return NGX_BUSY;
+        }
+
+        if (content_shard_room(s->shard, key, head, body,
+                               ngx_content_memory_pinned, memory))
+        {
+            return NGX_OK;
+        }
+
+        ngx_content_memory_unlock(s);
+    }
+
+    return NGX_BUSY;
 }
 
 

@@ -7,7 +7,7 @@
 
 #define BYTES_PER_BUCKET  256
 #define HITS_MAX          3
-#define TRIES             4096           /* records looked at for one insert */
+#define LOOKS             64             /* at records, in one call */
 
 enum { SMALL = 0, MAIN, DROPPED, QUEUES };
 
@@ -264,13 +264,17 @@ evict(content_shard_t *shard, content_pinned_pt pinned, void *data)
 }
 
 
+/* A block, or NONE after LOOKS records; *more: others are left to look at. */
+
 static uint32_t
 make_room(content_shard_t *shard, size_t size, content_pinned_pt pinned,
-    void *data)
+    void *data, int *more)
 {
-    uint32_t  block, tries;
+    uint32_t  block, looks;
 
-    for (tries = 0; tries < TRIES; tries++) {
+    *more = 0;
+
+    for (looks = 0; looks < LOOKS; looks++) {
         block = content_arena_alloc(arena_of(shard), size);
 
         if (block) {
@@ -280,11 +284,13 @@ make_room(content_shard_t *shard, size_t size, content_pinned_pt pinned,
         if (shard->queues[SMALL].oldest == CONTENT_ARENA_NONE
             && shard->queues[MAIN].oldest == CONTENT_ARENA_NONE)
         {
-            break;
+            return CONTENT_ARENA_NONE;
         }
 
         evict(shard, pinned, data);
     }
+
+    *more = 1;
 
     return CONTENT_ARENA_NONE;
 }
@@ -334,17 +340,57 @@ content_shard_find(content_shard_t *shard, uint32_t hash, content_str_t key)
 }
 
 
+static size_t
+size_of(size_t key_len, size_t head_len, size_t body_len)
+{
+    return sizeof(content_entry_t) + align8(key_len) + align8(head_len)
+           + body_len;
+}
+
+
+static int
+fits(content_shard_t *shard, size_t key_len, size_t size)
+{
+    return key_len <= UINT16_MAX
+           && size <= content_arena_size(arena_of(shard)) / CONTENT_SHARD_SHARE;
+}
+
+
+int
+content_shard_room(content_shard_t *shard, size_t key_len, size_t head_len,
+    size_t body_len, content_pinned_pt pinned, void *data)
+{
+    int       more;
+    size_t    size;
+    uint32_t  block;
+
+    size = size_of(key_len, head_len, body_len);
+
+    if (!fits(shard, key_len, size)) {
+        return 1;
+    }
+
+    block = make_room(shard, size, pinned, data, &more);
+
+    if (block) {
+        content_arena_free(arena_of(shard), block);
+    }
+
+    return !more;
+}
+
+
 content_entry_t *
 content_shard_insert(content_shard_t *shard, uint32_t hash,
     content_str_t key, size_t head_len, size_t body_len, uint32_t expires,
     content_pinned_pt pinned, void *data)
 {
+    int               more;
     size_t            size;
     uint32_t          block, *ghost;
     content_entry_t  *e;
 
-    size = sizeof(content_entry_t) + align8(key.len) + align8(head_len)
-           + body_len;
+    size = size_of(key.len, head_len, body_len);
 
     (void) content_shard_remove(shard, hash, key, pinned, data);
 
@@ -354,10 +400,8 @@ content_shard_insert(content_shard_t *shard, uint32_t hash,
 
     block = CONTENT_ARENA_NONE;
 
-    if (key.len <= UINT16_MAX
-        && size <= content_arena_size(arena_of(shard)) / CONTENT_SHARD_SHARE)
-    {
-        block = make_room(shard, size, pinned, data);
+    if (fits(shard, key.len, size)) {
+        block = make_room(shard, size, pinned, data, &more);
     }
 
     if (block == CONTENT_ARENA_NONE) {

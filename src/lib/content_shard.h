@@ -67,10 +67,18 @@ content_entry_t *content_shard_find(content_shard_t *shard, uint32_t hash,
     content_str_t key);
 
 /*
+ * Makes room for a record, by evicting others, of which it looks at 64 at
+ * most: a large record may need thousands.  Returns 0 when that was not
+ * enough: call again, when others have had their turn.
+ */
+int content_shard_room(content_shard_t *shard, size_t key_len,
+    size_t head_len, size_t body_len, content_pinned_pt pinned, void *data);
+
+/*
  * A new record, with the key copied and head and body to be filled in by the
  * caller before it stops being the user.  One of the same key is dropped.
- * Others are evicted to make room.  Returns NULL when there is no room, or
- * the record is too large.
+ * Others are evicted to make room, as content_shard_room() does it in one
+ * call.  Returns NULL when there is no room then, or the record is too large.
  */
 content_entry_t *content_shard_insert(content_shard_t *shard, uint32_t hash,
     content_str_t key, size_t head_len, size_t body_len, uint32_t expires,

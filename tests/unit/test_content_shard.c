@@ -104,6 +104,22 @@ create(size_t size)
 }
 
 
+/* As the memory cache does it: in rounds. */
+
+static void
+make_room(content_shard_t *shard, size_t key, size_t head, size_t body,
+    pins_t *pins)
+{
+    int  i;
+
+    for (i = 0; i < 64; i++) {
+        if (content_shard_room(shard, key, head, body, is_pinned, pins)) {
+            return;
+        }
+    }
+}
+
+
 static content_entry_t *
 put(content_shard_t *shard, uint32_t n, size_t head, size_t body,
     pins_t *pins)
@@ -111,6 +127,8 @@ put(content_shard_t *shard, uint32_t n, size_t head, size_t body,
     char              buf[32];
     size_t            i;
     content_entry_t  *e;
+
+    make_room(shard, key_of(n, buf).len, head, body, pins);
 
     e = content_shard_insert(shard, hash_of(n), key_of(n, buf), head, body,
                              n + 1, is_pinned, pins);
@@ -863,6 +881,8 @@ shard_get(content_shard_t *shard, uint32_t id, uint32_t spread)
         return 1;
     }
 
+    make_room(shard, key_of(id, buf).len, 50, body_of(id, spread), &nobody);
+
     assert_non_null(content_shard_insert(shard, hash_of(id),
                                          key_of(id, buf), 50,
                                          body_of(id, spread), 1, is_pinned,
@@ -1056,6 +1076,43 @@ a_million_small_records(void **state)
 }
 
 
+/* Whoever holds the lock holds it for a short while only. */
+
+static void
+one_call_evicts_few(void **state)
+{
+    int               done;
+    uint32_t          n;
+    uint64_t          before, evicted;
+    content_shard_t  *shard;
+
+    (void) state;
+
+    shard = create(16 * SIZE);
+
+    for (n = 0; stats_of(shard).evicted == 0; n++) {
+        assert_non_null(put(shard, n, 0, 100, &nobody));
+    }
+
+    before = stats_of(shard).evicted;
+
+    do {
+        evicted = stats_of(shard).evicted;
+        done = content_shard_room(shard, 8, 0, SIZE, is_pinned, &nobody);
+        evicted = stats_of(shard).evicted - evicted;
+
+        assert_true(evicted <= 64);
+        assert_true(done || evicted);
+
+    } while (!done);
+
+    assert_true(stats_of(shard).evicted - before > 2000);
+    assert_non_null(content_shard_insert(shard, 1, content_cstr("k"), 0, SIZE,
+                                         1, is_pinned, &nobody));
+    free(shard);
+}
+
+
 /* Among the smallest, a record of the largest size gets its room in the end. */
 
 static void
@@ -1111,6 +1168,7 @@ main(void)
             evicted_from_the_small_queue_comes_back_into_the_main_one),
         cmocka_unit_test(chooses_as_well_as_s3fifo),
         cmocka_unit_test(a_million_small_records),
+        cmocka_unit_test(one_call_evicts_few),
         cmocka_unit_test(a_large_record_among_small_ones),
     };
 
