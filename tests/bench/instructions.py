@@ -184,6 +184,8 @@ def subjects():
         ("l1-16k", l1, 16 * KIB), ("static-128k", static, 128 * KIB),
         ("l1-128k", l1, 128 * KIB),
         ("srcache", get(peers.Srcache), KIB), ("redis", redis, KIB),
+        ("proxy_made", get(peers.ProxyMade), KIB),
+        ("s3_made", get(peers.OursMade), KIB),
     ]
 
 
@@ -241,10 +243,13 @@ def main():
             (site.files / peers.name_of(size)).write_bytes(peers.body(size))
         backend = Nginx("backend", site.place,
                         server=f'root "{site.files}";')
+        made = peers.Made()
         try:
+            made.start(site)
             site.backend = f"http://127.0.0.1:{backend.port}"
             rows = measure(site, wanted, rounds)
         finally:
+            made.stop()
             backend.stop()
         keep = os.environ.get("PROFILES")
         if keep:

@@ -145,6 +145,29 @@ class ProxyPass(Peer):
                             server=proxy(site))
 
 
+class ProxyMade(Peer):
+    """proxy_pass to objects that are made up."""
+
+    name, title = "proxy_made", "nginx `proxy_pass`"
+
+    def start(self, site):
+        self.server = Nginx(
+            self.name, site.place,
+            http="upstream made { server "
+                 f"127.0.0.1:{Made.server.port}; keepalive 64; }}",
+            server="location / { proxy_http_version 1.1; "
+                   'proxy_set_header Connection ""; '
+                   f"{PROXY_TUNING} proxy_pass http://made/bench/; }}")
+
+    def url(self, size):
+        return f"http://127.0.0.1:{self.server.port}{Made.path(5)}"
+
+    def warm(self, size):
+        status, _, _ = load.fetch(self.url(size))
+        if status != 200:
+            raise Trouble(f"HTTP {status}")
+
+
 def upstream(site):
     return f"upstream s3 {{ server {site.s3.host()}; keepalive 64; }}"
 
@@ -382,13 +405,28 @@ class OursMany(Peer):
 
     def start(self, site):
         kib = max(8 * MIB, self.zone) // KIB
-        credentials = site.place / "made.credentials"
-        credentials.write_text("[default]\naws_access_key_id = bench\n"
-                               "aws_secret_access_key = bench\n")
         self.server = ours(
             site, self.name, "s3",
             f"content_memory {kib}k max=64k; content_hot ttl=1d;",
-            f"http://127.0.0.1:{Made.server.port}", credentials)
+            f"http://127.0.0.1:{Made.server.port}", made_credentials(site))
+
+
+class OursMade(ProxyMade):
+    """Without a cache, before objects that are made up."""
+
+    name, title = "s3_made", "**ngx_content**, S3, no cache"
+
+    def start(self, site):
+        self.server = ours(site, self.name, "s3", "",
+                           f"http://127.0.0.1:{Made.server.port}",
+                           made_credentials(site))
+
+
+def made_credentials(site):
+    credentials = site.place / "made.credentials"
+    credentials.write_text("[default]\naws_access_key_id = bench\n"
+                           "aws_secret_access_key = bench\n")
+    return credentials
 
 
 class OursFile(Peer):
