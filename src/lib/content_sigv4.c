@@ -7,10 +7,17 @@
  * metadata.
  */
 
+/*
+ * OpenSSL 3 counts SHA256_Update() and its like as old.  But what takes their
+ * place finds its algorithm by name each time, with locks and allocations,
+ * and HMAC() hashes its key anew: together more than the signature itself.
+ */
+
+#define OPENSSL_API_COMPAT  0x10101000L
+
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include "lib/content_key.h"
@@ -42,17 +49,18 @@ static int is_signable(const content_field_t *header);
 static int compare_names(const content_field_t *a, const content_field_t *b);
 static void insert(sorted_t *sorted, const content_field_t *item,
     int (*compare)(const content_field_t *, const content_field_t *));
-static int hash_request(const content_sigv4_request_t *request,
+static void hash_request(const content_sigv4_request_t *request,
     content_str_t query, const sorted_t *headers, unsigned char *hash);
-static int hash_text(EVP_MD_CTX *md, const char *text);
-static int hash_str(EVP_MD_CTX *md, content_str_t s);
-static int hash_value(EVP_MD_CTX *md, content_str_t value);
-static int hash_names(EVP_MD_CTX *md, const sorted_t *headers);
+static void hash_text(SHA256_CTX *sha, const char *text);
+static void hash_str(SHA256_CTX *sha, content_str_t s);
+static void hash_value(SHA256_CTX *sha, content_str_t value);
+static void hash_names(SHA256_CTX *sha, const sorted_t *headers);
 static int signing_key(content_sigv4_cache_t *cache,
     const content_sigv4_request_t *request, content_str_t secret,
     content_str_t day);
-static int hash_scope(const content_sigv4_request_t *request,
+static void hash_scope(const content_sigv4_request_t *request,
     content_str_t secret, content_str_t day, unsigned char *hash);
+static void prepare(content_sigv4_cache_t *cache, const unsigned char *key);
 static int derive_key(unsigned char *key,
     const content_sigv4_request_t *request, content_str_t secret,
     content_str_t day);
@@ -108,8 +116,9 @@ content_sigv4_sign(const content_sigv4_request_t *request,
     canonical.data = start;
     canonical.len = (size_t) (query->pos - start);
 
-    if (hash_request(request, canonical, &headers, hash) != CONTENT_OK
-        || signing_key(cache, request, credentials->secret_key, day)
+    hash_request(request, canonical, &headers, hash);
+
+    if (signing_key(cache, request, credentials->secret_key, day)
            != CONTENT_OK
         || sign_hash(request, cache, stamp, hash, signature) != CONTENT_OK)
     {
@@ -340,58 +349,56 @@ insert(sorted_t *sorted, const content_field_t *item,
 }
 
 
-static int
+static void
 hash_request(const content_sigv4_request_t *request, content_str_t query,
     const sorted_t *headers, unsigned char *hash)
 {
-    int          ok;
-    unsigned     i;
-    EVP_MD_CTX  *md;
+    unsigned    i;
+    SHA256_CTX  sha;
 
-    md = EVP_MD_CTX_new();
+    SHA256_Init(&sha);
 
-    ok = md != NULL
-         && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
-         && hash_str(md, request->method) && hash_text(md, "\n")
-         && hash_str(md, request->path) && hash_text(md, "\n")
-         && hash_str(md, query) && hash_text(md, "\n");
+    hash_str(&sha, request->method);
+    hash_text(&sha, "\n");
+    hash_str(&sha, request->path);
+    hash_text(&sha, "\n");
+    hash_str(&sha, query);
+    hash_text(&sha, "\n");
 
-    for (i = 0; ok && i < headers->n; i++) {
-        ok = hash_str(md, headers->items[i]->name) && hash_text(md, ":")
-             && hash_value(md, headers->items[i]->value)
-             && hash_text(md, "\n");
+    for (i = 0; i < headers->n; i++) {
+        hash_str(&sha, headers->items[i]->name);
+        hash_text(&sha, ":");
+        hash_value(&sha, headers->items[i]->value);
+        hash_text(&sha, "\n");
     }
 
-    ok = ok
-         && hash_text(md, "\n")
-         && hash_names(md, headers) && hash_text(md, "\n")
-         && hash_str(md, request->payload_hash)
-         && EVP_DigestFinal_ex(md, hash, NULL);
+    hash_text(&sha, "\n");
+    hash_names(&sha, headers);
+    hash_text(&sha, "\n");
+    hash_str(&sha, request->payload_hash);
 
-    EVP_MD_CTX_free(md);
-
-    return ok ? CONTENT_OK : CONTENT_ERROR;
+    SHA256_Final(hash, &sha);
 }
 
 
-static int
-hash_text(EVP_MD_CTX *md, const char *text)
+static void
+hash_text(SHA256_CTX *sha, const char *text)
 {
-    return EVP_DigestUpdate(md, text, strlen(text));
+    SHA256_Update(sha, text, strlen(text));
 }
 
 
-static int
-hash_str(EVP_MD_CTX *md, content_str_t s)
+static void
+hash_str(SHA256_CTX *sha, content_str_t s)
 {
-    return EVP_DigestUpdate(md, s.data, s.len);
+    SHA256_Update(sha, s.data, s.len);
 }
 
 
 /* trimmed, and a run of spaces is one space */
 
-static int
-hash_value(EVP_MD_CTX *md, content_str_t value)
+static void
+hash_value(SHA256_CTX *sha, content_str_t value)
 {
     content_str_t  word;
     const char    *space;
@@ -399,31 +406,23 @@ hash_value(EVP_MD_CTX *md, content_str_t value)
     space = "";
 
     while (content_str_next(&value, ' ', &word)) {
-        if (!hash_text(md, space) || !hash_str(md, word)) {
-            return 0;
-        }
+        hash_text(sha, space);
+        hash_str(sha, word);
 
         space = " ";
     }
-
-    return 1;
 }
 
 
-static int
-hash_names(EVP_MD_CTX *md, const sorted_t *headers)
+static void
+hash_names(SHA256_CTX *sha, const sorted_t *headers)
 {
     unsigned  i;
 
     for (i = 0; i < headers->n; i++) {
-        if (!hash_text(md, i ? ";" : "")
-            || !hash_str(md, headers->items[i]->name))
-        {
-            return 0;
-        }
+        hash_text(sha, i ? ";" : "");
+        hash_str(sha, headers->items[i]->name);
     }
-
-    return 1;
 }
 
 
@@ -432,11 +431,9 @@ signing_key(content_sigv4_cache_t *cache,
     const content_sigv4_request_t *request, content_str_t secret,
     content_str_t day)
 {
-    unsigned char  scope[HASH_LEN];
+    unsigned char  scope[HASH_LEN], key[HASH_LEN];
 
-    if (hash_scope(request, secret, day, scope) != CONTENT_OK) {
-        return CONTENT_ERROR;
-    }
+    hash_scope(request, secret, day, scope);
 
     if (cache->valid && CRYPTO_memcmp(cache->scope, scope, HASH_LEN) == 0) {
         return CONTENT_OK;
@@ -444,9 +441,12 @@ signing_key(content_sigv4_cache_t *cache,
 
     cache->valid = 0;
 
-    if (derive_key(cache->key, request, secret, day) != CONTENT_OK) {
+    if (derive_key(key, request, secret, day) != CONTENT_OK) {
         return CONTENT_ERROR;
     }
+
+    prepare(cache, key);
+    OPENSSL_cleanse(key, sizeof(key));
 
     memcpy(cache->scope, scope, HASH_LEN);
     cache->valid = 1;
@@ -457,26 +457,46 @@ signing_key(content_sigv4_cache_t *cache,
 
 /* The day has a fixed length, and no other part but the secret has a NUL. */
 
-static int
+static void
 hash_scope(const content_sigv4_request_t *request, content_str_t secret,
     content_str_t day, unsigned char *hash)
 {
-    int          ok;
-    EVP_MD_CTX  *md;
+    SHA256_CTX  sha;
 
-    md = EVP_MD_CTX_new();
+    SHA256_Init(&sha);
 
-    ok = md != NULL
-         && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
-         && hash_str(md, day)
-         && hash_str(md, request->region) && EVP_DigestUpdate(md, "", 1)
-         && hash_str(md, request->service) && EVP_DigestUpdate(md, "", 1)
-         && hash_str(md, secret)
-         && EVP_DigestFinal_ex(md, hash, NULL);
+    hash_str(&sha, day);
+    hash_str(&sha, request->region);
+    SHA256_Update(&sha, "", 1);
+    hash_str(&sha, request->service);
+    SHA256_Update(&sha, "", 1);
+    hash_str(&sha, secret);
 
-    EVP_MD_CTX_free(md);
+    SHA256_Final(hash, &sha);
+    OPENSSL_cleanse(&sha, sizeof(sha));
+}
 
-    return ok ? CONTENT_OK : CONTENT_ERROR;
+
+/* RFC 2104, 4: what HMAC makes of its key is the same for a day. */
+
+static void
+prepare(content_sigv4_cache_t *cache, const unsigned char *key)
+{
+    unsigned       i;
+    unsigned char  inner[SHA256_CBLOCK], outer[SHA256_CBLOCK];
+
+    for (i = 0; i < SHA256_CBLOCK; i++) {
+        inner[i] = (i < HASH_LEN ? key[i] : 0) ^ 0x36;
+        outer[i] = (i < HASH_LEN ? key[i] : 0) ^ 0x5c;
+    }
+
+    SHA256_Init(&cache->inner);
+    SHA256_Update(&cache->inner, inner, sizeof(inner));
+    SHA256_Init(&cache->outer);
+    SHA256_Update(&cache->outer, outer, sizeof(outer));
+
+    OPENSSL_cleanse(inner, sizeof(inner));
+    OPENSSL_cleanse(outer, sizeof(outer));
 }
 
 
@@ -523,9 +543,10 @@ sign_hash(const content_sigv4_request_t *request,
     const content_sigv4_cache_t *cache, content_str_t date,
     const unsigned char *hash, unsigned char *signature)
 {
+    SHA256_CTX     sha;
     content_out_t  out;
     content_str_t  day;
-    unsigned char  text[512];
+    unsigned char  text[512], digest[HASH_LEN];
 
     day.data = date.data;
     day.len = DAY_LEN;
@@ -539,11 +560,19 @@ sign_hash(const content_sigv4_request_t *request,
     content_out_char(&out, '\n');
     content_out_hex(&out, hash, HASH_LEN);
 
-    if (out.overflow
-        || !hmac(cache->key, HASH_LEN, content_out_done(&out), signature))
-    {
+    if (out.overflow) {
         return CONTENT_ERROR;
     }
+
+    sha = cache->inner;
+    hash_str(&sha, content_out_done(&out));
+    SHA256_Final(digest, &sha);
+
+    sha = cache->outer;
+    SHA256_Update(&sha, digest, sizeof(digest));
+    SHA256_Final(signature, &sha);
+
+    OPENSSL_cleanse(&sha, sizeof(sha));
 
     return CONTENT_OK;
 }

@@ -20,6 +20,8 @@
 #ifndef CONTENT_SIGV4_H
 #define CONTENT_SIGV4_H
 
+#include <openssl/sha.h>
+
 #include "lib/content_object.h"
 #include "lib/content_str.h"
 
@@ -51,7 +53,8 @@ typedef struct {
     unsigned                valid:1;
     unsigned char           scope[32];         /* SHA-256 of all that the key
                                                   is derived from */
-    unsigned char           key[32];
+    SHA256_CTX              inner;             /* of HMAC with that key, when */
+    SHA256_CTX              outer;             /* it has taken the key in */
 } content_sigv4_cache_t;
 
 

@@ -387,7 +387,7 @@ test_cache_is_used(void **state)
                      CONTENT_OK);
     assert_true(cache.valid);
 
-    cache.key[0] ^= 1;
+    cache.outer.h[0] ^= 1;
 
     content_out_init(&authorization, second, sizeof(second));
     assert_int_equal(content_sigv4_sign(&request, &credentials, &cache,
@@ -398,7 +398,7 @@ test_cache_is_used(void **state)
 
     content_sigv4_forget(&cache);
     assert_false(cache.valid);
-    assert_int_equal(cache.key[0] | cache.key[31] | cache.scope[0], 0);
+    assert_int_equal(cache.inner.h[0] | cache.outer.h[7] | cache.scope[0], 0);
 }
 
 
