@@ -4,15 +4,16 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-instructions unit unit-programs module lib install-deps check \
+.PHONY: help run test bench bench-instructions soak unit unit-programs module lib install-deps check \
         check-trixie clean
 
 
 help:
 	@echo 'make run [STORE=file|s3] [PORT=8080]   build, start nginx with Redis, show how to try it'
 	@echo 'make test [SANITIZE=1] [FILES=FILE] [ARGS="-k put"]  all tests, or some'
-	@echo 'make bench [QUICK=1] [ONLY=hot,l1]     beside its peers, into docs/benchmarks.md (8 minutes)'
+	@echo 'make bench [QUICK=1] [ONLY=hot,l1]     beside its peers, into docs/benchmarks.md (15 minutes)'
 	@echo 'make bench-instructions [ONLY=l1]      instructions of a request, by callgrind (a minute)'
+	@echo 'make soak [MINUTES=5] [SANITIZE=1]     mixed load: nothing may grow'
 	@echo 'make unit [SANITIZE=1]                 only the unit tests'
 	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
 	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
@@ -46,7 +47,7 @@ test:
 bench:
 	@scripts/install-packages.sh build run s3 bench
 	@scripts/build-module.sh release
-	@exec env $(foreach v,ROUNDS SECONDS_EACH ONLY QUICK UPLOADS BACKING_CORE,$(if $($(v)),$(v)="$($(v))")) \
+	@exec env $(foreach v,ROUNDS SECONDS_EACH ONLY QUICK UPLOADS UPLOAD_MIB KEYS RECORDS BACKING_CORE,$(if $($(v)),$(v)="$($(v))")) \
 		/usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/bench/bench.py
 
 bench-instructions:
@@ -54,6 +55,15 @@ bench-instructions:
 	@scripts/build-module.sh release
 	@exec env $(foreach v,ROUNDS ONLY PROFILES,$(if $($(v)),$(v)="$($(v))")) \
 		/usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/bench/instructions.py
+
+soak:
+	@scripts/install-packages.sh build run test
+	@set -e; flavour=debug; [ "$(SANITIZE)" != 1 ] || flavour=asan; \
+	scripts/build-module.sh $$flavour; \
+	[ "$(SANITIZE)" != 1 ] || CONTENT_PRELOAD=$$(scripts/preload.sh); \
+	export CONTENT_PRELOAD CONTENT_MODULE=$(CURDIR)/build/$$flavour/ngx_content_module.so; \
+	exec env $(if $(MINUTES),MINUTES="$(MINUTES)") \
+		/usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/soak/soak.py
 
 module:
 	@scripts/build-module.sh $(FLAVOUR)

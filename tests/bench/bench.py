@@ -6,14 +6,17 @@ ratios to docs/benchmarks.md and var/bench.json.
 Settings (environment):
   ROUNDS=3         rounds
   SECONDS_EACH=3   of one subject in one round, for 1 KiB; larger objects less
-  ONLY=hot,l1      parts (hot uncached put uploads misses) and, within hot,
-                   subjects (return static h2o proxy_cache varnish srcache l1
-                   redis file)
+  ONLY=hot,l1      parts (hot records mix coherence misses uncached put
+                   uploads) and, within hot, subjects (return static h2o
+                   proxy_cache varnish srcache l1 redis file)
   QUICK=1          shows that all works; the figures mean nothing
   UPLOADS=200      how many at once
   UPLOAD_MIB=16    of what size (less if the memory does not suffice: the S3
                    server keeps them there.  S3_STORE=bluestore keeps them on
                    disk, and takes UPLOAD_MIB=64)
+  RECORDS=1000000  in memory, for the hits among many (filled one by one, by
+                   HTTP: ten million take ten minutes)
+  KEYS=1000000     of the Zipf mix
   BACKING_CORE=1   where Redis and memcached run
 
 ONLY and QUICK leave docs/benchmarks.md as it is.  Nothing is asserted: goals

@@ -5,6 +5,7 @@ import contextlib
 import time
 
 import cache
+import coherence
 import load
 import peers
 import servers
@@ -256,5 +257,6 @@ def measure_misses(run, peer):
 
 
 PARTS = {"hot": hot, "records": cache.records, "mix": cache.mix,
+         "coherence": coherence.coherence,
          "misses": misses, "uncached": uncached, "put": puts,
          "uploads": uploads}

@@ -10,6 +10,7 @@ import hashlib
 import os
 import pathlib
 import random
+import shutil
 import string
 import time
 
@@ -257,12 +258,17 @@ class H2o(Peer):
 
 # ngx_content
 
-def ours(site, name, store, http="", endpoint=None, credentials=None):
+def remove_tree(path):
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def ours(site, name, store, http="", endpoint=None, credentials=None,
+         files=None):
     """An nginx with the module; editors' token TOKEN, reading is free."""
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     tokens = site.place / f"{name}.tokens"
     tokens.write_text(f"bench sha256:{digest} read,write,purge,admin /\n")
-    files = site.place / f"{name}.objects"
+    files = files or site.place / f"{name}.objects"
     files.mkdir(exist_ok=True)
     if store == "file":
         where = f'content_file_root "{files}";'

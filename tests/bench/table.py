@@ -97,7 +97,7 @@ def goals(results):
 def markdown(document, results):
     sections = (about(document), goal_table(document), hot_table(results),
                 hot_ratios(results), redis_note(document, results),
-                cache_table(document, results),
+                cache_table(document, results), coherence_table(results),
                 storage_table(document, results), absent(document))
     return "\n".join(s for s in sections if s)
 
@@ -229,6 +229,21 @@ def mix_rows(mix, results):
             ["the same, S3-FIFO simulated", value(results, "mix/s3fifo", 4),
              ""],
             ["the same, LRU simulated", value(results, "mix/lru", 4), ""]]
+
+
+def coherence_table(results):
+    if results.median("coherence/put/p50") is None:
+        return ""
+    rows = [[f"a PUT of 1 KiB, one at a time, ms, {quantile}",
+             value(results, f"coherence/fleet/{quantile}", 2),
+             value(results, f"coherence/alone/{quantile}", 2)]
+            for quantile in ("p50", "p99")]
+    rows.append(["L1 hit of 1 KiB, requests/s",
+                 value(results, "coherence/hit/fleet"),
+                 value(results, "coherence/hit/alone")])
+    return "### Coherence\n\n" + rows_text(
+        ["files in memory, Redis without a log", "one of three nodes",
+         "alone"], rows)
 
 
 def storage_table(document, results):
