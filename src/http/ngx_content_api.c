@@ -30,6 +30,11 @@ static const ngx_content_route_t  ngx_content_routes[] = {
     { "list",   0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET", ngx_content_api_list },
     { "status", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
       ngx_content_api_status },
+    { "versions", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
+      ngx_content_api_versions },
+    { "version", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
+      ngx_content_api_version },
+    { "restore", 0, NGX_HTTP_POST, "POST", ngx_content_api_restore },
     { "delete", 0, NGX_HTTP_POST, "POST", ngx_content_api_delete },
     { "purge",  0, NGX_HTTP_POST, "POST", ngx_content_api_purge },
     { "purge/", 1, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
@@ -76,7 +81,8 @@ ngx_content_api(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     return ngx_content_problem(r, NGX_HTTP_NOT_FOUND,
-                               "the API has list, delete, purge and status");
+                               "the API has list, versions, version, restore, "
+                               "delete, purge and status");
 }
 
 

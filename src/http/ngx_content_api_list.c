@@ -20,8 +20,6 @@ typedef struct {
 
 static ngx_int_t ngx_content_list_args(ngx_http_request_t *r,
     ngx_content_list_t *list);
-static ngx_int_t ngx_content_list_arg(ngx_http_request_t *r, const char *name,
-    ngx_uint_t goes_on, ngx_pool_t *pool, ngx_str_t *value);
 static void ngx_content_list_left(void *data);
 static void ngx_content_listed(ngx_content_task_t *task);
 static ngx_int_t ngx_content_list_answer(ngx_http_request_t *r,
@@ -100,14 +98,11 @@ ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 static ngx_int_t
 ngx_content_list_args(ngx_http_request_t *r, ngx_content_list_t *list)
 {
-    ngx_int_t  n;
-    ngx_str_t  limit;
-
-    if (ngx_content_list_arg(r, "prefix", 1, list->task.pool, &list->prefix)
+    if (ngx_content_api_arg(r, "prefix", 1, list->task.pool, &list->prefix)
         != NGX_OK
-        || ngx_content_list_arg(r, "after", 1, list->task.pool, &list->after)
+        || ngx_content_api_arg(r, "after", 1, list->task.pool, &list->after)
            != NGX_OK
-        || ngx_content_list_arg(r, "delimiter", 1, list->task.pool,
+        || ngx_content_api_arg(r, "delimiter", 1, list->task.pool,
                                 &list->delimiter)
            != NGX_OK)
     {
@@ -122,76 +117,7 @@ ngx_content_list_args(ngx_http_request_t *r, ngx_content_list_t *list)
                                    NGX_CONTENT_LIST_DELIMITER);
     }
 
-    list->limit = NGX_CONTENT_LIST_LIMIT;
-
-    if (ngx_http_arg(r, (u_char *) "limit", 5, &limit) == NGX_OK) {
-        n = ngx_atoi(limit.data, limit.len);
-
-        if (n < 1 || n > NGX_CONTENT_LIST_LIMIT) {
-            return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                                       "limit must be 1 to %d",
-                                       NGX_CONTENT_LIST_LIMIT);
-        }
-
-        list->limit = n;
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * Decoded; the rules of keys hold.  A prefix may go on, as "a/." may be the
- * beginning of "a/.b": then one more letter is decoded, and cut off.
- */
-
-static ngx_int_t
-ngx_content_list_arg(ngx_http_request_t *r, const char *name,
-    ngx_uint_t goes_on, ngx_pool_t *pool, ngx_str_t *value)
-{
-    u_char         *buf;
-    ngx_str_t       raw;
-    const char     *why;
-    content_out_t   out;
-    content_str_t   path;
-
-    ngx_str_null(value);
-
-    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &raw) != NGX_OK
-        || raw.len == 0)
-    {
-        return NGX_OK;
-    }
-
-    buf = ngx_pnalloc(pool, 2 * raw.len + 4);
-    if (buf == NULL) {
-        return NGX_ERROR;
-    }
-
-    buf[0] = '/';
-    ngx_memcpy(buf + 1, raw.data, raw.len);
-    buf[raw.len + 1] = 'x';
-
-    path.data = buf;
-    path.len = raw.len + 1;
-
-    content_out_init(&out, buf + raw.len + 2, raw.len + 1);
-
-    if (content_key_decode(path, &out, &why) == CONTENT_OK) {
-        *value = ngx_content_to_ngx(content_out_done(&out));
-        return NGX_OK;
-    }
-
-    path.len++;
-
-    if (!goes_on || content_key_decode(path, &out, &why) != CONTENT_OK) {
-        return NGX_ERROR;
-    }
-
-    *value = ngx_content_to_ngx(content_out_done(&out));
-    value->len--;
-
-    return NGX_OK;
+    return ngx_content_api_limit(r, NGX_CONTENT_LIST_LIMIT, &list->limit);
 }
 
 

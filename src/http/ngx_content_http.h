@@ -149,6 +149,24 @@ ngx_int_t ngx_content_api_read(ngx_http_request_t *r, off_t max,
 ngx_int_t ngx_content_api_body(ngx_http_request_t *r, off_t max,
     content_str_t *json);
 
+/*
+ * An argument of the query, decoded into pool by the rules of keys; empty if
+ * it is not there.  goes_on: it may be the beginning of a key, as "a/." is of
+ * "a/.b".  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_content_api_arg(ngx_http_request_t *r, const char *name,
+    ngx_uint_t goes_on, ngx_pool_t *pool, ngx_str_t *value);
+
+/* "limit": 1 to max, which it is if not sent.  NGX_OK or the problem. */
+ngx_int_t ngx_content_api_limit(ngx_http_request_t *r, ngx_int_t max,
+    ngx_uint_t *limit);
+
+ngx_int_t ngx_content_api_versions(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
+ngx_int_t ngx_content_api_version(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
+ngx_int_t ngx_content_api_restore(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_delete(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx);

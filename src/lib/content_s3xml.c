@@ -64,8 +64,6 @@ static int listing_element(content_xml_t *xml, const char *path);
 static int visit_object(listing_t *l);
 static int visit_prefix(listing_t *l);
 static void forget_entry(content_s3xml_entry_t *entry);
-static int decode_key(content_str_t text, unsigned encoded,
-    unsigned char *buf, content_str_t *key);
 static int decode_url(content_str_t text, content_out_t *out);
 static int take_number(content_str_t *rest, size_t width,
     unsigned char delimiter, unsigned *value);
@@ -260,8 +258,8 @@ content_s3xml_list(content_str_t body, content_s3xml_page_t *page,
 
     if (walk(body, summary_element, &summary) != CONTENT_OK
         || !summary.found
-        || decode_key(page->next_marker, page->encoded, page->marker,
-                      &page->next_marker) != CONTENT_OK)
+        || content_s3xml_key(page->next_marker, page->encoded, page->marker,
+                             &page->next_marker) != CONTENT_OK)
     {
         return CONTENT_ERROR;
     }
@@ -326,8 +324,8 @@ listing_element(content_xml_t *xml, const char *path)
         || strcmp(path, "ListBucketResult/CommonPrefixes/Prefix") == 0)
     {
         /* empty when it did not fit, which visit_*() refuse */
-        return decode_key(content_out_done(&xml->text), l->page->encoded,
-                          l->key, &entry->key);
+        return content_s3xml_key(content_out_done(&xml->text),
+                                 l->page->encoded, l->key, &entry->key);
     }
 
     if (strcmp(path, "ListBucketResult/Contents/Size") == 0) {
@@ -398,8 +396,8 @@ forget_entry(content_s3xml_entry_t *entry)
 }
 
 
-static int
-decode_key(content_str_t text, unsigned encoded, unsigned char *buf,
+int
+content_s3xml_key(content_str_t text, unsigned encoded, unsigned char *buf,
     content_str_t *key)
 {
     content_out_t  out;

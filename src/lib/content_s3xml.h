@@ -104,6 +104,14 @@ int content_s3xml_list(content_str_t body, content_s3xml_page_t *page,
 
 
 /*
+ * A key of a listing, decoded if the document's <EncodingType> is url, into
+ * buf of CONTENT_KEY_MAX bytes.  CONTENT_OK or CONTENT_ERROR.
+ */
+int content_s3xml_key(content_str_t text, unsigned encoded, unsigned char *buf,
+    content_str_t *key);
+
+
+/*
  * CreateMultipartUpload: writes the upload's id.
  * Returns CONTENT_OK; CONTENT_ERROR when there is none; CONTENT_OVERFLOW.
  */

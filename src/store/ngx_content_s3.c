@@ -44,6 +44,7 @@ static const ngx_content_store_ops_t  ngx_content_s3_ops = {
     .remove_many = ngx_content_s3_remove_many,
     .copy = ngx_content_s3_copy,
     .list = ngx_content_s3_list,
+    .versions = ngx_content_s3_versions,
     .part = ngx_content_s3_part,
     .commit = ngx_content_s3_commit,
     .abort = ngx_content_s3_abort

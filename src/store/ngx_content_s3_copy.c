@@ -194,6 +194,7 @@ ngx_content_s3_copy_object(ngx_content_upload_t *up)
 {
     ngx_content_call_t        *call;
     ngx_content_s3_copy_t     *c;
+    ngx_content_s3_upload_t   *s3;
     ngx_content_s3_request_t   request;
 
     c = up->copy->state;
@@ -214,7 +215,11 @@ ngx_content_s3_copy_object(ngx_content_upload_t *up)
         return NGX_ERROR;
     }
 
-    call->fresh = 1;                 /* must not be replayed unseen */
+    /* another try would be refused because of the first */
+
+    s3 = up->state;
+    call->fresh = up->conditions.if_none_match || s3->guard.sent;
+
     call->handler = ngx_content_s3_object_copied;
     call->data = up;
 

@@ -41,7 +41,8 @@ ngx_content_s3_outcome(ngx_uint_t status, content_str_t code)
 
     case NGX_HTTP_NOT_FOUND:
         return (code.len == 0
-                || content_str_eq(code, content_cstr("NoSuchKey")))
+                || content_str_eq(code, content_cstr("NoSuchKey"))
+                || content_str_eq(code, content_cstr("NoSuchVersion")))
                ? NGX_CONTENT_ABSENT : NGX_CONTENT_BROKEN;
 
     case NGX_HTTP_BAD_REQUEST:

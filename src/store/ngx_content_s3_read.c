@@ -87,6 +87,7 @@ ngx_content_s3_open(ngx_content_read_t *read)
     s3->head.store = read->store;
     s3->head.pool = read->request->pool;
     s3->head.key = read->key;
+    s3->head.version = read->version;
     s3->head.done = ngx_content_s3_opened;
     s3->head.data = read;
 
@@ -238,6 +239,11 @@ ngx_content_s3_create_request(ngx_http_request_t *r)
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
     request.method = "GET";
     request.key = s3->read->key;
+
+    if (s3->read->version.len) {
+        ngx_content_s3_param(&request, "versionId",
+                             ngx_content_from_ngx(s3->read->version));
+    }
 
     if (ngx_content_s3_read_headers(s3, &request) != NGX_OK
         || ngx_content_s3_sign(conf, r->pool, &request, &sign) != NGX_OK)
@@ -636,6 +642,16 @@ ngx_content_s3_process_error(ngx_http_request_t *r)
                             ? NGX_CONTENT_BROKEN
                             : ngx_content_s3_outcome(s3->status.code, code),
                         "S3: an error that is not S3's");
+    }
+
+    /* no id of a version, or that of a deletion */
+
+    if (s3->read->version.len
+        && (s3->status.code == NGX_HTTP_BAD_REQUEST
+            || s3->status.code == NGX_HTTP_NOT_ALLOWED))
+    {
+        return ngx_content_s3_fault(r, NGX_CONTENT_ABSENT,
+                                    "S3: no such version");
     }
 
     p = ngx_pnalloc(r->pool, code.len + message.len + 32);

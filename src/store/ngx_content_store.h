@@ -178,6 +178,32 @@ typedef struct {
 
 
 /*
+ * versions: of one key, the latest first, that come after the version after.
+ * Deletions are versions, too.
+ */
+
+typedef struct {
+    ngx_str_t                  id;
+    ngx_str_t                  etag;
+    int64_t                    size;
+    int64_t                    mtime;
+    unsigned                   latest:1;
+    unsigned                   deleted:1;         /* no etag, no size */
+} ngx_content_version_t;
+
+typedef struct {
+    ngx_content_task_t         task;
+    ngx_str_t                  after;
+    ngx_uint_t                 limit;             /* 1 .. 1000 */
+
+    ngx_array_t                versions;          /* ngx_content_version_t */
+    unsigned                   truncated:1;       /* there are more */
+    unsigned                   kept:1;            /* the place keeps versions;
+                                                     not known with after */
+} ngx_content_versions_t;
+
+
+/*
  * upload: see ngx_content_upload.h for its life.  The store sees parts of
  * equal size, of which only the last may be smaller.
  */
@@ -261,6 +287,7 @@ struct ngx_content_read_s {
     ngx_http_request_t        *request;
     ngx_content_store_t       *store;
     ngx_str_t                  key;
+    ngx_str_t                  version;           /* empty: the current one */
 
     content_object_t          *object;            /* NULL: not known yet */
     ngx_content_outcome_e      outcome;
@@ -305,6 +332,8 @@ typedef struct {
     void                     (*remove)(ngx_content_remove_t *remove);
     void                     (*remove_many)(ngx_content_removals_t *removals);
     void                     (*list)(ngx_content_list_t *list);
+    /* NULL unless store->versions */
+    void                     (*versions)(ngx_content_versions_t *versions);
 
     void                     (*copy)(ngx_content_upload_t *up);
 
