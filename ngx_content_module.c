@@ -207,6 +207,13 @@ static ngx_command_t  ngx_content_commands[] = {
       0,
       NULL },
 
+    { ngx_string("content_fresh"),
+      NGX_CONTENT_ANY|NGX_CONF_1MORE,
+      ngx_content_set_fresh,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     /* cache headers */
 
     { ngx_string("content_cache_control"),

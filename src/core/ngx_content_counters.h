@@ -19,6 +19,9 @@
     C(records_damaged)                                                       \
     C(fills)                                                                 \
     C(fills_joined)                                                          \
+    C(hits_stale)                                                            \
+    C(stale_on_error)                                                        \
+    C(refreshes)                                                             \
     C(store_reads)                                                           \
     C(store_faults)                                                          \
     C(absent)                                                                \

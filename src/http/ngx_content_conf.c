@@ -21,6 +21,8 @@ static ngx_int_t ngx_content_init_zone(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_content_init_memory(ngx_shm_zone_t *zone, void *data);
 static void ngx_content_merge_hot(ngx_content_hot_conf_t *prev,
     ngx_content_hot_conf_t *conf);
+static char *ngx_content_merge_fresh(ngx_conf_t *cf,
+    ngx_content_fresh_conf_t *prev, ngx_content_loc_conf_t *conf);
 static char *ngx_content_merge_store(ngx_conf_t *cf,
     ngx_content_loc_conf_t *conf);
 static ngx_int_t ngx_content_check_field(ngx_conf_t *cf,
@@ -235,6 +237,10 @@ ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_content_s3_conf_merge(&prev->s3, &conf->s3);
     ngx_content_merge_hot(&prev->hot, &conf->hot);
 
+    if (ngx_content_merge_fresh(cf, &prev->fresh, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     ngx_conf_merge_ptr_value(conf->tokens, prev->tokens, NULL);
     ngx_conf_merge_uint_value(conf->anonymous, prev->anonymous, 0);
     ngx_conf_merge_value(conf->require_conditions, prev->require_conditions,
@@ -297,6 +303,31 @@ ngx_content_merge_hot(ngx_content_hot_conf_t *prev,
     conf->window = 60000;
     conf->size = 64 * 1024;
     conf->ttl = 3600000;
+}
+
+
+static char *
+ngx_content_merge_fresh(ngx_conf_t *cf, ngx_content_fresh_conf_t *prev,
+    ngx_content_loc_conf_t *conf)
+{
+    if (!conf->fresh.set) {
+        conf->fresh = *prev;
+    }
+
+    if (!conf->fresh.set) {
+        conf->fresh.soft = ngx_min(600000, conf->hot.ttl);
+        conf->fresh.error = 86400000;
+        conf->fresh.absent = 5000;
+
+    } else if (conf->hot.enabled && conf->fresh.soft > conf->hot.ttl) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_fresh\" is %Mms, longer than \"ttl\" of "
+                           "\"content_hot\", %Mms",
+                           conf->fresh.soft, conf->hot.ttl);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -507,6 +538,65 @@ invalid:
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "\"content_hot\": invalid parameter \"%V\"", &value[i]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_content_set_fresh(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_content_loc_conf_t *lcf = conf;
+
+    ngx_int_t    ms;
+    ngx_str_t   *value, s;
+    ngx_uint_t   i;
+    ngx_msec_t  *to;
+
+    if (lcf->fresh.set) {
+        return "is duplicate";
+    }
+
+    lcf->fresh.set = 1;
+    lcf->fresh.error = 86400000;
+    lcf->fresh.absent = 5000;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        s = value[i];
+        to = &lcf->fresh.soft;
+
+        if (i > 1 && ngx_strncmp(s.data, "error=", 6) == 0) {
+            to = &lcf->fresh.error;
+            s.data += 6;
+            s.len -= 6;
+
+        } else if (i > 1 && ngx_strncmp(s.data, "absent=", 7) == 0) {
+            to = &lcf->fresh.absent;
+            s.data += 7;
+            s.len -= 7;
+
+        } else if (i > 1) {
+            goto invalid;
+        }
+
+        ms = ngx_parse_time(&s, 0);
+
+        if (ms == NGX_ERROR) {
+            goto invalid;
+        }
+
+        *to = ms;
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"content_fresh\": invalid parameter \"%V\"",
+                       &value[i]);
 
     return NGX_CONF_ERROR;
 }

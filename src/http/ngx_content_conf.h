@@ -80,6 +80,18 @@ typedef struct {
 } ngx_content_hot_conf_t;
 
 
+/* How long caches may answer without asking storage: content_fresh. */
+
+typedef struct {
+    ngx_msec_t                   soft;        /* fresh; then until hot.ttl
+                                                 refreshed in the background */
+    ngx_msec_t                   error;       /* beyond that, if storage fails */
+    ngx_msec_t                   absent;      /* that there is no object; 0: not
+                                                 kept */
+    unsigned                     set:1;
+} ngx_content_fresh_conf_t;
+
+
 typedef struct {
     ngx_uint_t                   kind;        /* NGX_CONTENT_STORE_*: not
                                                  inherited */
@@ -90,6 +102,7 @@ typedef struct {
     ngx_content_s3_conf_t        s3;
 
     ngx_content_hot_conf_t       hot;
+    ngx_content_fresh_conf_t     fresh;
 
     ngx_str_t                    cache_control;
     ngx_str_t                    cdn_cache_control;
@@ -114,6 +127,7 @@ char *ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 /* The slots of directives that stock slots can't fill. */
 char *ngx_content_set_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_content_set_fresh(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 ngx_int_t ngx_content_init_process(ngx_cycle_t *cycle);

@@ -104,6 +104,7 @@ ngx_content_fill_begin(ngx_content_fills_t *fills, ngx_content_keep_t *keep,
     fill->fills = fills;
     fill->keep = *keep;
     fill->keep.pool = pool;
+    fill->keep.age = 0;
     fill->keep.key.data = ngx_pstrdup(pool, &keep->key);
 
     if (fill->keep.key.data == NULL) {
@@ -331,7 +332,10 @@ ngx_content_fill_judge(ngx_content_fill_t *fill)
             ngx_str_set(&fill->cause, "the object has changed meanwhile");
         }
 
-        if (fill->outcome != NGX_CONTENT_ABSENT) {
+        if (fill->outcome == NGX_CONTENT_ABSENT) {
+            ngx_content_keep_absent(&fill->keep);
+
+        } else {
             ngx_content_count(
                         &ngx_content_shared(fill->keep.mcf)->counters,
                         store_faults);
@@ -405,6 +409,12 @@ static void
 ngx_content_fill_end(ngx_content_fill_t *fill, ngx_content_fill_state_e state)
 {
     fill->state = state;
+
+    /* storage that fails is left alone by refreshes while the token lives */
+
+    if (fill->background && state == NGX_CONTENT_FILL_FAILED) {
+        fill->keep.has_token = 0;
+    }
 
     ngx_content_keep_give_back(&fill->keep);
 

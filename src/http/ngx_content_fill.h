@@ -87,6 +87,7 @@ struct ngx_content_fill_s {
     ngx_uint_t                  users;       /* who wait, and the reading */
     unsigned                    had_token:1;
     unsigned                    stalled:1;
+    unsigned                    background:1; /* nobody's request began it */
     unsigned                    listed:1;    /* in the table */
 };
 

@@ -21,6 +21,7 @@
  */
 
 #include "http/ngx_content_get.h"
+#include "http/ngx_content_refresh.h"
 #include "lib/content_range.h"
 
 
@@ -36,13 +37,13 @@ NGX_CONTENT_GET_STEPS(NGX_CONTENT_GET_STEP)
 static void ngx_content_get_cleanup(void *data);
 static void ngx_content_get_run(ngx_content_get_t *get);
 static void ngx_content_get_resume(ngx_content_get_t *get);
-static void ngx_content_get_next(ngx_content_get_t *get,
-    ngx_content_get_step_e step);
 static ngx_content_fill_t *ngx_content_get_joinable(ngx_content_get_t *get);
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
 static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_content_redis_op_t *op);
+static void ngx_content_get_take_age(ngx_content_get_t *get);
+static ngx_int_t ngx_content_get_take_absence(ngx_content_get_t *get);
 static ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);
 static void ngx_content_get_opened(ngx_content_read_t *read);
 static void ngx_content_get_changed(ngx_content_read_t *read);
@@ -111,12 +112,7 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     get->read.changed = ngx_content_get_changed;
     get->read.data = get;
 
-    get->keep.mcf = get->mcf;
-    get->keep.lcf = get->lcf;
-    get->keep.pool = r->pool;
-    get->keep.key = ctx->key;
-    get->keep.fence = ctx->fence;
-    ngx_memcpy(get->keep.tag, ctx->tag, CONTENT_KEY_TAG_LEN);
+    ngx_content_keep_init(&get->keep, r, ctx);
 
     get->wait.handler = ngx_content_get_woken;
     get->wait.data = get;
@@ -190,7 +186,7 @@ ngx_content_get_resume(ngx_content_get_t *get)
 }
 
 
-static void
+void
 ngx_content_get_next(ngx_content_get_t *get, ngx_content_get_step_e step)
 {
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, get->request->connection->log, 0,
@@ -226,8 +222,6 @@ ngx_content_get_lookup(ngx_content_get_t *get)
     if (get->mcf->redis_client == NULL || !get->lcf->hot.enabled) {
         return NGX_OK;
     }
-
-    ngx_content_redis_name(get->keep.name, get->read.store->id, get->ctx->hash);
 
     get->keep.hot = ngx_content_get_is_hot(get);
 
@@ -282,6 +276,18 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
             ngx_content_count(&ngx_content_shared(get->mcf)->counters,
                               records_damaged);
             ngx_content_keep_forget(&get->keep);
+            break;
+        }
+
+        if (get->expired
+            && (get->keep.hot || !get->read.store->open_first)
+            && ngx_content_redis_claim(get->mcf->redis_client,
+                                       get->keep.name,
+                                       ngx_content_get_looked_up, get,
+                                       &get->lookup)
+               == NGX_OK)
+        {
+            return;
         }
 
         break;
@@ -308,11 +314,19 @@ static ngx_int_t
 ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_content_redis_op_t *op)
 {
-    ngx_str_t  nothing;
+    content_str_t  record;
 
     if (ngx_content_redis_keep(op, get->request->pool) != NGX_OK
-        || content_record_decode(ngx_content_from_ngx(op->record),
-                                 &get->record, &get->body, NULL)
+        || ngx_content_keep_read(&get->keep, &op->record, &record) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (record.len == 0) {
+        return ngx_content_get_take_absence(get);
+    }
+
+    if (content_record_decode(record, &get->record, &get->body, NULL)
            != CONTENT_OK
         || (get->body.data && (int64_t) get->body.len != get->record.size))
     {
@@ -321,16 +335,78 @@ ngx_content_get_take_record(ngx_content_get_t *get,
     }
 
     if (get->record.size == 0) {
-        ngx_str_set(&nothing, "");
-        get->body = ngx_content_from_ngx(nothing);
+        get->body.data = (u_char *) "";
+        get->body.len = 0;
+    }
+
+    ngx_content_get_take_age(get);
+
+    if (get->expired) {
+        return NGX_OK;
+    }
+
+    ngx_content_keep_memory(&get->keep, &get->record, get->body);
+    get->keep.age = 0;
+    ngx_content_count(&ngx_content_shared(get->mcf)->counters, hits_redis);
+
+    return NGX_OK;
+}
+
+
+/* A hit; one to be refreshed; or for the case that storage fails. */
+
+static void
+ngx_content_get_take_age(ngx_content_get_t *get)
+{
+    ngx_msec_t                 age;
+    ngx_content_fresh_conf_t  *fresh;
+
+    age = get->keep.age;
+    fresh = &get->lcf->fresh;
+
+    if (age >= (get->read.store->open_first ? fresh->soft
+                                            : get->lcf->hot.ttl))
+    {
+        get->expired = 1;
+        get->ctx->expired = 1;
+        get->stale = get->body;
+        get->stale_age = age - fresh->soft;
+        get->body.data = NULL;
+        get->keep.age = 0;
+        return;
     }
 
     get->hit = 1;
     get->read.object = &get->record;
     get->read.outcome = NGX_CONTENT_OK;
+    get->ctx->age = 0;
 
-    ngx_content_keep_memory(&get->keep, &get->record, get->body);
-    ngx_content_count(&ngx_content_shared(get->mcf)->counters, hits_redis);
+    if (age >= fresh->soft) {
+        get->ctx->age = age - fresh->soft + 1;
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                          hits_stale);
+        ngx_content_refresh(&get->keep, get->ctx->hash, get->record.size);
+    }
+}
+
+
+static ngx_int_t
+ngx_content_get_take_absence(ngx_content_get_t *get)
+{
+    if (get->keep.age >= get->lcf->fresh.absent) {
+        get->expired = 1;
+
+    } else {
+        ngx_content_keep_absent(&get->keep);
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                          hits_redis);
+
+        get->opened = 1;
+        get->read.outcome = NGX_CONTENT_ABSENT;
+        ngx_content_get_next(get, NGX_CONTENT_GET_CHECK);
+    }
+
+    get->keep.age = 0;
 
     return NGX_OK;
 }
@@ -395,7 +471,7 @@ ngx_content_get_check(ngx_content_get_t *get)
     ngx_int_t  rc;
 
     if (get->opened && get->read.outcome != NGX_CONTENT_OK) {
-        return ngx_content_get_fault(get);
+        return ngx_content_get_stale(get);
     }
 
     ngx_content_get_next(get, NGX_CONTENT_GET_CLAIM);
@@ -506,7 +582,7 @@ ngx_content_get_claim(ngx_content_get_t *get)
     ngx_content_get_next(get, NGX_CONTENT_GET_FILL);
 
     if (!get->keep.in_redis || get->body.data || !get->keep.hot
-        || get->read.ranged
+        || get->read.ranged || get->read.object == NULL
         || get->read.object->size > (int64_t) get->lcf->hot.size
         || ngx_content_redis_claim(get->mcf->redis_client, get->keep.name,
                                    ngx_content_get_looked_up, get,
@@ -648,7 +724,7 @@ ngx_content_get_filled(ngx_content_get_t *get)
         get->read.outcome = fill->outcome;
         get->read.cause = fill->cause;
 
-        return ngx_content_get_fault(get);
+        return ngx_content_get_stale(get);
 
     default:
         get->read.object = &fill->object;

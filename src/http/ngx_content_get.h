@@ -50,6 +50,9 @@ typedef struct {
                                              /* if busy: who fills */
     content_object_t            record;      /* as Redis knows it */
     content_str_t               body;        /* at hand, in memory */
+    content_str_t               stale;       /* the body, if expired: for when
+                                                storage fails */
+    int64_t                     stale_age;   /* ms since it was fresh */
 
     ngx_content_fill_wait_t     wait;        /* wait.fill: joined or begun */
     size_t                      sent;        /* bytes of the fill */
@@ -60,6 +63,7 @@ typedef struct {
     size_t                      copied;
 
     unsigned                    busy:1;
+    unsigned                    expired:1;   /* what Redis has is too old */
     unsigned                    hit:1;       /* no storage was asked */
     unsigned                    opened:1;
     unsigned                    joined:1;    /* a fill that was there */
@@ -79,8 +83,16 @@ ngx_int_t ngx_content_get_copy(ngx_content_read_t *read, u_char *data,
 ngx_int_t ngx_content_get_send_headers(ngx_content_get_t *get);
 ngx_int_t ngx_content_get_send_memory(ngx_content_get_t *get);
 
-/* The problem that storage's outcome is. */
+/*
+ * The problem that storage's outcome is; or, if it is a fault and a cache has
+ * the object, however old: that (stale-if-error, RFC 5861).
+ */
 ngx_int_t ngx_content_get_fault(ngx_content_get_t *get);
+ngx_int_t ngx_content_get_stale(ngx_content_get_t *get);
+
+/* Goes on to a step. */
+void ngx_content_get_next(ngx_content_get_t *get,
+    ngx_content_get_step_e step);
 
 
 /* ngx_content_get_stream.c */

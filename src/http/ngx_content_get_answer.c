@@ -30,9 +30,11 @@ ngx_content_get_headers(ngx_content_read_t *read)
     if (get->hit) {
         cache.cache = CONTENT_CACHE_HIT;
         cache.detail = redis;
+        ngx_content_stale_status(get->ctx, &cache);
 
     } else {
-        cache.cache = CONTENT_CACHE_URI_MISS;
+        cache.cache = get->ctx->expired ? CONTENT_CACHE_STALE
+                                        : CONTENT_CACHE_URI_MISS;
         cache.collapsed = get->joined;
         cache.detail = ngx_content_from_ngx(read->store->name);
     }
@@ -198,6 +200,51 @@ ngx_content_get_fault(ngx_content_get_t *get)
     }
 
     return ngx_content_problem(get->request, status, "the storage failed");
+}
+
+
+ngx_int_t
+ngx_content_get_stale(ngx_content_get_t *get)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_content_get_fault(get);
+
+    if (get->read.outcome == NGX_CONTENT_ABSENT
+        || get->lcf->fresh.error == 0 || !get->lcf->hot.enabled)
+    {
+        return rc;
+    }
+
+    get->ctx->fault = ngx_content_outcome_status(get->read.outcome);
+
+    if (get->stale.data
+        || (get->expired && get->record.etag.len
+            && get->request->method == NGX_HTTP_HEAD))
+    {
+        get->hit = 1;
+        get->opened = 0;
+        get->body = get->stale;
+        get->stale.data = NULL;
+        get->read.object = &get->record;
+        get->ctx->age = get->stale_age;
+        ngx_content_get_next(get, NGX_CONTENT_GET_CHECK);
+        rc = NGX_OK;
+
+    } else {
+        rc = ngx_content_hit_stale(get->request, get->ctx);
+
+        if (rc == NGX_DECLINED) {
+            return get->ctx->fault;
+        }
+
+        ngx_content_get_next(get, NGX_CONTENT_GET_END);
+    }
+
+    ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                      stale_on_error);
+
+    return rc;
 }
 
 

@@ -33,12 +33,21 @@ typedef struct {
     uint8_t      cdn_cache_control;   /* location's */
     uint8_t      has_sha256;
     uint8_t      metadata;            /* 1: the body is not here */
+    uint8_t      absent;              /* 1: there is no such object; only the
+                                         times count */
+
+    /* of ngx_current_msec, which is the same in all processes */
+    uint64_t     soft;                /* fresh until then; 0: absent */
+    ngx_atomic_t refresh;             /* then to be refreshed: moved on by who
+                                         does it */
+    uint64_t     hard;                /* answered from until then; after it only
+                                         when storage fails */
 } ngx_content_head_t;
 
 
 /*
- * Writes the head of an object.  metadata: its body is kept elsewhere.  tag:
- * its own one, CONTENT_KEY_TAG_LEN bytes.
+ * Writes the head of an object, but for the times.  metadata: its body is kept
+ * elsewhere.  tag: its own one, CONTENT_KEY_TAG_LEN bytes.
  */
 void ngx_content_head_write(content_out_t *out,
     const content_object_t *object, const u_char *tag, ngx_uint_t metadata);

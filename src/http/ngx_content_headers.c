@@ -304,6 +304,59 @@ ngx_content_cache_headers(ngx_http_request_t *r,
 
 
 /*
+ * RFC 9211: "hit" with a negative ttl while it is refreshed in the background;
+ * if storage was asked and failed, that, and with what.
+ */
+
+void
+ngx_content_stale_status(ngx_content_ctx_t *ctx,
+    content_cache_status_t *status)
+{
+    if (ctx->age == 0) {
+        return;
+    }
+
+    status->has_ttl = 1;
+    status->ttl = -((ctx->age + 999) / 1000);
+
+    if (ctx->fault) {
+        status->cache = CONTENT_CACHE_STALE;
+        status->fwd_status = ctx->fault;
+
+        if (ctx->age < 0) {                  /* fresh, but not asked for */
+            status->ttl = -ctx->age / 1000;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_content_stale_header(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    content_str_t detail)
+{
+    u_char                  *buf;
+    content_out_t            out;
+    content_cache_status_t   status;
+
+    ngx_memzero(&status, sizeof(content_cache_status_t));
+    status.cache = CONTENT_CACHE_HIT;
+    status.detail = detail;
+
+    ngx_content_stale_status(ctx, &status);
+
+    buf = ngx_pnalloc(r->pool, NGX_CONTENT_STATUS_MAX);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&out, buf, NGX_CONTENT_STATUS_MAX);
+    content_policy_cache_status(&out, &status);
+
+    return ngx_content_header(r, "Cache-Status", content_out_done(&out));
+}
+
+
+/*
  * RFC 9111, 3.5: "public" would let a shared cache answer others with it; and
  * a CDN looks at its own header first.
  */

@@ -19,6 +19,7 @@
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_head.h"
 #include "http/ngx_content_http.h"
+#include "http/ngx_content_refresh.h"
 #include "lib/content_range.h"
 
 
@@ -34,6 +35,12 @@ typedef struct {
 
 static ngx_int_t ngx_content_hit_answer(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, content_entry_t *entry);
+static ngx_inline ngx_int_t ngx_content_hit_fresh(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, content_entry_t *entry,
+    ngx_content_memory_key_t *mkey);
+static ngx_int_t ngx_content_hit_aged(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, ngx_content_head_t *head,
+    ngx_content_memory_key_t *mkey);
 static ngx_int_t ngx_content_hit_known(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, content_entry_t *entry);
 static content_str_t ngx_content_hit_etag(ngx_content_head_t *head);
@@ -77,7 +84,11 @@ ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    rc = ngx_content_hit_answer(r, ctx, entry);
+    rc = ngx_content_hit_fresh(r, ctx, entry, &mkey);
+
+    if (rc == NGX_OK) {
+        rc = ngx_content_hit_answer(r, ctx, entry);
+    }
 
     ngx_content_memory_unpin(ngx_content_memory(mcf));
 
@@ -86,6 +97,106 @@ ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_content_hit_stale(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
+{
+    ngx_int_t                  rc;
+    content_entry_t           *entry;
+    ngx_content_head_t        *head;
+    ngx_content_loc_conf_t    *lcf;
+    ngx_content_main_conf_t   *mcf;
+    ngx_content_memory_key_t   mkey;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    if (mcf->memory_zone == NULL || !lcf->hot.enabled) {
+        return NGX_DECLINED;
+    }
+
+    ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
+                           &ctx->key);
+    entry = ngx_content_memory_pin(ngx_content_memory(mcf), &mkey);
+
+    if (entry == NULL) {
+        return NGX_DECLINED;
+    }
+
+    rc = NGX_DECLINED;
+    head = (ngx_content_head_t *) content_entry_head(entry);
+
+    if (!head->absent) {
+        ctx->age = (int64_t) (ngx_current_msec - head->soft);
+        rc = ngx_content_hit_answer(r, ctx, entry);
+    }
+
+    ngx_content_memory_unpin(ngx_content_memory(mcf));
+
+    return rc;
+}
+
+
+/* NGX_OK: the object may be answered.  Most are fresh: one comparison. */
+
+static ngx_inline ngx_int_t
+ngx_content_hit_fresh(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    content_entry_t *entry, ngx_content_memory_key_t *mkey)
+{
+    ngx_content_head_t  *head;
+
+    head = (ngx_content_head_t *) content_entry_head(entry);
+
+    return ngx_current_msec < head->soft
+           ? NGX_OK : ngx_content_hit_aged(r, ctx, head, mkey);
+}
+
+
+/* Absent, or not fresh: who comes first has it refreshed. */
+
+static ngx_int_t
+ngx_content_hit_aged(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    ngx_content_head_t *head, ngx_content_memory_key_t *mkey)
+{
+    ngx_msec_t                now;
+    ngx_atomic_uint_t         refresh;
+    ngx_content_keep_t        keep;
+    ngx_content_main_conf_t  *mcf;
+
+    now = ngx_current_msec;
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+
+    if (now >= head->hard) {
+        ctx->expired = 1;
+        return NGX_DECLINED;
+    }
+
+    if (head->absent) {
+        ngx_content_count(&ngx_content_shared(mcf)->counters, absent);
+
+        return ngx_content_problem(r, NGX_HTTP_NOT_FOUND,
+                                   "there is no such object");
+    }
+
+    ngx_content_count(&ngx_content_shared(mcf)->counters, hits_stale);
+
+    ctx->age = (int64_t) (now - head->soft) + 1;
+    refresh = head->refresh;
+
+    if (now >= refresh
+        && ngx_atomic_cmp_set(&head->refresh, refresh,
+                              now + NGX_CONTENT_REFRESH_PAUSE))
+    {
+        ngx_content_names(ctx);
+        ngx_content_keep_init(&keep, r, ctx);
+        keep.fence = ngx_content_memory_fence(ngx_content_memory(mcf), mkey);
+
+        ngx_content_refresh(&keep, ctx->hash, head->size);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -284,6 +395,7 @@ ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 {
     static content_str_t  status =
         content_string("ngx_content; hit; detail=memory");
+    static content_str_t  memory = content_string("memory");
 
     if (r->headers_out.content_type.len == 0
         && ngx_http_set_content_type(r) != NGX_OK)
@@ -295,7 +407,8 @@ ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    return ngx_content_header(r, "Cache-Status", status);
+    return ctx->age == 0 ? ngx_content_header(r, "Cache-Status", status)
+                         : ngx_content_stale_header(r, ctx, memory);
 }
 
 

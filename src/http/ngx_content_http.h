@@ -26,6 +26,10 @@ typedef struct {
                                                 anything was read */
     content_object_t        *known;          /* by the memory cache, which has
                                                 not its body; or NULL */
+    int64_t                  age;            /* ms since it was fresh, of what
+                                                is answered; 0: it is fresh */
+    ngx_uint_t               fault;          /* status of storage's failure,
+                                                for which it is answered; 0 */
     ngx_uint_t               problem;        /* HTTP status; 0: none yet */
     ngx_str_t                detail;
     ngx_chain_t             *problem_out;    /* the body that replaces
@@ -39,6 +43,7 @@ typedef struct {
                                                 object's */
     unsigned                 by_token:1;     /* not for everybody: no shared
                                                 cache may keep the answer */
+    unsigned                 expired:1;      /* a cache has it, too old */
     unsigned                 answered:1;     /* the headers are an object's or
                                                 our own JSON's */
 } ngx_content_ctx_t;
@@ -77,6 +82,15 @@ ngx_int_t ngx_content_private_headers(ngx_http_request_t *r);
 /* Fills r->headers_out for the whole object (status 200). */
 ngx_int_t ngx_content_object_headers(ngx_http_request_t *r,
     const content_object_t *object, const content_cache_status_t *status);
+
+/*
+ * How an answer that is not fresh was found, into *status, by ctx->age and
+ * ctx->fault; and its Cache-Status, for where that is not made elsewhere.
+ */
+void ngx_content_stale_status(ngx_content_ctx_t *ctx,
+    content_cache_status_t *status);
+ngx_int_t ngx_content_stale_header(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, content_str_t detail);
 
 /* Conditions and ranges of the request are not about this object. */
 ngx_uint_t ngx_content_unconditional(ngx_http_request_t *r);
@@ -128,6 +142,13 @@ ngx_int_t ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
  * (ctx->known) and its body is wanted.  ctx->fence is set then.
  */
 ngx_int_t ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
+
+/*
+ * The same when storage has failed (ctx->fault): whatever is there may be
+ * answered, however old.
+ */
+ngx_int_t ngx_content_hit_stale(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
 
 ngx_int_t ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx);

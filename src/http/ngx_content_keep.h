@@ -11,6 +11,7 @@
 #define NGX_CONTENT_KEEP_H
 
 #include "http/ngx_content_conf.h"
+#include "http/ngx_content_http.h"
 #include "lib/content_key.h"
 
 
@@ -22,6 +23,7 @@ typedef struct {
     u_char                      tag[CONTENT_KEY_TAG_LEN];
 
     ngx_atomic_uint_t           fence;       /* of the memory cache */
+    ngx_msec_t                  age;         /* of what Redis has */
 
     u_char                      name[NGX_CONTENT_REDIS_NAME];
     ngx_content_redis_token_t   token;       /* if has_token */
@@ -30,6 +32,10 @@ typedef struct {
     unsigned                    in_redis:1;  /* something may be there */
 } ngx_content_keep_t;
 
+
+/* For the object of a request, with the fence of its ctx, without a token. */
+void ngx_content_keep_init(ngx_content_keep_t *keep, ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
 
 /* The largest body that one of the caches would take; 0: none. */
 size_t ngx_content_keep_max(ngx_content_keep_t *keep);
@@ -43,6 +49,17 @@ void ngx_content_keep_metadata(ngx_content_keep_t *keep,
 /* To shared memory alone, what Redis has; body.data NULL: without. */
 void ngx_content_keep_memory(ngx_content_keep_t *keep,
     const content_object_t *object, content_str_t body);
+
+/* To all caches that want it: storage says that there is no such object. */
+void ngx_content_keep_absent(ngx_content_keep_t *keep);
+
+/*
+ * What Redis has: the time it was stored, then the record of
+ * lib/content_object.h, or nothing for an object that is absent.  Sets
+ * keep->age; *record is the rest of it.  NGX_ERROR: not even a time.
+ */
+ngx_int_t ngx_content_keep_read(ngx_content_keep_t *keep, ngx_str_t *stored,
+    content_str_t *record);
 
 /* What the caches say of the object is not so any more; takes a new fence. */
 void ngx_content_keep_forget(ngx_content_keep_t *keep);

@@ -231,6 +231,11 @@ content_policy_cache_status(content_out_t *out,
     content_out_text(out, "ngx_content; ");
     content_out_text(out, content_cache_text[status->cache]);
 
+    if (status->fwd_status && status->cache != CONTENT_CACHE_HIT) {
+        content_out_text(out, "; fwd-status=");
+        content_out_uint(out, status->fwd_status);
+    }
+
     if (status->stored && status->cache != CONTENT_CACHE_HIT) {
         content_out_text(out, "; stored");
     }

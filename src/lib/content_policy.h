@@ -47,6 +47,7 @@ typedef struct {
     content_cache_t  cache;
     unsigned         stored:1;      /* the answer was stored; not on a hit */
     unsigned         collapsed:1;   /* with others' requests into one */
+    unsigned         fwd_status;    /* of who was asked; 0: not told */
     unsigned         has_ttl:1;
     int64_t          ttl;           /* seconds of freshness left, may be < 0 */
     content_str_t    detail;        /* any text; empty: none */
