@@ -200,6 +200,13 @@ static ngx_command_t  ngx_content_commands[] = {
       ngx_content_main(redis.timeout),
       NULL },
 
+    { ngx_string("content_fleet"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_content_fleet_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      ngx_content_main(fleet_conf),
+      NULL },
+
     { ngx_string("content_hot"),
       NGX_CONTENT_ANY|NGX_CONF_1MORE,
       ngx_content_set_hot,

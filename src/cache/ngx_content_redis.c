@@ -30,7 +30,8 @@ typedef enum {
     NGX_CONTENT_REDIS_GIVE_BACK,
     NGX_CONTENT_REDIS_END,
     NGX_CONTENT_REDIS_EPOCH_OP,
-    NGX_CONTENT_REDIS_SETTLE              /* an epoch that nobody asked for */
+    NGX_CONTENT_REDIS_SETTLE,             /* an epoch that nobody asked for */
+    NGX_CONTENT_REDIS_CALL                /* a command of the caller's */
 } ngx_content_redis_kind_e;
 
 
@@ -76,7 +77,8 @@ static ngx_content_redis_kind_t  ngx_content_redis_kinds[] = {
     { "give back", ngx_content_redis_take_fill },
     { "end",       ngx_content_redis_take_end },
     { "epoch",     ngx_content_redis_take_epoch },
-    { "settle",    ngx_content_redis_take_epoch }
+    { "settle",    ngx_content_redis_take_epoch },
+    { "call",      ngx_content_redis_take_call }
 };
 
 
@@ -96,7 +98,7 @@ ngx_content_redis_t *
 ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
     ngx_content_redis_shared_t *shared)
 {
-    u_char                    *p, random[NGX_CONTENT_REDIS_DIGITS / 2];
+    u_char                     random[NGX_CONTENT_REDIS_DIGITS / 2];
     ngx_uint_t                 i;
     content_out_t              out;
     ngx_content_redis_t       *redis;
@@ -112,15 +114,15 @@ ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
     redis->shared = shared;
     redis->log = cycle->log;
 
-    redis->epoch.len = conf->prefix.len + sizeof("epoch") - 1;
-    redis->epoch.data = ngx_pnalloc(cycle->pool, redis->epoch.len);
-
-    if (redis->epoch.data == NULL || RAND_bytes(random, sizeof(random)) != 1) {
+    if (ngx_content_redis_key_of(redis, cycle->pool, "epoch", &redis->epoch)
+        != NGX_OK
+        || ngx_content_redis_key_of(redis, cycle->pool, "{fleet}:new",
+                                    &redis->fresh)
+           != NGX_OK
+        || RAND_bytes(random, sizeof(random)) != 1)
+    {
         return NULL;
     }
-
-    p = ngx_cpymem(redis->epoch.data, conf->prefix.data, conf->prefix.len);
-    ngx_memcpy(p, "epoch", sizeof("epoch") - 1);
 
     if (ngx_content_redis_prepare(redis, cycle->pool) != NGX_OK) {
         return NULL;
@@ -143,6 +145,23 @@ ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
     }
 
     return redis;
+}
+
+
+ngx_int_t
+ngx_content_redis_key_of(ngx_content_redis_t *redis, ngx_pool_t *pool,
+    const char *name, ngx_str_t *key)
+{
+    key->data = ngx_pnalloc(pool, redis->conf->prefix.len
+                                  + ngx_strlen(name));
+    if (key->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->len = ngx_sprintf(key->data, "%V%s", &redis->conf->prefix, name)
+               - key->data;
+
+    return NGX_OK;
 }
 
 
@@ -354,6 +373,38 @@ ngx_content_redis_epoch(ngx_content_redis_t *redis,
     {
         ngx_content_redis_unconfirmed(redis);
 
+        return NGX_DECLINED;
+    }
+
+    o->handler = handler;
+    o->data = data;
+
+    if (op) {
+        *op = o;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_redis_call(ngx_content_redis_t *redis, ngx_uint_t argc,
+    ngx_str_t *argv, ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op)
+{
+    u_char                   name[NGX_CONTENT_REDIS_NAME];
+    ngx_content_redis_op_t  *o;
+
+    ngx_memzero(name, sizeof(name));
+
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_CALL, name);
+
+    if (o == NULL
+        || ngx_content_redis_sent(o, ngx_content_redis_command(o->conn,
+                                        ngx_content_redis_reply, o, argc,
+                                        argv))
+           != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 

@@ -97,7 +97,7 @@
 #define NGX_CONTENT_REDIS_TOKEN      1       /* lookup: none; fill it */
 #define NGX_CONTENT_REDIS_BUSY       2       /* lookup: someone else fills */
 #define NGX_CONTENT_REDIS_MISS       3       /* lookup without want_token */
-#define NGX_CONTENT_REDIS_DONE       4       /* end, epoch */
+#define NGX_CONTENT_REDIS_DONE       4       /* end, epoch, call */
 #define NGX_CONTENT_REDIS_REFUSED    5       /* of a fill; not seen outside */
 #define NGX_CONTENT_REDIS_AWAY       6       /* no answer that can be used */
 
@@ -120,6 +120,9 @@ typedef struct {
     ngx_str_t                      prefix;
     ngx_str_t                      password;     /* may be empty; a secret */
     ngx_msec_t                     timeout;      /* ngx_conf_set_msec_slot */
+    ngx_msec_t                     quarantine;   /* leases of the fleet that
+                                                    may be valid when a server
+                                                    is new; 0: no fleet */
 } ngx_content_redis_conf_t;
 
 
@@ -166,7 +169,7 @@ typedef struct {
 
 
 /*
- * One lookup(), end() or epoch() under way.  It owns itself: it is freed
+ * One operation under way.  It owns itself: it is freed
  * right after its handler has returned.
  */
 
@@ -184,7 +187,8 @@ struct ngx_content_redis_op_s {
 
     /* the client's own */
 
-    void                          *reply;        /* HIT: whose the record is */
+    void                          *reply;        /* HIT: whose the record is;
+                                                    DONE of call() */
     struct ngx_content_redis_conn_s  *conn;
     ngx_queue_t                    queue;
     ngx_msec_t                     deadline;
@@ -292,6 +296,16 @@ ngx_int_t ngx_content_redis_end(ngx_content_redis_t *redis, u_char *name,
 /* Drops all records and tokens; otherwise as end(). */
 ngx_int_t ngx_content_redis_epoch(ngx_content_redis_t *redis,
     ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op);
+
+/*
+ * Sends a command of the caller's; the words are copied.  DONE: the answer is
+ * (redisReply *) op->reply, while the handler runs.  AWAY: there is none that
+ * can be used.  NGX_OK, or NGX_DECLINED: AWAY at once.  op and handler may be
+ * NULL.
+ */
+ngx_int_t ngx_content_redis_call(ngx_content_redis_t *redis, ngx_uint_t argc,
+    ngx_str_t *argv, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op);
 
 /*

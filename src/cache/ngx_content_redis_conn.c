@@ -248,7 +248,7 @@ ngx_content_redis_conn_usable(ngx_content_redis_conn_t *conn)
 ngx_uint_t
 ngx_content_redis_conn_current(ngx_content_redis_conn_t *conn)
 {
-    return conn->identity == conn->redis->shared->identity;
+    return conn->history.identity == conn->redis->shared->identity;
 }
 
 

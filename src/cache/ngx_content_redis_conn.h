@@ -43,6 +43,19 @@ typedef enum {
 } ngx_content_redis_guard_e;
 
 
+/*
+ * What a server has in memory came about in one run of it, as one stretch of
+ * one replication history.  Any of the two changed: it may have lost writes.
+ */
+
+typedef struct {
+    u_char                        run_id[64];
+    size_t                        run_id_len;
+    u_char                        digits[NGX_CONTENT_REDIS_DIGITS];
+    ngx_atomic_uint_t             identity;   /* the same as a number; not 0 */
+} ngx_content_redis_history_t;
+
+
 typedef struct ngx_content_redis_conn_s  ngx_content_redis_conn_t;
 
 struct ngx_content_redis_conn_s {
@@ -55,10 +68,7 @@ struct ngx_content_redis_conn_s {
     ngx_msec_t                    since;      /* when it became ready */
     time_t                        complained; /* when an error was logged */
 
-    u_char                        run_id[64];
-    size_t                        run_id_len;
-    u_char                        history[NGX_CONTENT_REDIS_DIGITS];
-    ngx_atomic_uint_t             identity;   /* the same as a number */
+    ngx_content_redis_history_t   history;    /* of its server */
     ngx_atomic_uint_t             seen;       /* shared->identity, ->dirty */
     ngx_atomic_uint_t             dirty;      /* before adopting the epoch */
     u_char                        sha[NGX_CONTENT_REDIS_SCRIPTS][40];
@@ -91,6 +101,8 @@ struct ngx_content_redis_s {
     ngx_content_redis_shared_t   *shared;
     ngx_log_t                    *log;
     ngx_str_t                     epoch;      /* its key in Redis */
+    ngx_str_t                     fresh;      /* the key that stands for the
+                                                 quarantine of a new history */
     ngx_str_t                     get;        /* GET record, as it is sent, up
                                                  to the object's name */
     u_char                        draw[NGX_CONTENT_REDIS_DIGITS];
@@ -155,12 +167,28 @@ void ngx_content_redis_guard_reset(ngx_content_redis_conn_t *conn);
 
 /* ngx_content_redis.c */
 
+/* A key with the prefix; from pool. */
+ngx_int_t ngx_content_redis_key_of(ngx_content_redis_t *redis,
+    ngx_pool_t *pool, const char *name, ngx_str_t *key);
+
 /*
  * Takes an error reply: logs it, and drops the connection if the server can't
  * be worked with.
  */
 void ngx_content_redis_refused(ngx_content_redis_conn_t *conn,
     redisReply *reply, const char *what);
+
+
+/* ngx_content_redis_history.c */
+
+/*
+ * Take the answers to INFO server, then INFO replication: NGX_OK, NGX_DECLINED
+ * (it is no master), or NGX_ERROR (no such answer).
+ */
+ngx_int_t ngx_content_redis_history_run(ngx_content_redis_history_t *history,
+    redisReply *reply);
+ngx_int_t ngx_content_redis_history_stretch(
+    ngx_content_redis_history_t *history, redisReply *reply);
 
 
 /* ngx_content_redis_handshake.c */
@@ -171,7 +199,15 @@ void ngx_content_redis_refused(ngx_content_redis_conn_t *conn,
  */
 void ngx_content_redis_handshake(ngx_content_redis_conn_t *conn);
 
-/* Queues the script that adopts the epoch, or makes a new one. */
+/*
+ * Queues the script that adopts the epoch, or makes a new one.  Where that is
+ * of another history than the last one, or the node has come from another
+ * server, the fleet's quarantine begins.
+ */
+#define NGX_CONTENT_REDIS_RENEW_NOT    0
+#define NGX_CONTENT_REDIS_RENEW        1
+#define NGX_CONTENT_REDIS_RENEW_MOVED  2
+
 ngx_int_t ngx_content_redis_adopt(ngx_content_redis_conn_t *conn,
     ngx_uint_t renew, redisCallbackFn *fn, void *data);
 

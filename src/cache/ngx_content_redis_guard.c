@@ -182,7 +182,9 @@ ngx_content_redis_guard_epoch(redisAsyncContext *ac, void *reply, void *data)
         return;
     }
 
-    if (ngx_memcmp(r->str, conn->history, NGX_CONTENT_REDIS_DIGITS) != 0) {
+    if (ngx_memcmp(r->str, conn->history.digits, NGX_CONTENT_REDIS_DIGITS)
+        != 0)
+    {
         ngx_content_redis_conn_drop(conn, "its history is another one now");
         return;
     }

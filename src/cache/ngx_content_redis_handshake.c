@@ -12,9 +12,7 @@
 #include <ngx_event.h>
 
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
-#include "lib/content_rules.h"
 #include "lib/content_str.h"
 #include "cache/ngx_content_redis_conn.h"
 #include "cache/ngx_content_redis_scripts.h"
@@ -60,10 +58,6 @@ static ngx_int_t ngx_content_redis_send_replication(
     ngx_content_redis_conn_t *conn);
 static ngx_int_t ngx_content_redis_take_replication(
     ngx_content_redis_conn_t *conn, redisReply *reply);
-static ngx_int_t ngx_content_redis_info(redisReply *reply, const char *name,
-    ngx_str_t *value);
-static void ngx_content_redis_set_history(ngx_content_redis_conn_t *conn,
-    ngx_str_t *replid);
 static ngx_int_t ngx_content_redis_send_load(ngx_content_redis_conn_t *conn,
     ngx_uint_t script);
 static ngx_int_t ngx_content_redis_send_load_claim(
@@ -250,18 +244,7 @@ static ngx_int_t
 ngx_content_redis_take_server(ngx_content_redis_conn_t *conn,
     redisReply *reply)
 {
-    ngx_str_t  run_id;
-
-    if (ngx_content_redis_info(reply, "run_id:", &run_id) != NGX_OK
-        || run_id.len == 0 || run_id.len > sizeof(conn->run_id))
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(conn->run_id, run_id.data, run_id.len);
-    conn->run_id_len = run_id.len;
-
-    return NGX_OK;
+    return ngx_content_redis_history_run(&conn->history, reply);
 }
 
 
@@ -276,95 +259,7 @@ static ngx_int_t
 ngx_content_redis_take_replication(ngx_content_redis_conn_t *conn,
     redisReply *reply)
 {
-    ngx_str_t  role, replid;
-
-    if (ngx_content_redis_info(reply, "role:", &role) != NGX_OK
-        || ngx_content_redis_info(reply, "master_replid:", &replid) != NGX_OK
-        || replid.len == 0 || replid.len > 64)
-    {
-        return NGX_ERROR;
-    }
-
-    if (role.len != 6 || ngx_strncmp(role.data, "master", 6) != 0) {
-        return NGX_DECLINED;
-    }
-
-    ngx_content_redis_set_history(conn, &replid);
-
-    return NGX_OK;
-}
-
-
-/* The value of a line "name:value\r\n" of INFO. */
-
-static ngx_int_t
-ngx_content_redis_info(redisReply *reply, const char *name, ngx_str_t *value)
-{
-    size_t   len;
-    u_char  *p, *last;
-
-    if (reply->type != REDIS_REPLY_STRING) {
-        return NGX_ERROR;
-    }
-
-    p = (u_char *) reply->str;
-    last = p + reply->len;
-    len = ngx_strlen(name);
-
-    while ((size_t) (last - p) > len) {
-
-        if (ngx_strncmp(p, name, len) == 0) {
-            value->data = p + len;
-
-            for (p += len; p < last && *p != CR && *p != LF; p++) {
-                /* void */
-            }
-
-            value->len = p - value->data;
-            return NGX_OK;
-        }
-
-        p = ngx_strlchr(p, last, LF);
-
-        if (p == NULL) {
-            break;
-        }
-
-        p++;
-    }
-
-    return NGX_ERROR;
-}
-
-
-/*
- * What a server has in memory came about in one run of it, as one stretch of
- * one replication history.  Any of the two changed: it may have lost writes.
- */
-
-static void
-ngx_content_redis_set_history(ngx_content_redis_conn_t *conn,
-    ngx_str_t *replid)
-{
-    u_char         digest[SHA256_DIGEST_LENGTH], text[129], *p;
-    content_out_t  out;
-
-    if (!CONTENT_RULE_EPOCH) {
-        conn->run_id_len = 0;
-        replid->len = 0;
-    }
-
-    p = ngx_cpymem(text, conn->run_id, conn->run_id_len);
-    *p++ = ':';
-    p = ngx_cpymem(p, replid->data, replid->len);
-
-    (void) SHA256(text, p - text, digest);
-
-    content_out_init(&out, conn->history, NGX_CONTENT_REDIS_DIGITS);
-    content_out_hex(&out, digest, NGX_CONTENT_REDIS_DIGITS / 2);
-
-    ngx_memcpy(&conn->identity, digest, sizeof(conn->identity));
-    conn->identity |= 1;                     /* 0 is for: none so far */
+    return ngx_content_redis_history_stretch(&conn->history, reply);
 }
 
 
@@ -432,8 +327,15 @@ ngx_content_redis_send_adopt(ngx_content_redis_conn_t *conn)
     conn->seen = shared->identity;
     conn->dirty = shared->dirty;
 
-    renew = conn->dirty != shared->settled
-            || (conn->seen != 0 && conn->seen != conn->identity);
+    renew = NGX_CONTENT_REDIS_RENEW_NOT;
+
+    if (conn->dirty != shared->settled) {
+        renew = NGX_CONTENT_REDIS_RENEW;
+    }
+
+    if (conn->seen != 0 && conn->seen != conn->history.identity) {
+        renew = NGX_CONTENT_REDIS_RENEW_MOVED;
+    }
 
     return ngx_content_redis_adopt(conn, renew, ngx_content_redis_step_reply,
                                    conn);
@@ -458,8 +360,9 @@ ngx_content_redis_take_adopt(ngx_content_redis_conn_t *conn,
         return NGX_ERROR;
     }
 
-    if (!ngx_atomic_cmp_set(&shared->identity, conn->seen, conn->identity)
-        && shared->identity != conn->identity)
+    if (!ngx_atomic_cmp_set(&shared->identity, conn->seen,
+                            conn->history.identity)
+        && shared->identity != conn->history.identity)
     {
         return NGX_AGAIN;
     }
@@ -475,9 +378,13 @@ ngx_content_redis_adopt(ngx_content_redis_conn_t *conn, ngx_uint_t renew,
     redisCallbackFn *fn, void *data)
 {
     u_char         random[NGX_CONTENT_REDIS_DIGITS / 2];
-    u_char         drawn[NGX_CONTENT_REDIS_DIGITS];
-    ngx_str_t      argv[7];
+    u_char         drawn[NGX_CONTENT_REDIS_DIGITS], ms[NGX_INT_T_LEN];
+    ngx_str_t      argv[9];
     content_out_t  out;
+
+    static ngx_str_t  renewals[] = {
+        ngx_string("0"), ngx_string("1"), ngx_string("2")
+    };
 
     if (RAND_bytes(random, sizeof(random)) != 1) {
         return NGX_ERROR;
@@ -488,20 +395,22 @@ ngx_content_redis_adopt(ngx_content_redis_conn_t *conn, ngx_uint_t renew,
 
     ngx_str_set(&argv[0], "EVAL");
     ngx_str_set(&argv[1], NGX_CONTENT_REDIS_SCRIPT_ADOPT);
-    ngx_str_set(&argv[2], "1");
+    ngx_str_set(&argv[2], "2");
     argv[3] = conn->redis->epoch;
-    argv[4].data = conn->history;
-    argv[4].len = sizeof(conn->history);
-    argv[5].data = drawn;
-    argv[5].len = sizeof(drawn);
-    ngx_str_set(&argv[6], "0");
+    argv[4] = conn->redis->fresh;
+    argv[5].data = conn->history.digits;
+    argv[5].len = sizeof(conn->history.digits);
+    argv[6].data = drawn;
+    argv[6].len = sizeof(drawn);
+    argv[7] = renewals[renew];
+    argv[8].data = ms;
+    argv[8].len = ngx_sprintf(ms, "%M", conn->redis->conf->quarantine) - ms;
 
     if (renew) {
-        ngx_str_set(&argv[6], "1");
         (void) ngx_atomic_fetch_add(&conn->redis->shared->epochs, 1);
     }
 
-    return ngx_content_redis_command(conn, fn, data, 7, argv);
+    return ngx_content_redis_command(conn, fn, data, 9, argv);
 }
 
 

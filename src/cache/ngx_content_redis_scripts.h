@@ -77,16 +77,20 @@
 
 
 /*
- * KEYS epoch; ARGV the history's digits, newly drawn digits, "1": a new epoch
- * in any case, or "0": only if the epoch there is belongs to another history.
+ * KEYS epoch, new; ARGV the history's digits, newly drawn digits, whether to
+ * make a new epoch: "0": only if the one there belongs to another history,
+ * "1": in any case, "2": in any case, and leases may have been given elsewhere;
+ * milliseconds that leases of another history may last, or 0: there are none.
  * Returns the epoch that holds from now on.
  */
 
 #define NGX_CONTENT_REDIS_SCRIPT_ADOPT                                       \
     "local epoch = redis.call('GET', KEYS[1])\n"                             \
-    "if ARGV[3] == '1' or not epoch\n"                                       \
-    "    or string.sub(epoch, 1, 16) ~= ARGV[1]\n"                           \
-    "then\n"                                                                 \
+    "local same = epoch and string.sub(epoch, 1, 16) == ARGV[1]\n"           \
+    "if (ARGV[3] == '2' or not same) and ARGV[4] ~= '0' then\n"              \
+    "    redis.call('SET', KEYS[2], '1', 'PX', ARGV[4])\n"                   \
+    "end\n"                                                                  \
+    "if ARGV[3] ~= '0' or not same then\n"                                   \
     "    epoch = ARGV[1] .. ARGV[2]\n"                                       \
     "    redis.call('SET', KEYS[1], epoch)\n"                                \
     "else\n"                                                                 \

@@ -453,3 +453,12 @@ ngx_content_redis_take_epoch(ngx_content_redis_op_t *op, redisReply *reply)
     return ngx_content_redis_is_epoch(reply) ? NGX_CONTENT_REDIS_DONE
                                              : NGX_ERROR;
 }
+
+
+ngx_int_t
+ngx_content_redis_take_call(ngx_content_redis_op_t *op, redisReply *reply)
+{
+    op->reply = reply;
+
+    return NGX_CONTENT_REDIS_DONE;
+}

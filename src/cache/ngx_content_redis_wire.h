@@ -55,7 +55,9 @@ ngx_int_t ngx_content_redis_take_fill(ngx_content_redis_op_t *op,
 ngx_int_t ngx_content_redis_take_end(ngx_content_redis_op_t *op,
     redisReply *reply);
 ngx_int_t ngx_content_redis_take_epoch(ngx_content_redis_op_t *op,
+    redisReply *reply);ngx_int_t ngx_content_redis_take_call(ngx_content_redis_op_t *op,
     redisReply *reply);
+
 
 /* In ngx_content_redis.c: the callback of hiredis. */
 void ngx_content_redis_reply(redisAsyncContext *ac, void *reply, void *data);

@@ -6,6 +6,10 @@
 #include "http/ngx_content_http.h"
 
 
+#define NGX_CONTENT_STATUS_SIZE   (32 * 1024)
+#define NGX_CONTENT_STATUS_PEERS  60000      /* ms that a silent node is shown */
+
+
 typedef ngx_int_t (*ngx_content_api_pt)(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 
@@ -22,6 +26,10 @@ static void ngx_content_status_uploads(content_out_t *out,
     ngx_content_main_conf_t *mcf, ngx_content_uploads_shared_t *uploads);
 static void ngx_content_status_memory(content_out_t *out,
     ngx_content_memory_t *memory);
+static void ngx_content_status_fleet(content_out_t *out,
+    ngx_content_main_conf_t *mcf);
+static void ngx_content_status_peer(content_out_t *out,
+    ngx_content_fleet_peer_t *peer, uint64_t now, ngx_msec_t lease);
 static void ngx_content_status_number(content_out_t *out, const char *name,
     uint64_t value);
 
@@ -114,12 +122,12 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     counters = &shared->counters;
     redis = &shared->redis;
 
-    buf = ngx_pnalloc(r->pool, 4096);
+    buf = ngx_pnalloc(r->pool, NGX_CONTENT_STATUS_SIZE);
     if (buf == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    content_out_init(&out, buf, 4096);
+    content_out_init(&out, buf, NGX_CONTENT_STATUS_SIZE);
     content_out_text(&out, "{\"node\":{");
 
 #define NGX_CONTENT_COUNTER(name)                                            \
@@ -154,6 +162,10 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     ngx_content_status_uploads(&out, mcf, &shared->uploads);
+
+    if (mcf->fleet) {
+        ngx_content_status_fleet(&out, mcf);
+    }
 
     content_out_text(&out, "},\"purge\":{");
 
@@ -222,6 +234,78 @@ ngx_content_status_memory(content_out_t *out, ngx_content_memory_t *memory)
     ngx_content_status_number(out, "refused", stats.shards.refused);
 
     out->pos--;
+}
+
+
+static void
+ngx_content_status_fleet(content_out_t *out, ngx_content_main_conf_t *mcf)
+{
+    uint64_t                     now;
+    ngx_uint_t                   i;
+    ngx_content_fleet_peer_t    *peer;
+    ngx_content_fleet_shared_t  *fleet;
+
+    fleet = &ngx_content_shared(mcf)->fleet;
+    now = ngx_content_fleet_now();
+
+    content_out_text(out, "},\"fleet\":{\"node\":\"");
+    content_notice_number(out, fleet->node);
+    content_out_text(out, "\",\"history\":\"");
+    content_notice_number(out, ngx_content_shared(mcf)->redis.identity);
+    content_out_text(out, "\",");
+
+    ngx_content_status_number(out, "lease",
+                              fleet->until > now ? fleet->until - now : 0);
+    ngx_content_status_number(out, "control", fleet->control);
+    ngx_content_status_number(out, "intents", fleet->intents);
+    ngx_content_status_number(out, "pings", fleet->pings);
+    ngx_content_status_number(out, "emptied", fleet->emptied);
+    ngx_content_status_number(out, "forgotten", fleet->forgotten);
+    ngx_content_status_number(out, "announced", fleet->announced);
+    ngx_content_status_number(out, "waited", fleet->waited);
+    ngx_content_status_number(out, "refused", fleet->refused);
+    ngx_content_status_number(out, "taken", fleet->taken);
+    ngx_content_status_number(out, "roles", fleet->roles);
+
+    content_out_text(out, "\"nodes\":[");
+
+    for (i = 0; i < NGX_CONTENT_FLEET_PEERS; i++) {
+        peer = &fleet->peers[i];
+
+        if (peer->node && now - peer->seen < NGX_CONTENT_STATUS_PEERS) {
+            ngx_content_status_peer(out, peer, now,
+                                    mcf->fleet_conf.lease);
+        }
+    }
+
+    if (out->pos[-1] == ',') {
+        out->pos--;
+    }
+
+    content_out_char(out, ']');
+}
+
+
+static void
+ngx_content_status_peer(content_out_t *out, ngx_content_fleet_peer_t *peer,
+    uint64_t now, ngx_msec_t lease)
+{
+    content_str_t  name;
+
+    name.data = peer->name;
+    name.len = peer->name_len;
+
+    content_out_text(out, "{\"node\":\"");
+    content_notice_number(out, peer->node);
+    content_out_text(out, "\",\"name\":\"");
+    content_out_json(out, name);
+    content_out_text(out, now - peer->seen < lease ? "\",\"live\":true,"
+                                                   : "\",\"live\":false,");
+    ngx_content_status_number(out, "seen", now - peer->seen);
+    ngx_content_status_number(out, "lag", peer->lag);
+
+    out->pos--;
+    content_out_text(out, "},");
 }
 
 

@@ -3,6 +3,7 @@
  *
  *     RECEIVE  the JSON is read and all of it checked, and the right to write
  *              at each key, before anything is done
+ *     INTENT   a note for the fleet; without it nothing is removed
  *     REMOVE   the store removes them; each key has an outcome of its own
  *     CHANGE   the caches and the CDN are told, in one job
  *     ANSWER   200 when all are gone, 207 with what became of each when not
@@ -32,6 +33,7 @@ typedef struct {
     ngx_content_outcome_e      *outcomes;    /* one a key */
     ngx_content_change_t        change;
     ngx_pool_cleanup_t         *cleanup;     /* of the request: clears it */
+    unsigned                    begun:1;     /* INTENT has ended */
 } ngx_content_deleting_t;
 
 
@@ -44,6 +46,7 @@ static ngx_int_t ngx_content_delete_parse(ngx_content_deleting_t *d,
 static int ngx_content_delete_key(void *data, content_str_t key);
 static ngx_int_t ngx_content_delete_allowed(ngx_content_deleting_t *d);
 static ngx_int_t ngx_content_delete_prepare(ngx_content_deleting_t *d);
+static void ngx_content_delete_start(ngx_content_deleting_t *d);
 static void ngx_content_delete_left(void *data);
 static void ngx_content_delete_removed(ngx_content_task_t *task);
 static void ngx_content_delete_judge(ngx_content_deleting_t *d, ngx_uint_t i,
@@ -134,9 +137,29 @@ ngx_content_delete_begin(ngx_http_request_t *r)
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    d->lcf->store->ops->remove_many(d->removals);
+    if (ngx_content_change_begin(&d->change) == NGX_OK) {
+        ngx_content_delete_start(d);
+    }
 
     return NGX_OK;
+}
+
+
+/* INTENT has ended; REMOVE */
+
+static void
+ngx_content_delete_start(ngx_content_deleting_t *d)
+{
+    d->begun = 1;
+
+    if (d->change.refused) {
+        ngx_content_task_free(&d->removals->task);
+        d->removals = NULL;
+        ngx_content_delete_end(d);
+        return;
+    }
+
+    d->lcf->store->ops->remove_many(d->removals);
 }
 
 
@@ -352,6 +375,7 @@ ngx_content_delete_judge(ngx_content_deleting_t *d, ngx_uint_t i,
     ngx_content_count(counters, deletes);
 
     if (outcome != NGX_CONTENT_OK && outcome != NGX_CONTENT_ABSENT) {
+        d->change.unknown = 1;
         ngx_content_count(counters, store_faults);
     }
 }
@@ -360,7 +384,16 @@ ngx_content_delete_judge(ngx_content_deleting_t *d, ngx_uint_t i,
 static void
 ngx_content_delete_changed(ngx_content_change_t *change)
 {
-    ngx_content_delete_end(change->data);
+    ngx_content_deleting_t  *d;
+
+    d = change->data;
+
+    if (d->begun) {
+        ngx_content_delete_end(d);
+
+    } else {
+        ngx_content_delete_start(d);
+    }
 }
 
 
@@ -398,8 +431,15 @@ ngx_content_delete_answer(ngx_content_deleting_t *d)
 {
     size_t          size;
     u_char         *buf;
+    ngx_int_t       rc;
     ngx_uint_t      i, failed;
     content_out_t   out;
+
+    rc = ngx_content_change_problem(d->request, &d->change);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     size = 64;
     failed = 0;

@@ -1,14 +1,15 @@
 /*
  * POST /-/purge and GET /-/purge/ID: what CI calls on deploy.
  *
- * A purge takes the same order as a write: first the copies here, then the
- * CDN's, then the answer.  URLs are dropped from Redis one by one; whatever
+ * A purge is a change without storage: first the copies here and of the fleet,
+ * then the CDN's, then the answer.  URLs are dropped from Redis one by one; whatever
  * else (tags, prefixes, hosts, everything) drops all records at once by a new
  * epoch, for the records can't be told apart by these without a walk.
  */
 
-#include "http/ngx_content_conf.h"
+#include "http/ngx_content_change.h"
 #include "http/ngx_content_http.h"
+#include "http/ngx_content_write.h"
 
 
 #define NGX_CONTENT_PURGE_BODY  (8 * 1024 * 1024)
@@ -24,7 +25,8 @@ typedef struct {
     ngx_content_main_conf_t    *mcf;
     ngx_content_loc_conf_t     *lcf;
     ngx_array_t                 items;       /* content_purge_item_t */
-    ngx_uint_t                  ends;        /* Redis is still to confirm */
+    ngx_content_change_t        change;
+    unsigned                    begun:1;
     ngx_pool_cleanup_t         *cleanup;     /* of the request: clears it */
 } ngx_content_purging_t;
 
@@ -34,14 +36,12 @@ static ngx_int_t ngx_content_purge_begin(ngx_http_request_t *r);
 static int ngx_content_purge_item(void *data,
     const content_purge_item_t *item);
 static void ngx_content_purge_left(void *data);
-static void ngx_content_purge_drop(ngx_content_purging_t *p);
-static ngx_int_t ngx_content_purge_drop_url(ngx_content_purging_t *p,
-    content_str_t url);
+static ngx_int_t ngx_content_purge_change(ngx_content_purging_t *p);
+static void ngx_content_purge_changed(ngx_content_change_t *change);
+static void ngx_content_purge_run(ngx_content_purging_t *p);
+static void ngx_content_purge_end(ngx_content_purging_t *p);
 static ngx_int_t ngx_content_purge_key(ngx_content_purging_t *p,
     content_str_t url, ngx_str_t *key);
-static void ngx_content_purge_forget(ngx_content_purging_t *p);
-static void ngx_content_purge_dropped(ngx_content_redis_op_t *op);
-static void ngx_content_purge_queue(ngx_content_purging_t *p);
 static ngx_int_t ngx_content_purge_answer(ngx_http_request_t *r,
     ngx_content_purging_t *p, u_char *id);
 
@@ -124,6 +124,11 @@ ngx_content_purge_begin(ngx_http_request_t *r)
                       : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ngx_content_purge_change(p) != NGX_OK) {
+        ngx_destroy_pool(pool);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     cln->handler = ngx_content_purge_left;
     cln->data = p;
     p->cleanup = cln;
@@ -131,7 +136,9 @@ ngx_content_purge_begin(ngx_http_request_t *r)
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    ngx_content_purge_drop(p);
+    if (ngx_content_change_begin(&p->change) == NGX_OK) {
+        ngx_content_purge_run(p);
+    }
 
     return NGX_OK;
 }
@@ -165,99 +172,86 @@ ngx_content_purge_left(void *data)
 }
 
 
-/* The copies here. */
+/* What changes: the objects that the URLs name, or everything. */
 
-static void
-ngx_content_purge_drop(ngx_content_purging_t *p)
+static ngx_int_t
+ngx_content_purge_change(ngx_content_purging_t *p)
 {
-    ngx_uint_t             i, urls;
-    content_purge_item_t  *item;
+    ngx_str_t               key;
+    ngx_uint_t              i;
+    ngx_content_change_t   *change;
+    content_purge_item_t   *item;
 
     item = p->items.elts;
-    urls = 0;
+    change = &p->change;
 
-    /* held until all have been asked for */
+    change->pool = p->pool;
+    change->mcf = p->mcf;
+    change->lcf = p->lcf;
+    change->done = ngx_content_purge_changed;
+    change->data = p;
+    change->items = item;
+    change->nitems = p->items.nelts;
 
-    p->ends = 1;
-
-    while (urls < p->items.nelts && item[urls].kind == CONTENT_PURGE_URL) {
-        urls++;
+    change->keys = ngx_palloc(p->pool, NGX_CONTENT_PURGE_ENDS
+                                       * sizeof(ngx_content_changed_t));
+    if (change->keys == NULL) {
+        return NGX_ERROR;
     }
 
-    if (p->mcf->redis_client == NULL) {
-        /* there is nothing to ask */
+    for (i = 0; i < p->items.nelts; i++) {
 
-    } else if (urls < p->items.nelts || urls > NGX_CONTENT_PURGE_ENDS) {
-        if (ngx_content_redis_epoch(p->mcf->redis_client,
-                                    ngx_content_purge_dropped, p, NULL)
-            == NGX_OK)
+        if (item[i].kind != CONTENT_PURGE_URL
+            || change->nkeys == NGX_CONTENT_PURGE_ENDS)
         {
-            p->ends++;
+            change->everything = 1;
+            change->nkeys = 0;
+            break;
         }
 
-    } else {
-        for (i = 0; i < urls; i++) {
-            if (ngx_content_purge_drop_url(p, item[i].value) == NGX_OK) {
-                p->ends++;
-            }
+        if (ngx_content_purge_key(p, item[i].value, &key) == NGX_OK) {
+            ngx_content_changed_init(&change->keys[change->nkeys], &key);
+            change->keys[change->nkeys++].touched = 1;
         }
     }
 
-    if (--p->ends == 0) {
-        ngx_content_purge_forget(p);
-        ngx_content_purge_queue(p);
+    return NGX_OK;
+}
+
+
+/* From its begin(), then its end(). */
+
+static void
+ngx_content_purge_changed(ngx_content_change_t *change)
+{
+    ngx_connection_t       *c;
+    ngx_content_purging_t  *p;
+
+    p = change->data;
+    c = p->request ? p->request->connection : NULL;
+
+    ngx_content_purge_run(p);
+
+    if (c) {
+        ngx_http_run_posted_requests(c);
     }
 }
 
 
-/* Then the memory cache, or it could be filled from Redis again. */
-
 static void
-ngx_content_purge_forget(ngx_content_purging_t *p)
+ngx_content_purge_run(ngx_content_purging_t *p)
 {
-    ngx_str_t                  key;
-    ngx_uint_t                 i;
-    content_purge_item_t      *item;
-    ngx_content_memory_key_t   mkey;
+    if (!p->begun) {
+        p->begun = 1;
 
-    if (p->mcf->memory_zone == NULL) {
-        return;
-    }
-
-    item = p->items.elts;
-
-    for (i = 0; i < p->items.nelts; i++) {
-        if (item[i].kind != CONTENT_PURGE_URL) {
-            ngx_content_memory_clear(ngx_content_memory(p->mcf));
+        if (!p->change.refused
+            && ngx_content_change_end(&p->change) == NGX_AGAIN)
+        {
             return;
         }
     }
 
-    for (i = 0; i < p->items.nelts; i++) {
-        if (ngx_content_purge_key(p, item[i].value, &key) == NGX_OK) {
-            ngx_content_memory_key(ngx_content_memory(p->mcf), &mkey,
-                                   p->lcf->store->id, &key);
-            ngx_content_memory_drop(ngx_content_memory(p->mcf), &mkey);
-        }
-    }
-}
-
-
-static ngx_int_t
-ngx_content_purge_drop_url(ngx_content_purging_t *p, content_str_t url)
-{
-    u_char     hash[CONTENT_KEY_HASH_LEN], name[NGX_CONTENT_REDIS_NAME];
-    ngx_str_t  key;
-
-    if (ngx_content_purge_key(p, url, &key) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    content_key_hash(ngx_content_from_ngx(key), hash);
-    ngx_content_redis_name(name, p->lcf->store->id, hash);
-
-    return ngx_content_redis_end(p->mcf->redis_client, name,
-                                 ngx_content_purge_dropped, p, NULL);
+    ngx_content_purge_end(p);
 }
 
 
@@ -303,53 +297,24 @@ ngx_content_purge_key(ngx_content_purging_t *p, content_str_t url,
 }
 
 
-/* AWAY is fine too: then this node uses nothing older (see the client). */
-
 static void
-ngx_content_purge_dropped(ngx_content_redis_op_t *op)
+ngx_content_purge_end(ngx_content_purging_t *p)
 {
-    ngx_connection_t       *c;
-    ngx_content_purging_t  *p;
-
-    p = op->data;
-
-    if (--p->ends) {
-        return;
-    }
-
-    c = p->request ? p->request->connection : NULL;
-
-    ngx_content_purge_forget(p);
-    ngx_content_purge_queue(p);
-
-    if (c) {
-        ngx_http_run_posted_requests(c);
-    }
-}
-
-
-/* The CDN's copies, and the answer. */
-
-static void
-ngx_content_purge_queue(ngx_content_purging_t *p)
-{
-    u_char               id[CONTENT_PURGE_ID_SIZE];
     ngx_int_t            rc;
     ngx_http_request_t  *r;
 
-    rc = ngx_content_purge_enqueue(p->mcf->purge, &p->lcf->purge,
-                                   p->items.elts, p->items.nelts, id);
     r = p->request;
 
-    if (r && rc == NGX_OK) {
-        rc = ngx_content_purge_answer(r, p, id);
-
-    } else if (r) {
-        rc = ngx_content_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                 "the purge queue is full: try again later");
-    }
-
     if (r) {
+        rc = ngx_content_change_problem(r, &p->change);
+
+        if (rc == NGX_OK) {
+            rc = !p->change.purged
+                 ? ngx_content_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                "the purge queue is full: try again later")
+                 : ngx_content_purge_answer(r, p, p->change.job);
+        }
+
         /* the request may outlive p */
 
         p->cleanup->handler = NULL;

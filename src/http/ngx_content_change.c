@@ -1,19 +1,29 @@
 /*
  * Changes of objects: see ngx_content_change.h.
  *
- * Called by the writes (ngx_content_write.c).  The order matters: Redis before
- * shared memory, or that could be filled from Redis again; the CDN last, or it
- * could fetch what is still here.
+ * The order matters: Redis before shared memory, or that could be filled from
+ * Redis again; the CDN last, or it could fetch what is still here.
+ *
+ * In a fleet a step that Redis does not answer is tried again, for about as
+ * long as a lease lasts.  Then the change has failed, and its intent stays for
+ * whoever takes it over; it stays as well while storage may still apply what
+ * it did not answer for.
  */
 
 #include "core/ngx_content_str.h"
 #include "http/ngx_content_change.h"
+#include "lib/content_rules.h"
 
+
+#define NGX_CONTENT_CHANGE_PAUSE  100        /* ms, before the next try */
 
 #define NGX_CONTENT_CHANGE_STEPS(S)                                          \
+    S(INTENT,  intent)                                                       \
     S(DROP,    drop)                                                         \
     S(FORGET,  forget)                                                       \
-    S(PURGE,   purge)
+    S(AWAIT,   await)                                                        \
+    S(PURGE,   purge)                                                        \
+    S(SETTLE,  settle)
 
 typedef enum {
 #define NGX_CONTENT_CHANGE_STEP(name, function)  NGX_CONTENT_CHANGE_##name,
@@ -36,7 +46,18 @@ NGX_CONTENT_CHANGE_STEPS(NGX_CONTENT_CHANGE_STEP)
 static ngx_int_t ngx_content_change_run(ngx_content_change_t *change);
 static void ngx_content_change_next(ngx_content_change_t *change,
     ngx_content_change_step_e step);
+static void ngx_content_change_go_on(ngx_content_change_t *change);
+static void ngx_content_change_begun(ngx_content_redis_op_t *op);
+static ngx_int_t ngx_content_change_text(ngx_content_change_t *change,
+    ngx_uint_t all, ngx_str_t *text);
+static ngx_uint_t ngx_content_change_touched(ngx_content_change_t *change);
+static void ngx_content_change_drop_records(ngx_content_change_t *change);
+static void ngx_content_change_announce(ngx_content_change_t *change);
 static void ngx_content_change_dropped(ngx_content_redis_op_t *op);
+static void ngx_content_change_noticed(ngx_content_fleet_notice_t *notice);
+static void ngx_content_change_answered(ngx_content_change_t *change);
+static void ngx_content_change_again(ngx_event_t *ev);
+static void ngx_content_change_ignored(ngx_content_fleet_notice_t *notice);
 static content_purge_item_t *ngx_content_change_items(
     ngx_content_change_t *change, ngx_uint_t *n);
 static ngx_int_t ngx_content_change_item(ngx_content_change_t *change,
@@ -65,11 +86,40 @@ ngx_content_changed_init(ngx_content_changed_t *changed, ngx_str_t *key)
 
 
 ngx_int_t
-ngx_content_change_end(ngx_content_change_t *change)
+ngx_content_change_begin(ngx_content_change_t *change)
 {
-    change->step = NGX_CONTENT_CHANGE_DROP;
+    change->step = NGX_CONTENT_CHANGE_INTENT;
 
     return ngx_content_change_run(change);
+}
+
+
+ngx_int_t
+ngx_content_change_end(ngx_content_change_t *change)
+{
+    change->step = CONTENT_RULE_PURGE ? NGX_CONTENT_CHANGE_DROP
+                                      : NGX_CONTENT_CHANGE_PURGE;
+
+    if (!ngx_content_change_touched(change)) {
+        change->step = NGX_CONTENT_CHANGE_SETTLE;
+    }
+
+    return ngx_content_change_run(change);
+}
+
+
+static ngx_uint_t
+ngx_content_change_touched(ngx_content_change_t *change)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < change->nkeys; i++) {
+        if (change->keys[i].touched) {
+            return 1;
+        }
+    }
+
+    return change->everything || change->nitems;
 }
 
 
@@ -100,19 +150,176 @@ ngx_content_change_next(ngx_content_change_t *change,
 }
 
 
-/* DROP */
+/* From a completion. */
+
+static void
+ngx_content_change_go_on(ngx_content_change_t *change)
+{
+    if (ngx_content_change_run(change) == NGX_OK) {
+        change->done(change);
+    }
+}
+
+
+/* INTENT */
+
+static ngx_int_t
+ngx_content_change_intent(ngx_content_change_t *change)
+{
+    ngx_str_t             text;
+    ngx_content_fleet_t  *fleet;
+
+    ngx_content_change_next(change, NGX_CONTENT_CHANGE_END);
+
+    fleet = change->mcf->fleet;
+
+    if (fleet == NULL || !CONTENT_RULE_INTENT) {
+        return NGX_OK;
+    }
+
+    if (ngx_content_change_text(change, 1, &text) == NGX_OK
+        && ngx_content_fleet_begin(fleet, &text, ngx_content_change_begun,
+                                   change)
+           == NGX_OK)
+    {
+        return NGX_AGAIN;
+    }
+
+    change->refused = 1;
+    ngx_content_count(&ngx_content_shared(change->mcf)->fleet, refused);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_change_begun(ngx_content_redis_op_t *op)
+{
+    ngx_str_t              id;
+    ngx_content_change_t  *change;
+
+    change = op->data;
+
+    if (ngx_content_fleet_begun(op, &id) == NGX_OK) {
+        change->intent = ngx_content_to_ngx(ngx_content_str_dup(change->pool,
+                                                ngx_content_from_ngx(id)));
+    }
+
+    if (change->intent.len == 0) {
+        change->refused = 1;
+        ngx_content_count(&ngx_content_shared(change->mcf)->fleet, refused);
+    }
+
+    ngx_content_change_go_on(change);
+}
+
+
+/* As content_change_t: all that may change, or what was touched. */
+
+static ngx_int_t
+ngx_content_change_text(ngx_content_change_t *change, ngx_uint_t all,
+    ngx_str_t *text)
+{
+    u_char                 *buf;
+    size_t                  size;
+    ngx_uint_t              i;
+    content_out_t           out;
+    ngx_content_changed_t  *c;
+
+    static content_str_t  nothing = content_string("");
+
+    size = CONTENT_CHANGE_HEAD_SIZE + CONTENT_CHANGE_ENTRY_SIZE;
+
+    for (i = 0; i < change->nkeys; i++) {
+        size += CONTENT_CHANGE_ENTRY_SIZE + change->keys[i].key.len;
+    }
+
+    buf = ngx_pnalloc(change->pool, size);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&out, buf, size);
+    (void) content_change_head(&out, change->lcf->store->id,
+                               change->lcf->purge.target);
+
+    for (i = 0; i < change->nkeys; i++) {
+        c = &change->keys[i];
+
+        if (all || c->touched) {
+            (void) content_change_entry(&out,
+                                        (all || c->replaced)
+                                            ? CONTENT_CHANGE_KEY
+                                            : CONTENT_CHANGE_NEW,
+                                        ngx_content_from_ngx(c->key));
+        }
+    }
+
+    if (change->everything) {
+        (void) content_change_entry(&out, CONTENT_CHANGE_ALL, nothing);
+    }
+
+    *text = ngx_content_to_ngx(content_out_done(&out));
+
+    return out.overflow ? NGX_ERROR : NGX_OK;
+}
+
+
+/* DROP: the END of each key, then the notice, in this order. */
 
 static ngx_int_t
 ngx_content_change_drop(ngx_content_change_t *change)
 {
-    u_char                  name[NGX_CONTENT_REDIS_NAME];
-    ngx_uint_t              i;
-    ngx_content_changed_t  *changed;
-
     ngx_content_change_next(change, NGX_CONTENT_CHANGE_FORGET);
 
     if (change->mcf->redis_client == NULL) {
         return NGX_OK;
+    }
+
+    change->unheard = 0;
+    change->pending = 1;                     /* held until all are sent */
+
+    ngx_content_change_drop_records(change);
+
+    if (change->mcf->fleet && CONTENT_RULE_PUBLISH) {
+        ngx_content_change_announce(change);
+    }
+
+    if (--change->pending) {
+        return NGX_AGAIN;
+    }
+
+    if (change->unheard && change->mcf->fleet) {
+        ngx_content_change_answered(change);
+        return NGX_AGAIN;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_change_drop_records(ngx_content_change_t *change)
+{
+    u_char                  name[NGX_CONTENT_REDIS_NAME];
+    ngx_uint_t              i;
+    ngx_content_redis_t    *redis;
+    ngx_content_changed_t  *changed;
+
+    redis = change->mcf->redis_client;
+
+    if (change->everything) {
+        if (ngx_content_redis_epoch(redis, ngx_content_change_dropped, change,
+                                    NULL)
+            == NGX_OK)
+        {
+            change->pending++;
+
+        } else {
+            change->unheard = 1;
+        }
+
+        return;
     }
 
     for (i = 0; i < change->nkeys; i++) {
@@ -124,19 +331,44 @@ ngx_content_change_drop(ngx_content_change_t *change)
 
         ngx_content_redis_name(name, change->lcf->store->id, changed->hash);
 
-        if (ngx_content_redis_end(change->mcf->redis_client, name,
-                                  ngx_content_change_dropped, change, NULL)
+        if (ngx_content_redis_end(redis, name, ngx_content_change_dropped,
+                                  change, NULL)
             == NGX_OK)
         {
             change->pending++;
+
+        } else {
+            change->unheard = 1;
         }
     }
-
-    return change->pending ? NGX_AGAIN : NGX_OK;
 }
 
 
-/* AWAY is fine too: then this node uses nothing older (see the client). */
+static void
+ngx_content_change_announce(ngx_content_change_t *change)
+{
+    ngx_str_t  text;
+
+    if (change->unheard
+        || ngx_content_change_text(change, 0, &text) != NGX_OK)
+    {
+        change->unheard = 1;
+        return;
+    }
+
+    change->notice = ngx_content_fleet_announce(change->mcf->fleet, &text,
+                                                ngx_content_change_noticed,
+                                                change);
+    if (change->notice) {
+        change->pending++;
+
+    } else {
+        change->unheard = 1;
+    }
+}
+
+
+/* AWAY is fine for a node that is alone: it uses nothing older. */
 
 static void
 ngx_content_change_dropped(ngx_content_redis_op_t *op)
@@ -145,11 +377,110 @@ ngx_content_change_dropped(ngx_content_redis_op_t *op)
 
     change = op->data;
 
-    if (--change->pending == 0
-        && ngx_content_change_run(change) == NGX_OK)
-    {
-        change->done(change);
+    if (op->result != NGX_CONTENT_REDIS_DONE) {
+        change->unheard = 1;
     }
+
+    if (--change->pending == 0) {
+        ngx_content_change_answered(change);
+    }
+}
+
+
+static void
+ngx_content_change_noticed(ngx_content_fleet_notice_t *notice)
+{
+    ngx_content_change_t  *change;
+
+    change = notice->data;
+
+    switch (notice->state) {
+
+    case NGX_CONTENT_FLEET_FORGOTTEN:
+        change->notice = NULL;
+
+        if (change->waiting) {
+            change->waiting = 0;
+            ngx_content_change_go_on(change);
+        }
+
+        return;
+
+    case NGX_CONTENT_FLEET_FAILED:
+        change->notice = NULL;
+        change->unheard = 1;
+        break;
+
+    default:
+        break;
+    }
+
+    if (--change->pending == 0) {
+        ngx_content_change_answered(change);
+    }
+}
+
+
+/* All that was asked of Redis has been answered, or will not be. */
+
+static void
+ngx_content_change_answered(ngx_content_change_t *change)
+{
+    ngx_content_main_conf_t  *mcf;
+
+    mcf = change->mcf;
+
+    if (!change->unheard || mcf->fleet == NULL) {
+        ngx_content_change_go_on(change);
+        return;
+    }
+
+    change->timer.handler = ngx_content_change_again;
+    change->timer.data = change;
+    change->timer.log = ngx_cycle->log;
+
+    ngx_add_timer(&change->timer, NGX_CONTENT_CHANGE_PAUSE);
+}
+
+
+static void
+ngx_content_change_again(ngx_event_t *ev)
+{
+    ngx_content_change_t  *change;
+
+    change = ev->data;
+
+    if (change->notice) {
+
+        /* published, but not all records were dropped before: once more */
+
+        change->notice->handler = ngx_content_change_ignored;
+        change->notice = NULL;
+    }
+
+    if (++change->tries * NGX_CONTENT_CHANGE_PAUSE
+        < change->mcf->fleet_conf.lease)
+    {
+        change->step = NGX_CONTENT_CHANGE_DROP;
+
+    } else {
+        change->failed = 1;
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "content: Redis has not confirmed that \"%V\"%s has "
+                      "changed; the intent %V stays",
+                      change->nkeys ? &change->keys[0].key : &change->intent,
+                      change->nkeys > 1 ? " and others" : "",
+                      &change->intent);
+    }
+
+    ngx_content_change_go_on(change);
+}
+
+
+static void
+ngx_content_change_ignored(ngx_content_fleet_notice_t *notice)
+{
+    /* its change has made another */
 }
 
 
@@ -161,9 +492,14 @@ ngx_content_change_forget(ngx_content_change_t *change)
     ngx_uint_t                 i;
     ngx_content_memory_key_t   mkey;
 
-    ngx_content_change_next(change, NGX_CONTENT_CHANGE_PURGE);
+    ngx_content_change_next(change, NGX_CONTENT_CHANGE_AWAIT);
 
     if (change->mcf->memory_zone == NULL) {
+        return NGX_OK;
+    }
+
+    if (change->everything) {
+        ngx_content_memory_clear(ngx_content_memory(change->mcf));
         return NGX_OK;
     }
 
@@ -180,6 +516,25 @@ ngx_content_change_forget(ngx_content_change_t *change)
 }
 
 
+/* AWAIT */
+
+static ngx_int_t
+ngx_content_change_await(ngx_content_change_t *change)
+{
+    ngx_content_change_next(change, CONTENT_RULE_PURGE
+                                    ? NGX_CONTENT_CHANGE_PURGE
+                                    : NGX_CONTENT_CHANGE_SETTLE);
+
+    if (change->notice == NULL) {
+        return NGX_OK;
+    }
+
+    change->waiting = 1;
+
+    return NGX_AGAIN;
+}
+
+
 /* PURGE */
 
 static ngx_int_t
@@ -189,13 +544,22 @@ ngx_content_change_purge(ngx_content_change_t *change)
     ngx_uint_t             n;
     content_purge_item_t  *items;
 
-    ngx_content_change_next(change, NGX_CONTENT_CHANGE_END);
+    ngx_content_change_next(change, CONTENT_RULE_PURGE
+                                    ? NGX_CONTENT_CHANGE_SETTLE
+                                    : NGX_CONTENT_CHANGE_DROP);
 
-    if (change->lcf->purge.target == 0) {
+    /* a job that was asked for is one, even without a CDN */
+
+    if (change->lcf->purge.target == 0 && change->items == NULL) {
         return NGX_OK;
     }
 
-    items = ngx_content_change_items(change, &n);
+    items = change->items;
+    n = change->nitems;
+
+    if (items == NULL) {
+        items = ngx_content_change_items(change, &n);
+    }
 
     if (items && n == 0) {
         return NGX_OK;
@@ -210,12 +574,30 @@ ngx_content_change_purge(ngx_content_change_t *change)
         change->lost = 1;
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "content: the purge of \"%V\"%s can't be queued: raise "
-                      "\"content_zone\"", &change->keys[0].key,
+                      "\"content_zone\"", change->nkeys ? &change->keys[0].key
+                                                      : &change->intent,
                       change->nkeys > 1 ? " and others" : "");
         return NGX_OK;
     }
 
     change->purged = (rc == NGX_OK);
+
+    return NGX_OK;
+}
+
+
+/* SETTLE: not while storage may still apply the write. */
+
+static ngx_int_t
+ngx_content_change_settle(ngx_content_change_t *change)
+{
+    ngx_content_change_next(change, NGX_CONTENT_CHANGE_END);
+
+    if (change->intent.len && !change->failed
+        && !(change->unknown && CONTENT_RULE_SECOND))
+    {
+        ngx_content_fleet_settle(change->mcf->fleet, &change->intent);
+    }
 
     return NGX_OK;
 }

@@ -1,12 +1,18 @@
 /*
  * A change: what the caches and the CDN are told when objects change, whoever
- * changes them: a PUT, a DELETE, or what the API does with many at once.
+ * changes them: a PUT, a DELETE, a purge, or what the API does with many at
+ * once.
  *
- *     begin    before storage is touched
+ *     begin    INTENT  a note in Redis, before storage is touched
  *     (the caller changes storage, and says of each key what became of it)
- *     end      DROP    the records in Redis, and the right to fill them
+ *     end      DROP    the records in Redis, and the right to fill them; and
+ *                      have the other nodes forget
  *              FORGET  the records in shared memory
+ *              AWAIT   until no other node answers with the older object
  *              PURGE   queue the CDN's purge, as one job
+ *              SETTLE  the note is not needed any more
+ *
+ * A node that is alone (content_fleet) has no INTENT, AWAIT and SETTLE.
  *
  * A change belongs to no request: once storage was touched it goes on whatever
  * the client does.  The owner keeps it, and its pool, until it has ended.
@@ -46,20 +52,39 @@ struct ngx_content_change_s {
 
     ngx_content_changed_t     *keys;
     ngx_uint_t                 nkeys;
+    unsigned                   everything:1; /* all objects, besides keys */
+    unsigned                   unknown:1;    /* storage may change later yet */
+
+    content_purge_item_t      *items;        /* for the CDN, instead of keys; */
+    ngx_uint_t                 nitems;       /* NULL: the keys */
 
     ngx_content_change_pt      done;         /* of begin() and end() */
     void                      *data;
+
+    /* out, after begin() */
+
+    unsigned                   refused:1;    /* no intent: change nothing,
+                                                and don't call end() */
 
     /* out, after end() */
 
     unsigned                   purged:1;     /* job is set */
     unsigned                   lost:1;       /* the purge queue was full */
+    unsigned                   failed:1;     /* the other nodes may answer with
+                                                the older object, until the
+                                                intent is taken over */
     u_char                     job[CONTENT_PURGE_ID_SIZE];
 
     /* its own */
 
     ngx_uint_t                 step;
-    ngx_uint_t                 pending;      /* records being dropped */
+    ngx_uint_t                 pending;      /* answers of Redis */
+    ngx_uint_t                 tries;
+    ngx_event_t                timer;        /* until the next one */
+    ngx_content_fleet_notice_t  *notice;     /* under way */
+    ngx_str_t                  intent;       /* its id; empty: none */
+    unsigned                   unheard:1;    /* some answer did not come */
+    unsigned                   waiting:1;    /* in AWAIT */
 };
 
 
@@ -67,11 +92,15 @@ struct ngx_content_change_s {
 void ngx_content_changed_init(ngx_content_changed_t *changed, ngx_str_t *key);
 
 /*
- * Returns NGX_OK: it has ended, or NGX_AGAIN: done will be called once, from
- * the event loop.  Redis being away, or a full purge queue, is no failure: see
- * ngx_content_redis_end() and lost.
+ * Each returns NGX_OK: it has ended, or NGX_AGAIN: done will be called once,
+ * from the event loop.  After a begin() that was not refused, end() has to be
+ * called, even if no key was touched.
  */
+ngx_int_t ngx_content_change_begin(ngx_content_change_t *change);
 ngx_int_t ngx_content_change_end(ngx_content_change_t *change);
+
+/* The intent that some node has left, for ngx_content_fleet_create(). */
+void ngx_content_change_take_over(void *mcf, ngx_str_t *id, ngx_str_t *text);
 
 
 #endif

@@ -3,6 +3,7 @@
  * makes when it starts.  See ngx_content_conf.h.
  */
 
+#include "http/ngx_content_change.h"
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_fill.h"
 #include "http/ngx_content_http.h"
@@ -48,10 +49,14 @@ ngx_content_create_main_conf(ngx_conf_t *cf)
     mcf->memory_size = NGX_CONF_UNSET_SIZE;
     ngx_content_uploads_conf_create(&mcf->uploads_conf);
     ngx_content_redis_conf_create(&mcf->redis);
+    ngx_content_fleet_conf_create(&mcf->fleet_conf);
 
     if (ngx_array_init(&mcf->stores, cf->pool, 4,
                        sizeof(ngx_content_store_t *))
         != NGX_OK
+        || ngx_array_init(&mcf->origins, cf->pool, 4,
+                          sizeof(ngx_content_loc_conf_t *))
+           != NGX_OK
         || ngx_array_init(&mcf->zones, cf->pool, 4,
                           sizeof(ngx_content_purge_conf_t *))
            != NGX_OK)
@@ -72,6 +77,12 @@ ngx_content_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_size_value(mcf->memory_size, 0);
     ngx_content_uploads_conf_init(&mcf->uploads_conf);
     ngx_content_redis_conf_init(&mcf->redis);
+
+    if (ngx_content_fleet_conf_init(cf, &mcf->fleet_conf, &mcf->redis)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
 
     if (mcf->thread_pool.len == 0) {
         ngx_str_set(&mcf->thread_pool, "default");
@@ -149,6 +160,14 @@ ngx_content_memory_t *
 ngx_content_memory(ngx_content_main_conf_t *mcf)
 {
     return mcf->memory_zone->data;
+}
+
+
+ngx_uint_t
+ngx_content_coherent(ngx_content_main_conf_t *mcf)
+{
+    return mcf->fleet == NULL
+           || ngx_content_fleet_may(&ngx_content_shared(mcf)->fleet);
 }
 
 
@@ -361,7 +380,8 @@ ngx_content_merge_store(ngx_conf_t *cf, ngx_content_loc_conf_t *conf)
         || ngx_content_uploads_conf_check(cf, &mcf->uploads_conf,
                                           conf->store->part_size)
            != NGX_OK
-        || ngx_content_use(&mcf->stores, conf->store) != NGX_OK)
+        || ngx_content_use(&mcf->stores, conf->store) != NGX_OK
+        || ngx_content_use(&mcf->origins, conf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -720,6 +740,16 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    if (mcf->fleet_conf.enabled) {
+        mcf->fleet = ngx_content_fleet_create(cycle, &mcf->fleet_conf,
+                         &ngx_content_shared(mcf)->fleet, mcf->redis_client,
+                         mcf->memory_zone ? ngx_content_memory(mcf) : NULL,
+                         ngx_content_change_take_over, mcf);
+        if (mcf->fleet == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     return NGX_OK;
 }
 
@@ -735,6 +765,11 @@ ngx_content_exit_process(ngx_cycle_t *cycle)
 
     if (mcf == NULL) {
         return;
+    }
+
+    if (mcf->fleet) {
+        ngx_content_fleet_destroy(mcf->fleet);
+        mcf->fleet = NULL;
     }
 
     if (mcf->redis_client) {

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "cache/ngx_content_fleet.h"
 #include "cache/ngx_content_memory.h"
 #include "cache/ngx_content_redis.h"
 #include "cdn/ngx_content_purge.h"
@@ -34,6 +35,7 @@ typedef struct {
     ngx_content_counters_t       counters;
     ngx_content_uploads_shared_t  uploads;
     ngx_content_redis_shared_t   redis;
+    ngx_content_fleet_shared_t   fleet;
     ngx_content_purge_shared_t  *purge;       /* in the same zone */
     content_hot_t               *hot;
 } ngx_content_shared_t;
@@ -49,14 +51,18 @@ typedef struct {
     ngx_content_uploads_conf_t   uploads_conf;
     ngx_str_t                    thread_pool;
     ngx_content_redis_conf_t     redis;
+    ngx_content_fleet_conf_t     fleet_conf;
 
     ngx_thread_pool_t           *threads;
     ngx_array_t                  stores;      /* ngx_content_store_t * */
+    ngx_array_t                  origins;     /* ngx_content_loc_conf_t *,
+                                                 one a store */
     ngx_array_t                  zones;       /* ngx_content_purge_conf_t *:
                                                  one per CDN zone in use */
 
     /* of this process */
     ngx_content_redis_t         *redis_client;
+    ngx_content_fleet_t         *fleet;       /* NULL: alone */
     ngx_content_curl_t          *curl;
     ngx_content_uploads_t       *uploads;
     ngx_content_purge_t         *purge;
@@ -138,6 +144,12 @@ ngx_content_shared_t *ngx_content_shared(ngx_content_main_conf_t *mcf);
 
 /* The memory cache, where memory_zone is not NULL. */
 ngx_content_memory_t *ngx_content_memory(ngx_content_main_conf_t *mcf);
+
+/*
+ * Whether what this node has in memory may be used now: it is alone, or has a
+ * lease of the fleet.
+ */
+ngx_uint_t ngx_content_coherent(ngx_content_main_conf_t *mcf);
 
 
 #endif

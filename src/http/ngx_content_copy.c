@@ -2,6 +2,7 @@
  * COPY and MOVE on the server's side (RFC 4918, 9.8 and 9.9), and what copies
  * an older version over the current one.
  *
+ *     INTENT   a note for the fleet; without it nothing is changed
  *     COPY     the store copies: the target changes here
  *     REMOVE   of a MOVE: the source goes, if it is what was copied still
  *     CHANGE   the caches and the CDN are told of both
@@ -18,6 +19,7 @@
 
 
 #define NGX_CONTENT_COPY_STEPS(S)                                            \
+    S(INTENT, intent)                                                        \
     S(COPY,   copy)                                                          \
     S(REMOVE, remove)                                                        \
     S(CHANGE, change)                                                        \
@@ -307,7 +309,7 @@ ngx_content_copy_start(ngx_content_copying_t *c)
 
     c->request->main->count++;
 
-    ngx_content_copy_next(c, NGX_CONTENT_COPY_COPY);
+    ngx_content_copy_next(c, NGX_CONTENT_COPY_INTENT);
     ngx_content_copy_run(c);
 
     return NGX_DONE;
@@ -380,11 +382,29 @@ ngx_content_copy_next(ngx_content_copying_t *c, ngx_content_copy_step_e step)
 }
 
 
+/* INTENT */
+
+static ngx_int_t
+ngx_content_copy_intent(ngx_content_copying_t *c)
+{
+    ngx_content_copy_next(c, NGX_CONTENT_COPY_COPY);
+
+    return ngx_content_change_begin(&c->change);
+}
+
+
 /* COPY */
 
 static ngx_int_t
 ngx_content_copy_copy(ngx_content_copying_t *c)
 {
+    if (c->change.refused) {
+        ngx_content_upload_abort(c->upload);
+        c->upload = NULL;
+        ngx_content_copy_next(c, NGX_CONTENT_COPY_ANSWER);
+        return NGX_OK;
+    }
+
     c->keys[0].touched = 1;
     c->lcf->store->ops->copy(c->upload);
 
@@ -437,6 +457,7 @@ ngx_content_copy_judge(ngx_content_copying_t *c, ngx_content_task_t *task)
 
     default:
         c->keys[0].replaced = 1;
+        c->change.unknown = 1;
         ngx_content_count(&ngx_content_shared(c->mcf)->counters,
                           store_faults);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
@@ -448,9 +469,7 @@ ngx_content_copy_judge(ngx_content_copying_t *c, ngx_content_task_t *task)
         ngx_content_copy_next(c, NGX_CONTENT_COPY_REMOVE);
 
     } else {
-        ngx_content_copy_next(c, c->keys[0].touched
-                                     ? NGX_CONTENT_COPY_CHANGE
-                                     : NGX_CONTENT_COPY_ANSWER);
+        ngx_content_copy_next(c, NGX_CONTENT_COPY_CHANGE);
     }
 }
 
@@ -505,6 +524,7 @@ ngx_content_copy_removed(ngx_content_task_t *task)
         break;
 
     default:
+        c->change.unknown = 1;
         ngx_content_count(&ngx_content_shared(c->mcf)->counters,
                           store_faults);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,

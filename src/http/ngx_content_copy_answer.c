@@ -17,8 +17,16 @@ static ngx_int_t ngx_content_copy_source_stays(ngx_content_copying_t *c);
 ngx_int_t
 ngx_content_copy_respond(ngx_content_copying_t *c)
 {
+    ngx_int_t  rc;
+
     if (c->outcome != NGX_CONTENT_OK) {
         return ngx_content_copy_problem(c);
+    }
+
+    rc = ngx_content_change_problem(c->request, &c->change);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (c->removed != NGX_CONTENT_OK) {

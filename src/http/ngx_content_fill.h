@@ -16,8 +16,9 @@
  * until the last ngx_content_fill_leave(), so bytes can be sent out of it.
  *
  * Which fill may be joined: one that began after every write that had ended
- * when the request came.  Either its fence is the key's fence now, or Redis
- * has just named its token.
+ * when the request came.  Either its fence is the key's fence now and the
+ * node hears of all writes (ngx_content_coherent()), or Redis has just named
+ * its token.
  *
  * A reading that fails or stands still is taken up by another, up to
  * NGX_CONTENT_FILL_TRIES; if the object has changed in between, the fill

@@ -23,6 +23,7 @@
 #include "http/ngx_content_get.h"
 #include "http/ngx_content_refresh.h"
 #include "lib/content_range.h"
+#include "lib/content_rules.h"
 
 
 /* A step returns NGX_OK (next step), NGX_AGAIN (wait) or the request's end. */
@@ -670,7 +671,11 @@ ngx_content_get_joinable(ngx_content_get_t *get)
         return NULL;
     }
 
-    if (get->mcf->memory_zone) {
+    if (!CONTENT_RULE_JOIN) {
+        return fill;
+    }
+
+    if (get->mcf->memory_zone && ngx_content_coherent(get->mcf)) {
         ngx_content_memory_key(ngx_content_memory(get->mcf), &mkey,
                                get->read.store->id, &get->ctx->key);
 

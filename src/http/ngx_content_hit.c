@@ -77,7 +77,8 @@ ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
                            &ctx->key);
-    entry = ngx_content_memory_pin(ngx_content_memory(mcf), &mkey);
+    entry = ngx_content_coherent(mcf)
+            ? ngx_content_memory_pin(ngx_content_memory(mcf), &mkey) : NULL;
 
     if (entry == NULL) {
         ctx->fence = ngx_content_memory_fence(ngx_content_memory(mcf), &mkey);

@@ -7,6 +7,7 @@
  * clears write->request.
  *
  *     RECEIVE  the body, while it is stored in parts       (PUT)
+ *     INTENT   a note for the fleet; without it nothing is changed
  *     STORE    commit, or remove: the object changes here
  *     CHANGE   the caches and the CDN are told (ngx_content_change.c)
  *     ANSWER   201, 204, or the problem
@@ -22,6 +23,7 @@
 
 #define NGX_CONTENT_WRITE_STEPS(S)                                           \
     S(RECEIVE, receive)                                                      \
+    S(INTENT,  intent)                                                       \
     S(STORE,   store)                                                        \
     S(CHANGE,  change)                                                       \
     S(ANSWER,  answer)
@@ -56,6 +58,7 @@ static void ngx_content_write_stored(ngx_content_task_t *task);
 static void ngx_content_write_removed(ngx_content_task_t *task);
 static void ngx_content_write_judge(ngx_content_write_t *w,
     ngx_content_task_t *task);
+static void ngx_content_write_refused(ngx_content_write_t *w);
 static void ngx_content_write_changed(ngx_content_change_t *change);
 
 
@@ -172,7 +175,7 @@ ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     r->main->count++;
 
-    ngx_content_write_next(w, NGX_CONTENT_WRITE_STORE);
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_INTENT);
     ngx_content_write_run(w);
 
     return NGX_DONE;
@@ -356,8 +359,42 @@ ngx_content_write_received(void *data, ngx_int_t rc)
         return;
     }
 
-    ngx_content_write_next(w, NGX_CONTENT_WRITE_STORE);
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_INTENT);
     ngx_content_write_run(w);
+}
+
+
+/* INTENT */
+
+static ngx_int_t
+ngx_content_write_intent(ngx_content_write_t *w)
+{
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_STORE);
+
+    /* what has failed so far changes nothing */
+
+    if (w->upload && w->upload->task.outcome != NGX_CONTENT_OK) {
+        return NGX_OK;
+    }
+
+    return ngx_content_change_begin(&w->change);
+}
+
+
+static void
+ngx_content_write_refused(ngx_content_write_t *w)
+{
+    if (w->upload) {
+        ngx_content_upload_abort(w->upload);
+        w->upload = NULL;
+    }
+
+    if (w->remove) {
+        ngx_content_task_free(&w->remove->task);
+        w->remove = NULL;
+    }
+
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_ANSWER);
 }
 
 
@@ -367,6 +404,11 @@ static ngx_int_t
 ngx_content_write_store(ngx_content_write_t *w)
 {
     ngx_content_remove_t  *remove;
+
+    if (w->change.refused) {
+        ngx_content_write_refused(w);
+        return NGX_OK;
+    }
 
     w->object.touched = 1;
 
@@ -462,6 +504,7 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
 
     default:
         w->object.replaced = w->object.touched;
+        w->change.unknown = w->object.touched;
         ngx_content_count(&ngx_content_shared(w->mcf)->counters,
                           store_faults);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
@@ -469,8 +512,7 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
                       &task->cause);
     }
 
-    ngx_content_write_next(w, w->object.touched ? NGX_CONTENT_WRITE_CHANGE
-                                                : NGX_CONTENT_WRITE_ANSWER);
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_CHANGE);
 }
 
 

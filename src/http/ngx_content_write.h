@@ -60,6 +60,13 @@ ngx_int_t ngx_content_write_expect(ngx_http_request_t *r,
 /* Answers the request of a write whose outcome is known. */
 ngx_int_t ngx_content_write_respond(ngx_content_write_t *w);
 
+/*
+ * What a change could not do: NGX_OK, or the problem (503, 504) that the
+ * caller returns instead of its success.
+ */
+ngx_int_t ngx_content_change_problem(ngx_http_request_t *r,
+    const ngx_content_change_t *change);
+
 /* X-Content-Purge: what became of the CDN's purge. */
 ngx_int_t ngx_content_change_header(ngx_http_request_t *r,
     const ngx_content_change_t *change);

@@ -14,8 +14,15 @@ static ngx_int_t ngx_content_write_problem(ngx_content_write_t *w);
 ngx_int_t
 ngx_content_write_respond(ngx_content_write_t *w)
 {
-    return w->outcome == NGX_CONTENT_OK ? ngx_content_write_success(w)
-                                        : ngx_content_write_problem(w);
+    ngx_int_t  rc;
+
+    if (w->outcome != NGX_CONTENT_OK) {
+        return ngx_content_write_problem(w);
+    }
+
+    rc = ngx_content_change_problem(w->request, &w->change);
+
+    return rc == NGX_OK ? ngx_content_write_success(w) : rc;
 }
 
 
@@ -54,6 +61,26 @@ ngx_content_write_success(ngx_content_write_t *w)
     r->header_only = 1;
 
     return ngx_http_send_header(r);
+}
+
+
+ngx_int_t
+ngx_content_change_problem(ngx_http_request_t *r,
+    const ngx_content_change_t *change)
+{
+    if (change->refused) {
+        return ngx_content_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                    "Redis takes no note of the change, so nothing was "
+                    "changed");
+    }
+
+    if (change->failed) {
+        return ngx_content_problem(r, NGX_HTTP_GATEWAY_TIME_OUT,
+                    "the storage was changed, but some node may answer with "
+                    "what was there before, until Redis can be reached");
+    }
+
+    return NGX_OK;
 }
 
 

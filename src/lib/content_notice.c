@@ -88,6 +88,7 @@ content_notice_write(content_out_t *out, const content_notice_t *notice)
         content_notice_number(out, notice->node);
         content_notice_number(out, notice->history);
         content_notice_number(out, notice->sent);
+        content_out_str(out, notice->name);
         break;
 
     case CONTENT_NOTICE_FORGET:
@@ -122,9 +123,9 @@ content_notice_read(content_str_t text, content_notice_t *notice)
     case CONTENT_NOTICE_PING:
         if (content_notice_parse(&text, &notice->node) == CONTENT_OK
             && content_notice_parse(&text, &notice->history) == CONTENT_OK
-            && content_notice_parse(&text, &notice->sent) == CONTENT_OK
-            && text.len == 0)
+            && content_notice_parse(&text, &notice->sent) == CONTENT_OK)
         {
+            notice->name = text;
             return CONTENT_OK;
         }
 

@@ -3,7 +3,7 @@
  * of the fleet, acknowledgements on the channel of the worker that asked, and
  * the intents, which say of a change what a notice says.
  *
- *     ping     "p", node, history, when it was sent
+ *     ping     "p", node, history, when it was sent, the node's name
  *     forget   "f", worker, serial, change
  *     ack      "k", serial, node, "1" or "0": older answers are under way
  *
@@ -31,6 +31,7 @@ typedef struct {
     uint64_t               node;         /* PING, ACK */
     uint64_t               history;      /* PING */
     uint64_t               sent;         /* PING */
+    content_str_t          name;         /* PING; in the notice's memory */
     uint64_t               worker;       /* FORGET */
     uint64_t               serial;       /* FORGET, ACK */
     int                    under_way;    /* ACK */

@@ -388,6 +388,7 @@ class Nginx(Server, Client):
 
     store   "file", or an S3Bucket
     redis   a Redis, or the text behind content_redis
+    fleet   the text behind content_fleet, where there is a Redis
     purge   a FakeCloudflare
     main, http, server, location, listen: further directives there
     tokens  rows of (name, token, rights, prefix, ...)
@@ -398,7 +399,7 @@ class Nginx(Server, Client):
                  main="", http="", server="", location="", listen="",
                  tokens=TOKENS,
                  anonymous="read", max_body="64m", expect=(),
-                 environment=None, workers=2, connections=512, level=LOG_LEVEL, port=None,
+                 fleet="alone", environment=None, workers=2, connections=512, level=LOG_LEVEL, port=None,
                  start=True):
         self.dir = pathlib.Path(workdir)
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -419,8 +420,9 @@ class Nginx(Server, Client):
                        else self.s3_lines(store))
         http_lines = []
         if redis:
-            http_lines.append(f"content_redis "
-                              f"{getattr(redis, 'address', redis)};")
+            http_lines += [f"content_redis "
+                           f"{getattr(redis, 'address', redis)};",
+                           f"content_fleet {fleet};"]
         if purge:
             store_lines += self.purge_lines(purge)
 

@@ -22,6 +22,7 @@ static const struct {
     int          result;
 } notices[] = {
     { "p" ONE BIG ONE, CONTENT_OK },
+    { "p" ONE BIG ONE "web1", CONTENT_OK },
     { "f" ONE BIG, CONTENT_OK },
     { "f" ONE BIG "anything", CONTENT_OK },
     { "k" ONE BIG "0", CONTENT_OK },
@@ -29,7 +30,6 @@ static const struct {
     { "", CONTENT_ERROR },
     { "x" ONE BIG ONE, CONTENT_ERROR },
     { "p" ONE BIG, CONTENT_ERROR },
-    { "p" ONE BIG ONE "0", CONTENT_ERROR },
     { "p" ONE BIG "000000000000000A", CONTENT_ERROR },
     { "f" ONE "fedcba987654321", CONTENT_ERROR },
     { "k" ONE BIG, CONTENT_ERROR },
