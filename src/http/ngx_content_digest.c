@@ -96,6 +96,21 @@ ngx_content_digest_headers(ngx_http_request_t *r, const u_char sha256[32])
 }
 
 
+ngx_uint_t
+ngx_content_digest_is_wanted(ngx_http_request_t *r)
+{
+    ngx_uint_t  repr, content;
+
+    if (ngx_content_unconditional(r)) {
+        return 0;
+    }
+
+    repr = ngx_content_digest_wanted(r, &content);
+
+    return repr || content;
+}
+
+
 /* Runs for each GET: it looks at lengths first. */
 
 static ngx_uint_t

@@ -107,6 +107,7 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     get->read.request = r;
     get->read.store = get->lcf->store;
     get->read.key = ctx->key;
+    get->read.digest = ngx_content_digest_is_wanted(r);
     get->read.headers = ngx_content_get_headers;
     get->read.done = ngx_content_get_opened;
     get->read.failed = ngx_content_get_failed;
@@ -335,6 +336,14 @@ ngx_content_get_take_record(ngx_content_get_t *get,
         return NGX_ERROR;
     }
 
+    /* storage may know more than whoever has filled it */
+
+    if (get->read.digest && !get->record.has_sha256
+        && get->body.data == NULL && get->record.size)
+    {
+        return NGX_OK;
+    }
+
     if (get->record.size == 0) {
         get->body.data = (u_char *) "";
         get->body.len = 0;
@@ -430,6 +439,7 @@ ngx_content_get_open(ngx_content_get_t *get)
 
     if (!get->read.store->open_first
         && r->method != NGX_HTTP_HEAD
+        && !get->read.digest
         && !ngx_content_get_conditional(r))
     {
         return NGX_OK;

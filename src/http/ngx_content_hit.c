@@ -230,6 +230,14 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
         return rc;
     }
 
+    /* storage may know more than whoever has filled this record */
+
+    if (head->metadata && !head->has_sha256
+        && ngx_content_digest_is_wanted(r))
+    {
+        return NGX_DECLINED;
+    }
+
     if (head->metadata && rc == NGX_OK && r->method != NGX_HTTP_HEAD) {
         return ngx_content_hit_known(r, ctx, entry);
     }

@@ -127,6 +127,9 @@ ngx_int_t ngx_content_expect_from_request(ngx_http_request_t *r,
 ngx_int_t ngx_content_digest_headers(ngx_http_request_t *r,
     const u_char sha256[32]);
 
+/* Whether it wants either: then more may be done to find it. */
+ngx_uint_t ngx_content_digest_is_wanted(ngx_http_request_t *r);
+
 /* Sends status with a JSON body; body is not copied. */
 ngx_int_t ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
     content_str_t body);

@@ -62,6 +62,8 @@ typedef struct {
     u_char                         region_text[64];
     unsigned                       bare_if_match:1; /* without its quotes */
     unsigned                       no_if_match:1;   /* not on writes */
+    unsigned                       no_tags:1;       /* not to be written */
+    unsigned                       no_tags_read:1;
 } ngx_content_s3_conf_t;
 
 
@@ -168,7 +170,10 @@ ngx_content_outcome_e ngx_content_s3_outcome(ngx_uint_t status,
 ngx_content_outcome_e ngx_content_s3_call_outcome(ngx_content_call_t *call,
     const char **cause);
 
-/* HEAD: done with OK and object (in pool), ABSENT, or a fault. */
+/*
+ * HEAD: done with OK and object (in pool), ABSENT, or a fault.  With `digest`
+ * the SHA-256 is looked for in a tag, too, if it is not among the metadata.
+ */
 
 typedef void (*ngx_content_s3_head_pt)(void *data,
     ngx_content_outcome_e outcome, content_object_t *object,
@@ -182,9 +187,18 @@ typedef struct {
     ngx_content_call_t            *call;       /* under way, or NULL */
     ngx_content_s3_head_pt         done;
     void                          *data;
+    content_object_t              *object;     /* while its tag is read */
+    unsigned                       digest:1;
 } ngx_content_s3_head_t;
 
 ngx_int_t ngx_content_s3_head(ngx_content_s3_head_t *head);
+
+/*
+ * The second half of it.  NGX_OK: done will be called, with OK and object;
+ * NGX_DECLINED: there is nothing to look for; NGX_ERROR: it was not sent.
+ */
+ngx_int_t ngx_content_s3_tag_read(ngx_content_s3_head_t *head,
+    content_object_t *object);
 
 /*
  * If-Match on a write: the ETag that was seen when the conditions were

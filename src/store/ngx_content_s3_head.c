@@ -114,6 +114,12 @@ ngx_content_s3_head_done(ngx_content_call_t *call)
         outcome = ngx_content_s3_unsent(head->store, &cause);
     }
 
+    if (outcome == NGX_CONTENT_OK && head->digest
+        && ngx_content_s3_tag_read(head, object) == NGX_OK)
+    {
+        return;
+    }
+
     head->done(head->data, outcome, object, cause);
 }
 

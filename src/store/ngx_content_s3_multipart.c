@@ -94,6 +94,7 @@ ngx_content_s3_create_upload(ngx_content_upload_t *up,
     }
 
     s3->started = 1;
+    s3->told = up->object->has_sha256;
 
     return NGX_OK;
 }
@@ -314,6 +315,7 @@ static void
 ngx_content_s3_completed(ngx_content_call_t *call)
 {
     u_char                    buf[256], text[64];
+    ngx_str_t                 version;
     const char               *cause;
     content_out_t             etag, code;
     ngx_content_upload_t     *up;
@@ -344,29 +346,39 @@ ngx_content_s3_completed(ngx_content_call_t *call)
         outcome = NGX_CONTENT_BROKEN;
     }
 
-    if (outcome == NGX_CONTENT_OK) {
-        s3->id.len = 0;                       /* nothing to abort any more */
+    if (outcome != NGX_CONTENT_OK) {
+        ngx_content_s3_end(up, outcome, cause);
+        return;
     }
 
-    if (outcome == NGX_CONTENT_OK && content_out_done(&etag).len) {
+    s3->id.len = 0;                           /* nothing to abort any more */
+
+    if (ngx_content_call_response_header(call, "x-amz-version-id", &version)
+        == NGX_OK)
+    {
+        s3->version = ngx_content_to_ngx(
+            ngx_content_str_dup(up->task.pool, ngx_content_from_ngx(version)));
+    }
+
+    if (content_out_done(&etag).len) {
         up->object->etag = ngx_content_str_dup(up->task.pool,
                                                content_out_done(&etag));
-
-    } else if (outcome == NGX_CONTENT_OK) {
-        s3->head.done = ngx_content_s3_complete_headed;
-
-        if (ngx_content_s3_head(&s3->head) == NGX_OK) {
-            return;
-        }
+        ngx_content_s3_tag_end(up);
+        return;
     }
 
-    ngx_content_s3_end(up, outcome, cause);
+    s3->head.done = ngx_content_s3_complete_headed;
+
+    if (ngx_content_s3_head(&s3->head) != NGX_OK) {
+        ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);
+    }
 }
 
 
 /*
  * Ceph does not say the ETag in its answer.  Where the length is another one,
- * another upload has ended meanwhile, and the ETag is that one's.
+ * another upload has ended meanwhile, and the ETag is that one's; and where
+ * the ETag is not that of our parts, it may be, and is not tagged.
  */
 
 static void
@@ -377,6 +389,11 @@ ngx_content_s3_complete_headed(void *data, ngx_content_outcome_e outcome,
 
     if (outcome == NGX_CONTENT_OK && object->size == up->received) {
         up->object->etag = object->etag;
+
+        if (ngx_content_s3_tag_is_own(up, object->etag)) {
+            ngx_content_s3_tag_end(up);
+            return;
+        }
     }
 
     ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);

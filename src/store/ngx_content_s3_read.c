@@ -88,6 +88,7 @@ ngx_content_s3_open(ngx_content_read_t *read)
     s3->head.pool = read->request->pool;
     s3->head.key = read->key;
     s3->head.version = read->version;
+    s3->head.digest = read->digest;
     s3->head.done = ngx_content_s3_opened;
     s3->head.data = read;
 
@@ -525,6 +526,11 @@ ngx_content_s3_process_answer(ngx_http_request_t *r,
     }
 
     /* of one ETag there can be many metadata: the latest with the whole */
+
+    if (read->object && !s3->object.has_sha256) {
+        s3->object.has_sha256 = read->object->has_sha256;
+        ngx_memcpy(s3->object.sha256, read->object->sha256, 32);
+    }
 
     if (read->object == NULL || !read->ranged) {
         read->object = &s3->object;

@@ -15,7 +15,9 @@ typedef struct {
     ngx_str_t                  id;            /* of the multipart upload */
     ngx_content_s3_head_t      head;
     ngx_content_s3_guard_t     guard;
+    ngx_str_t                  version;       /* that was made, if any */
     unsigned                   started:1;     /* CreateMultipartUpload sent */
+    unsigned                   told:1;        /* the SHA-256, with it */
 } ngx_content_s3_upload_t;
 
 typedef struct {
@@ -51,6 +53,16 @@ ngx_int_t ngx_content_s3_create_upload(ngx_content_upload_t *up,
     ngx_content_call_handler_pt handler);
 ngx_content_outcome_e ngx_content_s3_upload_id(ngx_content_upload_t *up,
     ngx_content_call_t *call, const char **cause);
+
+/*
+ * A multipart upload has ended well: its SHA-256 becomes a tag of the object,
+ * unless it is among the metadata; then ngx_content_s3_end().
+ */
+void ngx_content_s3_tag_end(ngx_content_upload_t *up);
+
+/* Whether that is the ETag of the parts that were uploaded, by their MD5s. */
+ngx_uint_t ngx_content_s3_tag_is_own(ngx_content_upload_t *up,
+    content_str_t etag);
 
 /* The headers by which such a request holds on to the conditions. */
 void ngx_content_s3_conditions(ngx_content_upload_t *up,

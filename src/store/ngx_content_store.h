@@ -296,6 +296,8 @@ struct ngx_content_read_s {
     off_t                      first;
     off_t                      last;
     unsigned                   ranged:1;
+    unsigned                   digest:1;          /* open() is to find the
+                                                     SHA-256, if it can */
 
     ngx_int_t                (*headers)(ngx_content_read_t *read);
     ngx_int_t                (*body)(ngx_content_read_t *read, u_char *data,
