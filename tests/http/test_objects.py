@@ -20,7 +20,6 @@ from harness import (EDITOR, ROOT, Nginx, path_of, problem, request_head,
                      wait_until)
 
 MIB = 1 << 20
-VECTORS = json.loads((ROOT / "tests/unit/vectors/keys.json").read_text())
 
 
 def data(size):
@@ -539,81 +538,6 @@ def test_head_ignores_a_range(origin, key):
     answer = origin.head(key, range="bytes=1-2")
     assert answer.status == 200
     assert answer.headers["Content-Length"] == "1024"
-
-
-# Keys
-
-VALID = [v for v in VECTORS if v["key"] and not v["key"].startswith("-/")]
-INVALID = [v for v in VECTORS if not v["key"] and v["path"][:1] == "/"
-           and v["path"] != "/"]
-
-
-def is_listed(origin, store, name):
-    # RGW repeats the prefix unencoded, and \uffff is not allowed in XML.
-    prefix = name
-    if store != "file":
-        prefix = name.partition("\uffff")[0]
-    return name in keys(listed(origin, prefix=prefix))
-
-
-@pytest.mark.parametrize("vector", VALID, ids=lambda v: v["name"])
-def test_key_can_be_put_read_listed_and_deleted(origin, store, vector):
-    path, name = vector["path"], vector["key"]
-    # Different spellings of one key are vectors of their own.
-    origin.delete(path)
-    put = origin.put(path, name.encode())
-    assert put.status == 201
-    assert put.headers["Location"] == "/" + vector["encoded"]
-
-    for spelling in (path, "/" + vector["encoded"]):
-        answer = origin.get(spelling)
-        assert (answer.status, answer.body) == (200, name.encode())
-        assert answer.headers["Cache-Tag"] == vector["tag"]
-
-    assert is_listed(origin, store, name)
-
-    assert origin.delete("/" + vector["encoded"]).status == 204
-    assert origin.get(path).status == 404
-    assert not is_listed(origin, store, name)
-
-
-@pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
-@pytest.mark.parametrize("vector", INVALID, ids=lambda v: v["name"])
-def test_invalid_key_is_refused(origin, vector, method):
-    body = b"x" if method == "PUT" else None
-    problem(origin.request(method, vector["path"], body, token=EDITOR), 400)
-
-
-def test_root_is_no_object(origin):
-    problem(origin.get("/"), 404)
-    assert origin.put("/", b"x").status in (400, 404)
-
-
-def test_key_may_be_the_beginning_of_others(origin, key):
-    names = ["", "/", "//", "/a", "/a/", "/a/b", "/a/b/", "/a//b"]
-    for name in names:
-        assert origin.put(key + name, name.encode()).status == 201
-    for name in names:
-        assert origin.get(key + name).body == name.encode()
-    for name in names:
-        assert origin.delete(key + name).status == 204
-        assert origin.get(key + name).status == 404
-
-
-def test_keys_differ_by_case_and_normalization(origin, key):
-    names = ["A", "a", "\u00e9", "e\u0301", "\u00e4"]
-    for name in names:
-        assert origin.put(key + name, name.encode()).status == 201
-    for name in names:
-        assert origin.get(key + name).body == name.encode()
-
-
-def test_query_does_not_change_the_key_of_a_get(origin, key):
-    origin.put(key, b"x")
-    assert origin.get(key + "?v=1").body == b"x"
-    assert origin.put(key + "%3Fv=1", b"y").status == 201
-    assert origin.get(key + "%3Fv=1").body == b"y"
-    assert origin.get(key).body == b"x"
 
 
 # Lists
