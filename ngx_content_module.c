@@ -75,6 +75,13 @@ static ngx_command_t  ngx_content_commands[] = {
       ngx_content_main(uploads_conf),
       NULL },
 
+    { ngx_string("content_sweep"),
+      NGX_CONTENT_ANY|NGX_CONF_TAKE1,
+      ngx_content_sweep_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_content_loc(sweep),
+      NULL },
+
     { ngx_string("content_thread_pool"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,

@@ -24,6 +24,8 @@ typedef struct {
 
 static void ngx_content_status_uploads(content_out_t *out,
     ngx_content_main_conf_t *mcf, ngx_content_uploads_shared_t *uploads);
+static void ngx_content_status_sweep(content_out_t *out,
+    ngx_content_sweep_shared_t *sweep);
 static void ngx_content_status_memory(content_out_t *out,
     ngx_content_memory_t *memory);
 static void ngx_content_status_fleet(content_out_t *out,
@@ -162,6 +164,7 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     ngx_content_status_uploads(&out, mcf, &shared->uploads);
+    ngx_content_status_sweep(&out, &shared->sweep);
 
     if (mcf->fleet) {
         ngx_content_status_fleet(&out, mcf);
@@ -207,6 +210,20 @@ ngx_content_status_uploads(content_out_t *out, ngx_content_main_conf_t *mcf,
     ngx_content_status_number(out, "waiting", waiting);
     ngx_content_status_number(out, "waits", uploads->waits);
     ngx_content_status_number(out, "too_slow", uploads->too_slow);
+
+    out->pos--;
+}
+
+
+static void
+ngx_content_status_sweep(content_out_t *out, ngx_content_sweep_shared_t *sweep)
+{
+    content_out_text(out, "},\"sweep\":{");
+
+    ngx_content_status_number(out, "rounds", sweep->rounds);
+    ngx_content_status_number(out, "uploads", sweep->uploads);
+    ngx_content_status_number(out, "files", sweep->files);
+    ngx_content_status_number(out, "failed", sweep->failed);
 
     out->pos--;
 }

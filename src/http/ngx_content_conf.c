@@ -236,6 +236,7 @@ ngx_content_create_loc_conf(ngx_conf_t *cf)
     conf->tokens = NGX_CONF_UNSET_PTR;
     conf->anonymous = NGX_CONF_UNSET_UINT;
     conf->require_conditions = NGX_CONF_UNSET;
+    conf->sweep = NGX_CONF_UNSET;
 
     ngx_content_s3_conf_create(&conf->s3);
     ngx_content_purge_conf_create(&conf->purge);
@@ -254,6 +255,7 @@ ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_str_value(conf->file.root, prev->file.root, "");
     ngx_content_s3_conf_merge(&prev->s3, &conf->s3);
+    ngx_conf_merge_sec_value(conf->sweep, prev->sweep, 86400);
     ngx_content_merge_hot(&prev->hot, &conf->hot);
 
     if (ngx_content_merge_fresh(cf, &prev->fresh, conf) != NGX_CONF_OK) {
@@ -380,6 +382,7 @@ ngx_content_merge_store(ngx_conf_t *cf, ngx_content_loc_conf_t *conf)
         || ngx_content_uploads_conf_check(cf, &mcf->uploads_conf,
                                           conf->store->part_size)
            != NGX_OK
+        || ngx_content_sweep_conf(cf, conf->store, conf->sweep) != NGX_OK
         || ngx_content_use(&mcf->stores, conf->store) != NGX_OK
         || ngx_content_use(&mcf->origins, conf) != NGX_OK)
     {
@@ -717,6 +720,13 @@ ngx_content_init_process(ngx_cycle_t *cycle)
 
         if (store[i]->ops->start) {
             store[i]->ops->start(store[i]);
+        }
+
+        if (ngx_content_sweep_start(cycle, store[i],
+                                    &ngx_content_shared(mcf)->sweep)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 

@@ -27,6 +27,7 @@
 #include "store/ngx_content_file.h"
 #include "store/ngx_content_s3.h"
 #include "store/ngx_content_store.h"
+#include "store/ngx_content_sweep.h"
 
 
 /* The shared zone: one for all locations and all workers. */
@@ -34,6 +35,7 @@
 typedef struct {
     ngx_content_counters_t       counters;
     ngx_content_uploads_shared_t  uploads;
+    ngx_content_sweep_shared_t   sweep;
     ngx_content_redis_shared_t   redis;
     ngx_content_fleet_shared_t   fleet;
     ngx_content_purge_shared_t  *purge;       /* in the same zone */
@@ -106,6 +108,7 @@ typedef struct {
                                                  not inherited */
     ngx_content_file_conf_t      file;
     ngx_content_s3_conf_t        s3;
+    time_t                       sweep;       /* seconds; 0: off */
 
     ngx_content_hot_conf_t       hot;
     ngx_content_fresh_conf_t     fresh;

@@ -54,7 +54,8 @@ static const ngx_content_store_ops_t  ngx_content_file_ops = {
     .list = ngx_content_file_list,
     .part = ngx_content_file_part,
     .commit = ngx_content_file_commit,
-    .abort = ngx_content_file_abort
+    .abort = ngx_content_file_abort,
+    .sweep = ngx_content_file_sweep
 };
 
 

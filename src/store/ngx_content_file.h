@@ -17,6 +17,7 @@
 #define NGX_CONTENT_FILE_H
 
 #include "store/ngx_content_store.h"
+#include "store/ngx_content_sweep.h"
 
 
 #define NGX_CONTENT_FILE_HEAD       4096
@@ -72,6 +73,7 @@ void ngx_content_file_remove(ngx_content_remove_t *remove);
 void ngx_content_file_part(ngx_content_upload_t *up, ngx_content_part_t *part);
 void ngx_content_file_commit(ngx_content_upload_t *up);
 void ngx_content_file_abort(ngx_content_upload_t *up);
+void ngx_content_file_sweep(ngx_content_sweep_t *sweep);
 
 
 #endif

@@ -65,6 +65,14 @@ ngx_content_file_temp_open(ngx_content_task_t *task, size_t head)
 
     cln->handler = ngx_content_file_temp_cleanup;
 
+    /* says that it has a living writer, to ngx_content_file_sweep.c */
+
+    if (flock(temp->fd, LOCK_EX|LOCK_NB) == -1) {
+        ngx_log_error(NGX_LOG_CRIT, &task->log, ngx_errno,
+                      "content: flock() \"%s\" failed", temp->path);
+        return NULL;
+    }
+
     return temp;
 }
 

@@ -47,7 +47,8 @@ static const ngx_content_store_ops_t  ngx_content_s3_ops = {
     .versions = ngx_content_s3_versions,
     .part = ngx_content_s3_part,
     .commit = ngx_content_s3_commit,
-    .abort = ngx_content_s3_abort
+    .abort = ngx_content_s3_abort,
+    .sweep = ngx_content_s3_sweep
 };
 
 
@@ -123,6 +124,7 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
     store->threads = threads;
     store->id = ngx_content_store_id(&store->name, &conf->origin,
                                      &conf->bucket);
+    store->sweep_min = 4 * ((conf->timeout + 999) / 1000);
     store->part_size = conf->part_size;
     store->parts_max = NGX_CONTENT_S3_PARTS;
     store->part_digest = 1;

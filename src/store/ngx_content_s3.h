@@ -248,6 +248,7 @@ void ngx_content_s3_list(ngx_content_list_t *list);
 void ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part);
 void ngx_content_s3_commit(ngx_content_upload_t *up);
 void ngx_content_s3_abort(ngx_content_upload_t *up);
+void ngx_content_s3_sweep(ngx_content_sweep_t *sweep);
 
 
 #endif

@@ -127,6 +127,7 @@ ngx_content_s3_upload_id(ngx_content_upload_t *up, ngx_content_call_t *call,
     }
 
     s3->id = ngx_content_to_ngx(content_out_done(&out));
+    ngx_content_s3_lease(up);
 
     return NGX_CONTENT_OK;
 }
@@ -234,6 +235,10 @@ ngx_content_s3_part_uploaded(ngx_content_call_t *call)
 
     } else if (outcome == NGX_CONTENT_ABSENT) {
         outcome = NGX_CONTENT_BROKEN;
+    }
+
+    if (outcome == NGX_CONTENT_OK) {
+        ngx_content_s3_lease(up);
     }
 
     ngx_content_upload_stored(up, body->part, outcome, cause);

@@ -16,6 +16,7 @@ typedef struct {
     ngx_content_s3_head_t      head;
     ngx_content_s3_guard_t     guard;
     ngx_str_t                  version;       /* that was made, if any */
+    ngx_event_t                lease;         /* ngx_content_s3_lease.c */
     unsigned                   started:1;     /* CreateMultipartUpload sent */
     unsigned                   told:1;        /* the SHA-256, with it */
 } ngx_content_s3_upload_t;
@@ -63,6 +64,8 @@ void ngx_content_s3_tag_end(ngx_content_upload_t *up);
 /* Whether that is the ETag of the parts that were uploaded, by their MD5s. */
 ngx_uint_t ngx_content_s3_tag_is_own(ngx_content_upload_t *up,
     content_str_t etag);
+/* The upload was begun, or has stored a part: it is alive. */
+void ngx_content_s3_lease(ngx_content_upload_t *up);
 
 /* The headers by which such a request holds on to the conditions. */
 void ngx_content_s3_conditions(ngx_content_upload_t *up,

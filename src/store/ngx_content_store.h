@@ -57,6 +57,7 @@ typedef struct ngx_content_read_s    ngx_content_read_t;
 typedef struct ngx_content_upload_s  ngx_content_upload_t;
 typedef struct ngx_content_part_s    ngx_content_part_t;
 typedef struct ngx_content_fetch_s   ngx_content_fetch_t;
+typedef struct ngx_content_sweep_s   ngx_content_sweep_t;
 
 typedef void (*ngx_content_task_pt)(ngx_content_task_t *task);
 typedef void (*ngx_content_read_pt)(ngx_content_read_t *read);
@@ -344,6 +345,9 @@ typedef struct {
                                      ngx_content_part_t *part);
     void                     (*commit)(ngx_content_upload_t *up);
     void                     (*abort)(ngx_content_upload_t *up);
+
+    /* what uploads of the dead have left: ngx_content_sweep.h */
+    void                     (*sweep)(ngx_content_sweep_t *sweep);
 } ngx_content_store_ops_t;
 
 
@@ -358,6 +362,8 @@ struct ngx_content_store_s {
                                                      process, S3 only */
     ngx_content_uploads_t           *uploads;     /* of this process */
 
+    time_t                           sweep_age;   /* seconds; 0: never */
+    time_t                           sweep_min;   /* the least of it */
     size_t                           part_size;   /* bytes */
     ngx_uint_t                       parts_max;   /* stored at once */
     unsigned                         part_digest:1;

@@ -305,12 +305,25 @@ ngx_content_upload_lost(ngx_content_claim_t *claim)
     up = (ngx_content_upload_t *)
              ((u_char *) claim - offsetof(ngx_content_upload_t, claim));
 
-    ngx_content_upload_fail(up, NGX_CONTENT_SLOW,
-                            "the body came too slowly while other uploads "
-                            "waited for memory");
+    ngx_content_upload_give_up(up, NGX_CONTENT_SLOW,
+                               "the body came too slowly while other uploads "
+                               "waited for memory");
+}
 
-    ngx_content_part_free(up, up->filling);
-    up->filling = NULL;
+
+void
+ngx_content_upload_give_up(ngx_content_upload_t *up,
+    ngx_content_outcome_e outcome, const char *cause)
+{
+    ngx_content_upload_fail(up, outcome, cause);
+
+    up->blocked = 0;
+    ngx_content_claim_end(up->task.store->uploads, &up->claim);
+
+    if (up->filling) {
+        ngx_content_part_free(up, up->filling);
+        up->filling = NULL;
+    }
 
     up->resume(up);
 }

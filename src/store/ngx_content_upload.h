@@ -71,6 +71,10 @@ void ngx_content_upload_stored(ngx_content_upload_t *up,
     ngx_content_part_t *part, ngx_content_outcome_e outcome,
     const char *cause);
 
+/* While the body still comes: it fails, and the client is told. */
+void ngx_content_upload_give_up(ngx_content_upload_t *up,
+    ngx_content_outcome_e outcome, const char *cause);
+
 /* The whole body lies in one part that was not handed to part() yet. */
 ngx_content_part_t *ngx_content_upload_single(ngx_content_upload_t *up);
 
