@@ -5,7 +5,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test bench bench-instructions soak unit unit-programs module lib install-deps check \
-        check-trixie clean
+        check-trixie clean model
 
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo 'make unit [SANITIZE=1]                 only the unit tests'
 	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
 	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
+	@echo 'make model [ONLY="JOIN cdn"]           the model of coherence, whole, and without each rule'
 	@echo 'make check                             shellcheck'
 	@echo 'make check-trixie                      the steps of the Dockerfile, in a chroot of Debian 13 (root)'
 	@echo 'make install-deps                      Debian packages (run and test install theirs)'
@@ -64,6 +65,11 @@ soak:
 	export CONTENT_PRELOAD CONTENT_MODULE=$(CURDIR)/build/$$flavour/ngx_content_module.so; \
 	exec env $(if $(MINUTES),MINUTES="$(MINUTES)") \
 		/usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/soak/soak.py
+
+# The bounds and the variants are in tests/model/run.py.
+model:
+	@scripts/install-packages.sh model
+	@exec /usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/model/run.py $(ONLY)
 
 module:
 	@scripts/build-module.sh $(FLAVOUR)
