@@ -9,7 +9,7 @@ SHELL := /bin/sh
 
 
 help:
-	@echo 'make run [STORE=file|s3] [PORT=8080]   build, start nginx with Redis, show how to try it'
+	@echo 'make run [STORE=file|s3] [PORT=8080] [NODES=3]  build, start nginx with Redis, show how to try it'
 	@echo 'make test [SANITIZE=1] [FILES=FILE] [ARGS="-k put"]  all tests, or some'
 	@echo 'make bench [QUICK=1] [ONLY=hot,l1]     beside its peers, into docs/benchmarks.md (15 minutes)'
 	@echo 'make bench-instructions [ONLY=l1]      instructions of a request, by callgrind (a minute)'
@@ -28,13 +28,14 @@ help:
 
 STORE    ?= file
 PORT     ?= 8080
+NODES    ?= 1
 FLAVOUR  ?= release
 SANITIZE ?=
 FILES    ?=
 JOBS     ?= 3
 ARGS     ?=
 
-export STORE PORT FILES JOBS ARGS SANITIZE
+export STORE PORT NODES FILES JOBS ARGS SANITIZE
 
 # It must hear INT even if make was started in the background, and end when
 # make is killed.

@@ -3,9 +3,12 @@
 # an S3 server; say how to try it; wait; on Ctrl-C (or TERM, HUP, or when one
 # of them dies) stop what was started and nothing else.  Data stays in VAR.
 #
+# NODES nginx share the storage and Redis: the first on PORT, the others above.
+#
 # Settings (environment):
 #   STORE     file     where objects live: file or s3
 #   PORT      8080     nginx, on 127.0.0.1
+#   NODES     1        how many nginx, 1 to 9
 #   S3_PORT   7480     STORE=s3: the S3 server, which takes 22 more above it
 #   VAR       var      data, logs, run.env (URL=, TOKEN=)
 #   CLOUDFLARE_ZONE_ID, CLOUDFLARE_API_TOKEN    both set: purge that zone
@@ -21,11 +24,12 @@ PATH=$PATH:/usr/sbin:/sbin
 
 STORE=${STORE:-file}
 PORT=${PORT:-8080}
+NODES=${NODES:-1}
 S3_PORT=${S3_PORT:-7480}
 VAR=$(realpath -m "${VAR:-var}")
 s3_settings=(S3_DIR="$VAR/s3" S3_PORT="$S3_PORT" S3_STORE=bluestore)
 
-nginx_pid=
+nginx_pids=()
 redis_pid=
 step_pid=
 s3_started=
@@ -59,7 +63,8 @@ clean_up() {
     set +e
 
     [ -z "$step_pid" ] || stop TERM "-$step_pid"
-    [ -z "$nginx_pid" ] || stop QUIT "$nginx_pid"
+    local pid
+    for pid in "${nginx_pids[@]}"; do stop QUIT "$pid"; done
     [ -z "$redis_pid" ] || stop TERM "$redis_pid"
     [ -z "$s3_started" ] || env "${s3_settings[@]}" scripts/rgw.sh down
     rm -f "$VAR/run.env" "$socket"
@@ -96,11 +101,16 @@ check_settings() {
         [[ ${!name} =~ ^[0-9]{1,5}$ ]] || die "$name is \"${!name}\""
     done
 
+    [[ $NODES =~ ^[1-9]$ ]] || die "NODES is \"$NODES\": must be 1 to 9"
+
     [[ $VAR != *[[:space:]]* ]] || die "VAR must have no spaces: $VAR"
 
-    if (exec 3<> "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null; then
-        die "port $PORT is taken: try PORT=$((PORT + 1))"
-    fi
+    local port
+    for ((port = PORT; port < PORT + NODES; port++)); do
+        if (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; then
+            die "port $port is taken: try PORT=$((port + 1))"
+        fi
+    done
 
     if [ "$STORE" = s3 ]; then
         env "${s3_settings[@]}" scripts/rgw.sh check || exit 1
@@ -133,8 +143,19 @@ choose_user() {
     fi
 }
 
+# node_directory N: VAR for the first, else below it.
+node_directory() {
+    if [ "$1" = 1 ]; then echo "$VAR"; else echo "$VAR/node$1"; fi
+}
+
 make_directories() {
     mkdir -p "$VAR"/{log,tmp,redis}
+
+    local i
+    for ((i = 2; i <= NODES; i++)); do
+        mkdir -p "$(node_directory "$i")"/{log,tmp}
+    done
+
     [ "$STORE" != file ] || mkdir -p "$VAR/objects"
 
     local directory
@@ -159,7 +180,7 @@ choose_socket() {
 start_redis() {
     launch "${drop[@]}" redis-server --port 0 --unixsocket "$socket" \
         --unixsocketperm 700 --dir "$VAR/redis" --save '' --appendonly no \
-        --maxmemory 256mb --maxmemory-policy allkeys-lfu \
+        --maxmemory 256mb --maxmemory-policy volatile-lfu \
         >> "$VAR/log/redis.log" 2>&1
     redis_pid=$!
 
@@ -190,8 +211,12 @@ make_token() {
         "$(printf %s "$token" | sha256sum | cut -d ' ' -f 1)" > "$VAR/tokens"
 }
 
+# make_config N: of a node.
 make_config() {
-    local file_root='' s3 purge
+    local file_root='' s3 purge dir
+
+    dir=$(node_directory "$1")
+    [ "$1" = 1 ] || cp "$VAR/tokens" "$dir/tokens"
 
     purge=(PURGE='' PURGE_ZONE_ID='' PURGE_TOKEN='' PURGE_API='')
 
@@ -212,25 +237,31 @@ make_config() {
     fi
 
     scripts/render.sh conf/run.conf.in \
-        MODULE="$root/build/release/ngx_content_module.so" VAR="$VAR" \
-        PORT="$PORT" STORE="$STORE" USER="$user" REDIS_SOCKET="$socket" \
-        FILE_ROOT="$file_root" "${s3[@]}" "${purge[@]}" > "$VAR/nginx.conf"
+        MODULE="$root/build/release/ngx_content_module.so" VAR="$dir" \
+        PORT="$((PORT + $1 - 1))" NODE="node$1" STORE="$STORE" USER="$user" REDIS_SOCKET="$socket" \
+        FILE_ROOT="$file_root" "${s3[@]}" "${purge[@]}" > "$dir/nginx.conf"
 }
 
+# start_nginx N
 start_nginx() {
-    launch nginx -p "$VAR" -c "$VAR/nginx.conf"
-    nginx_pid=$!
+    local dir i pid
 
-    local i
+    dir=$(node_directory "$1")
+    launch nginx -p "$dir" -c "$dir/nginx.conf"
+    pid=$!
+    nginx_pids+=("$pid")
+
     for ((i = 0; i < 100; i++)); do
-        kill -0 "$nginx_pid" 2> /dev/null || break
-        if curl -s -m 2 --noproxy '*' -o /dev/null "$url/-/status"; then
+        kill -0 "$pid" 2> /dev/null || break
+        if curl -s -m 2 --noproxy '*' -o /dev/null \
+            "http://127.0.0.1:$((PORT + $1 - 1))/-/status"
+        then
             return
         fi
         sleep 0.1
     done
 
-    tail -n 5 "$VAR/log/error.log" >&2 || :
+    tail -n 5 "$dir/log/error.log" >&2 || :
     die "nginx does not answer"
 }
 
@@ -255,6 +286,15 @@ token: $token
   curl -i -X DELETE $auth $url/hello.txt
 
 END
+
+    if [ "$NODES" -gt 1 ]; then
+        cat << END
+$NODES nodes, on the ports $PORT to $((PORT + NODES - 1)): what one is told, all know.
+
+  curl -s $auth $url/-/status | jq .fleet
+
+END
+    fi
 
     if [ "$STORE" = s3 ]; then
         cat << END
@@ -290,10 +330,12 @@ make_directories
 start_redis
 [ "$STORE" = file ] || start_s3
 make_token
-make_config
-start_nginx
+for ((node = 1; node <= NODES; node++)); do
+    make_config "$node"
+    start_nginx "$node"
+done
 write_env
 show
 
-wait -n "$nginx_pid" "$redis_pid" || :
+wait -n "${nginx_pids[@]}" "$redis_pid" || :
 die "nginx or Redis has ended by itself, see $VAR/log"

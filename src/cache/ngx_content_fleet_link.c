@@ -17,6 +17,8 @@ static void ngx_content_fleet_link_auth(redisAsyncContext *ac, void *reply,
     void *data);
 static void ngx_content_fleet_link_server(redisAsyncContext *ac, void *reply,
     void *data);
+static void ngx_content_fleet_link_room(redisAsyncContext *ac, void *reply,
+    void *data);
 static void ngx_content_fleet_link_replication(redisAsyncContext *ac,
     void *reply, void *data);
 static void ngx_content_fleet_link_subscribe(ngx_content_fleet_link_t *link,
@@ -191,6 +193,9 @@ ngx_content_fleet_link_greet(ngx_content_fleet_link_t *link)
         || redisAsyncCommand(link->ac, ngx_content_fleet_link_server, link,
                              "INFO server")
            != REDIS_OK
+        || redisAsyncCommand(link->ac, ngx_content_fleet_link_room, link,
+                             "INFO memory")
+           != REDIS_OK
         || redisAsyncCommand(link->ac, ngx_content_fleet_link_replication,
                              link, "INFO replication")
            != REDIS_OK)
@@ -222,6 +227,31 @@ ngx_content_fleet_link_server(redisAsyncContext *ac, void *reply, void *data)
         && ngx_content_redis_history_run(&link->history, reply) != NGX_OK)
     {
         ngx_content_fleet_link_drop(link, "no answer to INFO");
+    }
+}
+
+
+/* Which nodes there are must not be forgotten for want of room. */
+
+static void
+ngx_content_fleet_link_room(redisAsyncContext *ac, void *reply, void *data)
+{
+    ngx_content_fleet_link_t *link = data;
+
+    ngx_str_t  limit, policy;
+
+    if (reply == NULL || link->ac != ac) {
+        return;
+    }
+
+    if (ngx_content_redis_info(reply, "maxmemory:", &limit) == NGX_OK
+        && ngx_content_redis_info(reply, "maxmemory_policy:", &policy)
+           == NGX_OK
+        && !(limit.len == 1 && limit.data[0] == '0')
+        && ngx_strncmp(policy.data, "allkeys", 7) == 0)
+    {
+        ngx_content_fleet_link_drop(link, "its maxmemory-policy may evict "
+                            "what the fleet needs: set volatile-lfu");
     }
 }
 

@@ -4,8 +4,11 @@
  *
  *     P{fleet}:nodes       sorted set: "ID NAME", when it has last pinged
  *     P{fleet}:intents     stream: "n" node, "c" change; its group is "fleet"
- *     P{fleet}:new         is there while leases that were given under another
+ *     P{fleet}:new         until when leases that were given under another
  *                          history of Redis may be valid (set by the epoch)
+ *
+ * Nothing here expires, so that a Redis which is full, and may evict what
+ * does, keeps it.
  *
  * Channels: P{fleet}, heard by the control worker of every node, and
  * P{fleet}:ID, heard by the one worker of that id.
@@ -35,8 +38,8 @@
 
 /*
  * KEYS nodes, new, epoch; ARGV channel, the notice.
- * Returns {milliseconds that KEYS[2] has to live, or less than 0; node, age of
- * its last ping in milliseconds, node, age, ...}.
+ * Returns {milliseconds until the time in KEYS[2], or less; node, age of its last
+ * ping in milliseconds, node, age, ...}.
  */
 
 #define NGX_CONTENT_FLEET_SCRIPT_ANNOUNCE                                    \
@@ -44,7 +47,7 @@
     "redis.call('PERSIST', KEYS[3])\n"                                       \
     "redis.call('PUBLISH', ARGV[1], ARGV[2])\n"                              \
     "local nodes = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')\n"     \
-    "local answer = {redis.call('PTTL', KEYS[2])}\n"                         \
+    "local answer = {(redis.call('GET', KEYS[2]) or now) - now}\n"           \
     "for i = 1, #nodes, 2 do\n"                                              \
     "    answer[#answer + 1] = string.sub(nodes[i], 1, 16)\n"                \
     "    answer[#answer + 1] = now - nodes[i + 1]\n"                         \

@@ -191,6 +191,11 @@ ngx_int_t ngx_content_redis_history_stretch(
     ngx_content_redis_history_t *history, redisReply *reply);
 
 
+/* The value of a line "name:value" in the answer to INFO. */
+ngx_int_t ngx_content_redis_info(redisReply *reply, const char *name,
+    ngx_str_t *value);
+
+
 /* ngx_content_redis_handshake.c */
 
 /*

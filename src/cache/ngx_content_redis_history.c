@@ -14,8 +14,6 @@
 #include "cache/ngx_content_redis_conn.h"
 
 
-static ngx_int_t ngx_content_redis_info(redisReply *reply, const char *name,
-    ngx_str_t *value);
 static void ngx_content_redis_history_set(
     ngx_content_redis_history_t *history, ngx_str_t *replid);
 
@@ -62,9 +60,7 @@ ngx_content_redis_history_stretch(ngx_content_redis_history_t *history,
 }
 
 
-/* The value of a line "name:value\r\n" of INFO. */
-
-static ngx_int_t
+ngx_int_t
 ngx_content_redis_info(redisReply *reply, const char *name, ngx_str_t *value)
 {
     size_t   len;

@@ -88,7 +88,9 @@
     "local epoch = redis.call('GET', KEYS[1])\n"                             \
     "local same = epoch and string.sub(epoch, 1, 16) == ARGV[1]\n"           \
     "if (ARGV[3] == '2' or not same) and ARGV[4] ~= '0' then\n"              \
-    "    redis.call('SET', KEYS[2], '1', 'PX', ARGV[4])\n"                   \
+    "    local t = redis.call('TIME')\n"                                     \
+    "    redis.call('SET', KEYS[2],"                                         \
+    " t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[4])\n"                    \
     "end\n"                                                                  \
     "if ARGV[3] ~= '0' or not same then\n"                                   \
     "    epoch = ARGV[1] .. ARGV[2]\n"                                       \

@@ -177,6 +177,8 @@ ngx_content_change_intent(ngx_content_change_t *change)
         return NGX_OK;
     }
 
+    change->begun = ngx_content_fleet_now();
+
     if (ngx_content_change_text(change, 1, &text) == NGX_OK
         && ngx_content_fleet_begin(fleet, &text, ngx_content_change_begun,
                                    change)
@@ -205,7 +207,10 @@ ngx_content_change_begun(ngx_content_redis_op_t *op)
                                                 ngx_content_from_ngx(id)));
     }
 
-    if (change->intent.len == 0) {
+    if (change->intent.len == 0
+        || content_lease_late(change->begun, ngx_content_fleet_now(),
+                              change->mcf->fleet_conf.deadline))
+    {
         change->refused = 1;
         ngx_content_count(&ngx_content_shared(change->mcf)->fleet, refused);
     }

@@ -83,6 +83,7 @@ struct ngx_content_change_s {
     ngx_event_t                timer;        /* until the next one */
     ngx_content_fleet_notice_t  *notice;     /* under way */
     ngx_str_t                  intent;       /* its id; empty: none */
+    uint64_t                   begun;        /* when it was asked for */
     unsigned                   unheard:1;    /* some answer did not come */
     unsigned                   waiting:1;    /* in AWAIT */
 };

@@ -120,7 +120,8 @@ ngx_content_hit_stale(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
                            &ctx->key);
-    entry = ngx_content_memory_pin(ngx_content_memory(mcf), &mkey);
+    entry = ngx_content_coherent(mcf)
+            ? ngx_content_memory_pin(ngx_content_memory(mcf), &mkey) : NULL;
 
     if (entry == NULL) {
         return NGX_DECLINED;

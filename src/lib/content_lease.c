@@ -76,3 +76,10 @@ content_lease_stuck(uint64_t heard, uint64_t now)
 {
     return now > heard && now - heard > STUCK;
 }
+
+
+int
+content_lease_late(uint64_t begun, uint64_t now, uint64_t deadline)
+{
+    return now - begun > deadline / 2;
+}

@@ -49,6 +49,13 @@ uint64_t content_lease_over(uint64_t published, uint64_t quarantine,
     uint64_t lease);
 
 /*
+ * Whether an intent that was asked for at "begun" is too old to begin with
+ * storage: what storage needs must be over before the deadline, when others
+ * take the intent over.
+ */
+int content_lease_late(uint64_t begun, uint64_t now, uint64_t deadline);
+
+/*
  * Whether somebody else should do the node's talking: the worker that did has
  * not been heard of for too long.
  */

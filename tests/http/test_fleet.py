@@ -344,6 +344,17 @@ def test_node_without_lease_answers_but_not_from_memory(fleet, redis):
     assert fleet[1].get("/a").body == b"x"
 
 
+def test_redis_that_may_evict_the_fleet_gives_no_lease(tmp_path, redis):
+    redis.client.config_set("maxmemory", "100mb")
+    redis.client.config_set("maxmemory-policy", "allkeys-lru")
+    with Nginx(tmp_path / "n", redis=redis, fleet=FLEET,
+               http="content_memory 16m;") as node:
+        wait_until(lambda: "maxmemory-policy" in node.read_log())
+        assert not has_lease(node)
+        redis.client.config_set("maxmemory-policy", "volatile-lru")
+        wait_until(lambda: has_lease(node))
+
+
 # Intents
 
 def test_intents_are_settled(fleet, redis):

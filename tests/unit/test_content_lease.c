@@ -122,6 +122,17 @@ test_stuck(void **state)
 }
 
 
+static void
+test_late(void **state)
+{
+    (void) state;
+
+    assert_false(content_lease_late(1000, 1000, 60000));
+    assert_false(content_lease_late(1000, 31000, 60000));
+    assert_true(content_lease_late(1000, 31001, 60000));
+}
+
+
 int
 main(void)
 {
@@ -131,6 +142,7 @@ main(void)
         cmocka_unit_test(test_awaited),
         cmocka_unit_test(test_writer_outlasts_lease),
         cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
