@@ -156,6 +156,13 @@ static ngx_command_t  ngx_content_commands[] = {
       ngx_content_loc(s3.timeout),
       NULL },
 
+    { ngx_string("content_s3_fail_timeout"),
+      NGX_CONTENT_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_content_loc(s3.fail_timeout),
+      NULL },
+
     { ngx_string("content_s3_tries"),
       NGX_CONTENT_ANY|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,

@@ -15,6 +15,7 @@
 #define NGX_CONTENT_S3_H
 
 #include "core/ngx_content_curl.h"
+#include "lib/content_endpoints.h"
 #include "lib/content_retry.h"
 #include "lib/content_sigv4.h"
 #include "store/ngx_content_credentials.h"
@@ -29,8 +30,18 @@
 
 
 typedef struct {
+    ngx_str_t                      authority;  /* "host:port" */
+    ngx_str_t                      origin;     /* "http://host:port" */
+    ngx_str_t                      host;       /* for Host and signature */
+    ngx_http_upstream_srv_conf_t  *upstream;   /* its addresses, for reads */
+} ngx_content_s3_endpoint_t;
+
+
+typedef struct {
     /* directives */
-    ngx_str_t                      endpoint;
+    ngx_array_t                   *urls;       /* ngx_content_s3_endpoint_t,
+                                                  without the host */
+    ngx_msec_t                     fail_timeout;
     ngx_str_t                      bucket;
     ngx_str_t                      region;
     ngx_uint_t                     style;
@@ -44,15 +55,17 @@ typedef struct {
     ngx_content_credentials_t     *credentials;
 
     /* made of them */
-    ngx_str_t                      authority;  /* "host:port" */
-    ngx_str_t                      origin;     /* "http://host:port" */
+    ngx_content_s3_endpoint_t     *endpoints;
+    ngx_uint_t                     nendpoints;
+    ngx_str_t                      authority;  /* of the first */
     ngx_uint_t                     secure;     /* https */
-    ngx_str_t                      host;       /* for Host and signature */
     ngx_str_t                      base;       /* "/" or "/bucket/" */
     ngx_http_upstream_conf_t       upstream;
 
     /* of this process */
     content_sigv4_cache_t          cache;
+    content_endpoint_t            *health;     /* of the endpoints */
+    unsigned                       turn;
     time_t                         bucket_seen; /* a 404 is no missing bucket
                                                    shortly after */
     int64_t                        skew;       /* the server's clock less
@@ -116,8 +129,25 @@ void ngx_content_s3_object_field(content_object_t *object,
     content_str_t name, content_str_t value);
 
 /* NGX_ERROR: see ngx_content_s3_unsent(). */
-ngx_int_t ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
+ngx_int_t ngx_content_s3_sign(ngx_content_s3_conf_t *conf,
+    ngx_content_s3_endpoint_t *endpoint, ngx_pool_t *pool,
     ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result);
+
+/* What a location needs of its endpoints, once the bucket is known. */
+ngx_int_t ngx_content_s3_endpoints(ngx_conf_t *cf,
+    ngx_content_s3_conf_t *conf);
+
+/*
+ * The endpoint that the next try goes to; avoid: has just failed, or NULL.
+ * One that failed, to connect or to answer, is left alone for
+ * content_s3_fail_timeout if there is another.
+ */
+ngx_content_s3_endpoint_t *ngx_content_s3_endpoint_choose(
+    ngx_content_s3_conf_t *conf, ngx_content_s3_endpoint_t *avoid);
+void ngx_content_s3_endpoint_worked(ngx_content_s3_conf_t *conf,
+    ngx_content_s3_endpoint_t *endpoint);
+void ngx_content_s3_endpoint_failed(ngx_content_s3_conf_t *conf,
+    ngx_content_s3_endpoint_t *endpoint);
 
 /* For the signature: the configured region, or that which the server told. */
 ngx_str_t *ngx_content_s3_region(ngx_content_s3_conf_t *conf);
@@ -133,6 +163,8 @@ typedef struct {
     ngx_uint_t                     made;
     int64_t                        signed_at;
     ngx_str_t                      region_used;
+    ngx_content_s3_endpoint_t     *endpoint;   /* of this try */
+    ngx_content_s3_endpoint_t     *failed;     /* the last that has */
     unsigned                       once:1;     /* must not be done twice */
     unsigned                       clocked:1;
     unsigned                       moved:1;

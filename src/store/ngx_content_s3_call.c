@@ -142,19 +142,23 @@ ngx_content_s3_call_make(ngx_content_call_t *call)
     ngx_content_s3_conf_t     *conf;
     ngx_content_s3_call_t     *s3;
     ngx_content_s3_signed_t    sign;
-    ngx_content_s3_request_t  *request;
+    ngx_content_s3_request_t   *request;
+    ngx_content_s3_endpoint_t  *endpoint;
 
     s3 = call->again_data;
     conf = s3->store->conf;
     request = &s3->request;
 
     ngx_content_s3_tries_begin(&s3->tries, conf);
+    endpoint = s3->tries.endpoint;
 
-    if (ngx_content_s3_sign(conf, call->pool, request, &sign) != NGX_OK) {
+    if (ngx_content_s3_sign(conf, endpoint, call->pool, request, &sign)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    call->url.len = conf->origin.len + sign.path.len;
+    call->url.len = endpoint->origin.len + sign.path.len;
 
     p = ngx_pnalloc(call->pool, call->url.len);
     if (p == NULL) {
@@ -162,10 +166,10 @@ ngx_content_s3_call_make(ngx_content_call_t *call)
     }
 
     call->url.data = p;
-    (void) ngx_sprintf(p, "%V%V", &conf->origin, &sign.path);
+    (void) ngx_sprintf(p, "%V%V", &endpoint->origin, &sign.path);
 
     if (conf->style == NGX_CONTENT_S3_VIRTUAL) {
-        ngx_content_call_header(call, "Host", &conf->host);
+        ngx_content_call_header(call, "Host", &endpoint->host);
     }
 
     ngx_content_call_header(call, "Authorization", &sign.authorization);
@@ -196,7 +200,10 @@ ngx_content_s3_call_again(ngx_content_call_t *call, ngx_msec_t *delay)
     ngx_content_s3_call_t   *s3;
     content_retry_answer_t   answer;
 
+    s3 = call->again_data;
+
     if (call->result == NGX_OK && call->status >= 200 && call->status < 300) {
+        ngx_content_s3_endpoint_worked(s3->store->conf, s3->tries.endpoint);
         return NGX_OK;
     }
 
@@ -210,7 +217,6 @@ ngx_content_s3_call_again(ngx_content_call_t *call, ngx_msec_t *delay)
         return NGX_OK;
     }
 
-    s3 = call->again_data;
     s3->tries.once = call->fresh;
 
     ngx_content_s3_call_answer(call, &answer, text, sizeof(text));

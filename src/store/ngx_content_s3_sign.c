@@ -42,7 +42,8 @@ ngx_content_s3_header(ngx_content_s3_request_t *request, const char *name,
 
 
 ngx_int_t
-ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
+ngx_content_s3_sign(ngx_content_s3_conf_t *conf,
+    ngx_content_s3_endpoint_t *endpoint, ngx_pool_t *pool,
     ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result)
 {
     u_char                       *buf;
@@ -91,7 +92,7 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf, ngx_pool_t *pool,
     }
 
     sr.method = content_cstr(request->method);
-    sr.host = ngx_content_from_ngx(conf->host);
+    sr.host = ngx_content_from_ngx(endpoint->host);
     sr.path = content_out_done(&path);
     sr.region = ngx_content_from_ngx(*ngx_content_s3_region(conf));
     sr.service = content_cstr("s3");

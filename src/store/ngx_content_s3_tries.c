@@ -27,6 +27,7 @@ ngx_content_s3_tries_begin(ngx_content_s3_tries_t *tries,
     }
 
     tries->free = 0;
+    tries->endpoint = ngx_content_s3_endpoint_choose(conf, tries->failed);
     tries->signed_at = ngx_time() + conf->skew;
     tries->region_used = *ngx_content_s3_region(conf);
 }
@@ -39,6 +40,19 @@ ngx_content_s3_tries_again(ngx_content_s3_tries_t *tries,
 {
     int64_t                wait;
     content_retry_state_t  state;
+
+    /* so says a balancer that has nobody behind it */
+
+    if (answer->status == 0 || answer->status == NGX_HTTP_BAD_GATEWAY
+        || answer->status == NGX_HTTP_GATEWAY_TIME_OUT)
+    {
+        ngx_content_s3_endpoint_failed(conf, tries->endpoint);
+        tries->failed = tries->endpoint;
+
+    } else {
+        ngx_content_s3_endpoint_worked(conf, tries->endpoint);
+        tries->failed = NULL;
+    }
 
     ngx_memzero(&state, sizeof(content_retry_state_t));
 
@@ -58,7 +72,10 @@ ngx_content_s3_tries_again(ngx_content_s3_tries_t *tries,
                                  &wait))
     {
     case CONTENT_RETRY_WAIT:
-        *delay = (ngx_msec_t) wait;
+        /* another endpoint need not be spared */
+
+        *delay = (tries->failed && conf->nendpoints > 1) ? 0
+                                                         : (ngx_msec_t) wait;
         return NGX_AGAIN;
 
     case CONTENT_RETRY_CLOCK:

@@ -79,6 +79,10 @@ BAD = [
     ("endpoint that is not found", "s3",
      S3.replace("127.0.0.1", "no.such.host.invalid"),
      ["no.such.host.invalid"]),
+    ("endpoints of two schemes", "s3",
+     S3 + "content_s3_endpoint https://127.0.0.1:2;",
+     ["content_s3_endpoint", "scheme"]),
+    ("no tries", "s3", S3 + "content_s3_tries 0;", ["content_s3_tries"]),
     ("endpoint twice", "s3", S3 + "content_s3_endpoint http://127.0.0.1:1;",
      ["content_s3_endpoint", "duplicate"]),
     # nginx's own words for an unknown value: it and the line

@@ -75,7 +75,7 @@ def test_fault_that_passes_is_not_seen(origin, proxy, bucket, key, name,
         assert origin.get(key).body == body
         assert proxy.pending() == 0
     proxy.fault(fault, times=2, method="GET", query="list-type")
-    assert key[1:] in origin.get("/-/list", token=EDITOR).text
+    assert key[1:] in str(origin.get("/-/list", token=EDITOR).json())
     proxy.fault(fault, times=2, method="DELETE")
     assert origin.delete(key, token=EDITOR).status == 204
     assert proxy.pending() == 0
@@ -145,6 +145,8 @@ def ahead(hours):
             "%Y%m%dT%H%M%SZ%z")
         if abs((there - signed).total_seconds()) > 900:
             s3_error(403, "RequestTimeTooSkewed", Date=told)(exchange)
+        elif exchange.request.path.endswith("/"):
+            answer(200, Date=told)(exchange)        # the bucket is there
         else:
             s3_error(404, "NoSuchKey", Date=told)(exchange)
     return act
@@ -207,3 +209,87 @@ def test_region_that_is_none_is_not_believed(origin, proxy, key):
                          x_amz_bucket_region="a/b"), times=ALWAYS)
     problem(origin.get("/-/list", token=EDITOR), 502)
     assert len(proxy.requests) == 1
+
+
+# Several endpoints
+
+@pytest.fixture
+def pair(s3):
+    """Two ways to the same server."""
+    upstream = s3.endpoint.removeprefix("http://")
+    with FaultProxy(upstream) as one, FaultProxy(upstream) as other:
+        yield one, other
+
+
+def two_endpoints(workdir, bucket, pair, more=""):
+    return Nginx(workdir / "n", bucket.through(pair[0].endpoint),
+                 server=f"content_s3_endpoint {pair[1].endpoint};"
+                        f"{SETTINGS} {more}", workers=1, level="info")
+
+
+def everything(origin, key):
+    body = data(6 * MIB)
+    assert origin.put(key, b"small", token=EDITOR).status in (201, 204)
+    assert origin.get(key).body == b"small"
+    assert origin.head(key).status == 200
+    assert origin.get(key, range="bytes=1-2").body == b"ma"
+    assert origin.put(key, body, token=EDITOR).status == 204
+    assert origin.get(key).body == body
+    assert origin.get("/-/list", token=EDITOR).status == 200
+    assert origin.delete(key, token=EDITOR).status == 204
+
+
+def test_endpoints_take_turns(tmp_path, bucket, pair, key):
+    with two_endpoints(tmp_path, bucket, pair) as origin:
+        everything(origin, key)
+        for proxy in pair:
+            methods = {r.method for r in proxy.requests}
+            assert {"GET", "HEAD"} <= methods or len(proxy.requests) > 4
+            assert all(r.headers["host"] in proxy.endpoint
+                       for r in proxy.requests)
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+@pytest.mark.parametrize("how", ["refused", "cut", "stalled",
+                                 "502 of a balancer"])
+def test_endpoint_that_fails_is_gone_round(tmp_path, bucket, pair, key, dead,
+                                           how):
+    with two_endpoints(tmp_path, bucket, pair) as origin:
+        everything(origin, key)
+        pair[dead].clear()
+        if how == "refused":
+            pair[dead].refuse()
+        else:
+            fault = {"cut": cut(), "stalled": stall()}.get(
+                how, answer(502, b"<html>", "text/html"))
+            pair[dead].fault(fault, times=ALWAYS)
+        for _ in range(3):
+            everything(origin, key)
+        # left alone for ten seconds, by reads and writes alike
+        assert len(pair[dead].requests) <= 8
+        assert "has failed: left alone" in origin.read_log()
+
+
+def test_endpoint_that_works_again_is_used_again(tmp_path, bucket, pair, key):
+    with two_endpoints(tmp_path, bucket, pair,
+                       "content_s3_fail_timeout 100ms;") as origin:
+        pair[0].refuse()
+        everything(origin, key)
+        pair[0].accept()
+        pair[0].clear()
+
+        def used():
+            everything(origin, key)
+            return pair[0].requests
+        wait_until(used)
+
+
+def test_no_endpoint_left_is_502(tmp_path, bucket, pair, key):
+    with two_endpoints(tmp_path, bucket, pair) as origin:
+        for proxy in pair:
+            proxy.refuse()
+        problem(origin.get(key), 502)
+        problem(origin.put(key, b"x", token=EDITOR), 502)
+        for proxy in pair:
+            proxy.accept()
+        everything(origin, key)
