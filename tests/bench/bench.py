@@ -113,11 +113,11 @@ class Run:
             self.stack.callback(self.site.s3.stop)
 
     def upload_size_that_fits(self):
-        """memstore takes half as much memory again as it holds, and nginx up
-        to 9 MiB an upload."""
+        """memstore takes half as much memory again as it holds, and nginx its
+        content_upload_memory, 256 MiB."""
         if os.environ.get("S3_STORE", "memstore") != "memstore":
             return self.upload_size
-        room = machine.available_memory() // 2 - 9 * MIB * self.uploads
+        room = machine.available_memory() // 2 - 256 * MIB
         fit = int(room / 1.5 / self.uploads / MIB) * MIB
         return max(MIB, min(self.upload_size, fit))
 

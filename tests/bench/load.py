@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import machine
 from servers import (CLIENT_CORE, SERVER_CORE, Trouble, on_core)
@@ -59,6 +60,15 @@ def curl(*arguments, expect=(200, 201, 204)):
     if int(status) not in expect:
         raise Trouble(f"curl {arguments[-1]}: HTTP {status}")
     return float(seconds)
+
+
+def sha256(file):
+    """(the digest, seconds that it took a client)."""
+    begin = time.monotonic()
+    said = subprocess.run(
+        on_core(CLIENT_CORE, "openssl", "dgst", "-sha256", "-r", file),
+        text=True, capture_output=True, check=True).stdout
+    return said.split()[0], time.monotonic() - begin
 
 
 def fetch(url, *headers):

@@ -127,14 +127,25 @@ def direct_put(run, file, key):
                      "-T", file, run.site.s3.url(key))
 
 
+def signed_put(run, file, key):
+    """The same, signed with the file's SHA-256, as aws-cli does over HTTP and
+    as we do: seconds, with those of the hash."""
+    digest, seconds = load.sha256(file)
+    return seconds + load.curl(*run.site.s3.signing(digest), "-T", file,
+                               run.site.s3.url(key))
+
+
 def our_put(peer, file, key):
-    """Seconds, and the growth of the worker's memory."""
+    """Seconds, the growth of the worker's memory, and the processor time that
+    it took; this one does not depend on what else the machine does."""
     worker = peer.server.worker()
     servers.forget_peak(worker)
     before = servers.memory(worker, "VmRSS")
+    used = servers.processor_seconds(worker)
     seconds = load.curl("-H", f"Authorization: Bearer {TOKEN}", "-T", file,
                         f"http://127.0.0.1:{peer.server.port}/{key}")
-    return seconds, servers.memory(worker, "VmHWM") - before
+    return (seconds, servers.memory(worker, "VmHWM") - before,
+            servers.processor_seconds(worker) - used)
 
 
 def puts(run):
@@ -151,19 +162,26 @@ def put_sizes(run, peer):
             ("large", run.large, run.large_size, run.rounds)):
 
         def ours(file=file, size=size, kind=kind):
-            seconds, grown = our_put(peer, file, f"put-{kind}.bin")
+            seconds, grown, used = our_put(peer, file, f"put-{kind}.bin")
             run.site.s3.collect_garbage()
-            return {"value": size / MIB / seconds, "grown_mib": grown / MIB}
+            return {"value": size / MIB / seconds, "grown_mib": grown / MIB,
+                    "processor_seconds_a_gib": used * 2**30 / size}
 
         def direct(file=file, size=size, kind=kind):
             seconds = direct_put(run, file, f"direct-{kind}.bin")
             run.site.s3.collect_garbage()
             return size / MIB / seconds
 
+        def signed(file=file, size=size, kind=kind):
+            seconds = signed_put(run, file, f"signed-{kind}.bin")
+            run.site.s3.collect_garbage()
+            return size / MIB / seconds
+
         say(f"PUT of {size_text(size)} to S3")
-        interleave(run.results, rounds, [(f"put/{kind}/direct", "MiB/s",
-                                          direct),
-                                         (f"put/{kind}/ours", "MiB/s", ours)])
+        interleave(run.results, rounds, [
+            (f"put/{kind}/direct", "MiB/s", direct),
+            (f"put/{kind}/signed", "MiB/s", signed),
+            (f"put/{kind}/ours", "MiB/s", ours)])
 
 
 # Many uploads at once

@@ -201,6 +201,13 @@ def memory(pid, field):
     return int(re.search(rf"^{field}:\s*(\d+)", status, re.M).group(1)) * 1024
 
 
+def processor_seconds(pid):
+    """What all threads of a process have used, to the nanosecond."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return sum(int(machine.read(task / "schedstat").split()[0])
+               for task in tasks) / 1e9
+
+
 def forget_peak(pid):
     """proc(5): lets VmHWM begin anew."""
     with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as f:
@@ -287,11 +294,12 @@ class S3Server:
     def url(self, key):
         return f"{self.endpoint}/{self.bucket}/{key}"
 
-    def signing(self):
-        """What makes curl sign, without reading the body twice."""
+    def signing(self, payload="UNSIGNED-PAYLOAD"):
+        """What makes curl sign: without reading the body twice, or with the
+        SHA-256 of the body."""
         return ["--aws-sigv4", "aws:amz:us-east-1:s3", "-u",
                 f"{self.access_key}:{self.secret_key}",
-                "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]
+                "-H", f"x-amz-content-sha256: {payload}"]
 
     def collect_garbage(self):
         """Deleted objects keep their memory until this."""
