@@ -18,15 +18,11 @@
                                                  object, 16 KiB of tags among
                                                  it */
 
-#define NGX_CONTENT_READ_MAX    (256 * 1024)  /* at once */
-#define NGX_CONTENT_TURN        (512 * 1024)  /* then others have theirs */
-
 
 typedef struct {
     ngx_content_upload_t     *up;
     ngx_content_received_pt   received;
     void                     *data;
-    size_t                    turn;          /* bytes in this turn */
     unsigned                  taking:1;
     unsigned                  ended:1;
 } ngx_content_receive_t;
@@ -41,7 +37,7 @@ static ngx_int_t ngx_content_receive_read(ngx_http_request_t *r,
 static ngx_int_t ngx_content_receive_hand_over(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
 static ngx_int_t ngx_content_receive_some(ngx_http_request_t *r,
-    ngx_content_upload_t *up);
+    ngx_content_upload_t *up, size_t max);
 static void ngx_content_receive_yield(ngx_http_request_t *r);
 static void ngx_content_receive_pause(ngx_http_request_t *r);
 static ngx_int_t ngx_content_receive_whole(ngx_http_request_t *r,
@@ -183,9 +179,8 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 static ngx_int_t
 ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 {
+    size_t     size;
     ngx_int_t  rc;
-
-    rcv->turn = 0;
 
     for ( ;; ) {
         rc = ngx_content_receive_hand_over(r, rcv);
@@ -209,12 +204,14 @@ ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
             return ngx_content_receive_whole(r, rcv);
         }
 
-        if (rcv->turn >= NGX_CONTENT_TURN) {
+        size = ngx_content_upload_turn(rcv->up);
+
+        if (size == 0) {
             ngx_content_receive_yield(r);
             return NGX_AGAIN;
         }
 
-        rc = ngx_content_receive_some(r, rcv->up);
+        rc = ngx_content_receive_some(r, rcv->up, size);
 
         if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
             return rc;
@@ -233,7 +230,6 @@ static ngx_int_t
 ngx_content_receive_hand_over(ngx_http_request_t *r,
     ngx_content_receive_t *rcv)
 {
-    size_t        size;
     ngx_int_t     rc;
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
@@ -253,9 +249,7 @@ ngx_content_receive_hand_over(ngx_http_request_t *r,
                              "another module has put the body into a file");
         }
 
-        size = b->last - b->pos;
         rc = ngx_content_upload_write(rcv->up, b);
-        rcv->turn += size - (b->last - b->pos);
 
         if (rc != NGX_OK) {
             return rc;
@@ -269,10 +263,11 @@ ngx_content_receive_hand_over(ngx_http_request_t *r,
 }
 
 
-/* One read of nginx's, into the upload's room if that is possible. */
+/* One read of nginx's, into the upload's room if there is some. */
 
 static ngx_int_t
-ngx_content_receive_some(ngx_http_request_t *r, ngx_content_upload_t *up)
+ngx_content_receive_some(ngx_http_request_t *r, ngx_content_upload_t *up,
+    size_t max)
 {
     size_t        size;
     u_char       *data;
@@ -304,7 +299,7 @@ ngx_content_receive_some(ngx_http_request_t *r, ngx_content_upload_t *up)
     b->start = data;
     b->pos = data;
     b->last = data;
-    b->end = data + ngx_min(size, NGX_CONTENT_READ_MAX);
+    b->end = data + ngx_min(size, max);
 
     rc = ngx_http_read_unbuffered_request_body(r);
 
@@ -331,7 +326,6 @@ ngx_content_receive_yield(ngx_http_request_t *r)
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     ngx_add_timer(rev, clcf->client_body_timeout);
-    ngx_post_event(rev, &ngx_posted_next_events);
 }
 
 

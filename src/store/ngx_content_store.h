@@ -264,6 +264,7 @@ struct ngx_content_upload_s {
     EVP_MD_CTX                *md5_digest;
     void                      *state;             /* the store's */
     ngx_content_claim_t        claim;             /* to memory */
+    ngx_content_reader_t       reader;            /* its turn at reading */
     ngx_content_turn_t         turn;              /* at hashing */
     unsigned                   blocked:1;         /* until resume */
     unsigned                   ended:1;

@@ -25,6 +25,7 @@ static ngx_int_t ngx_content_upload_next_part(ngx_content_upload_t *up);
 static size_t ngx_content_part_capacity(ngx_content_upload_t *up);
 static void ngx_content_part_free(ngx_content_upload_t *up,
     ngx_content_part_t *part);
+static void ngx_content_upload_read(ngx_content_reader_t *reader);
 static void ngx_content_upload_granted(ngx_content_claim_t *claim);
 static void ngx_content_upload_lost(ngx_content_claim_t *claim);
 static void ngx_content_upload_cut(ngx_content_upload_t *up);
@@ -49,6 +50,7 @@ ngx_content_upload_create(ngx_content_store_t *store, ngx_str_t *key,
     up->task.outcome = NGX_CONTENT_OK;
     up->claim.granted = ngx_content_upload_granted;
     up->claim.lost = ngx_content_upload_lost;
+    up->reader.read = ngx_content_upload_read;
 
     cln = ngx_pool_cleanup_add(up->task.pool, 0);
     if (cln == NULL) {
@@ -82,6 +84,7 @@ ngx_content_upload_cleanup(void *data)
     ngx_content_part_t  *part;
 
     ngx_content_upload_hash_free(up);
+    ngx_content_read_cancel(&up->reader);
     ngx_content_claim_end(up->task.store->uploads, &up->claim);
 
     if (up->filling) {
@@ -180,6 +183,8 @@ ngx_content_upload_fill(ngx_content_upload_t *up, ngx_buf_t *b)
     part->size += n;
     b->pos += n;
     up->received += n;
+
+    ngx_content_read_done(up->task.store->uploads, n);
 
     if (up->received == up->expected || part->size == part->capacity) {
         ngx_content_claim_filled(&up->claim);
@@ -281,6 +286,25 @@ ngx_content_upload_room(ngx_content_upload_t *up, u_char **data, size_t *size)
 
     *data = part ? part->data + part->size : NULL;
     *size = part ? part->capacity - part->size : 0;
+}
+
+
+size_t
+ngx_content_upload_turn(ngx_content_upload_t *up)
+{
+    return ngx_content_read_turn(up->task.store->uploads, &up->reader);
+}
+
+
+static void
+ngx_content_upload_read(ngx_content_reader_t *reader)
+{
+    ngx_content_upload_t  *up;
+
+    up = (ngx_content_upload_t *)
+             ((u_char *) reader - offsetof(ngx_content_upload_t, reader));
+
+    up->resume(up);
 }
 
 
@@ -431,7 +455,7 @@ ngx_content_upload_advance(ngx_content_upload_t *up)
     }
 
     if (up->blocked && up->task.outcome != NGX_CONTENT_OK) {
-        ngx_content_claim_end(up->task.store->uploads, &up->claim);
+    ngx_content_claim_end(up->task.store->uploads, &up->claim);
     }
 
     if (up->blocked && !up->claim.waiting
@@ -461,6 +485,7 @@ ngx_content_upload_end(ngx_content_upload_t *up)
     up->ended = 1;
     up->blocked = 0;
 
+    ngx_content_read_cancel(&up->reader);
     ngx_content_claim_end(up->task.store->uploads, &up->claim);
 
     up->object->size = up->received;
@@ -489,6 +514,7 @@ ngx_content_upload_abort(ngx_content_upload_t *up)
     up->aborted = 1;
     up->blocked = 0;
 
+    ngx_content_read_cancel(&up->reader);
     ngx_content_claim_end(up->task.store->uploads, &up->claim);
 
     if (up->filling) {

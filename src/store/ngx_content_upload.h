@@ -45,6 +45,12 @@ ngx_int_t ngx_content_upload_expect(ngx_content_upload_t *up,
 ngx_int_t ngx_content_upload_write(ngx_content_upload_t *up, ngx_buf_t *b);
 
 /*
+ * How many bytes may be read now, so that others have their turn; 0: none
+ * until resume.
+ */
+size_t ngx_content_upload_turn(ngx_content_upload_t *up);
+
+/*
  * Where the next bytes may be received to, to be written without a copy: *size
  * bytes at *data, until the next call.  *size 0: there is no room yet; write()
  * makes some.

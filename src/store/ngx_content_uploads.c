@@ -17,6 +17,9 @@
 #define NGX_CONTENT_UPLOADS_TICK    1000           /* ms */
 #define NGX_CONTENT_UPLOADS_IDLE    10000
 
+#define NGX_CONTENT_READ_ROUND      (512 * 1024)   /* bytes an iteration */
+#define NGX_CONTENT_READ_TURN       (128 * 1024)   /* of one upload */
+
 
 /* At the beginning of a buffer that is kept. */
 
@@ -40,10 +43,16 @@ struct ngx_content_uploads_s {
     ngx_queue_t                    filling;       /* claims, oldest first */
     ngx_uint_t                     nwaiting;
 
+    ngx_queue_t                    readers;       /* that wait */
+    ngx_content_reader_t          *reading;       /* whose turn it is */
+    size_t                         round_left;
+    size_t                         turn_left;
+
     ngx_queue_t                    turns;         /* that wait */
     ngx_uint_t                     hashing;
     ngx_uint_t                     hashing_max;
 
+    ngx_event_t                    round;         /* posted */
     ngx_event_t                    grant;         /* posted */
     ngx_event_t                    tick;          /* while somebody waits: it
                                                      keeps an exiting worker
@@ -66,6 +75,7 @@ static u_char *ngx_content_buffer_alloc(ngx_content_uploads_t *uploads,
 static u_char *ngx_content_buffer_kept(ngx_content_uploads_t *uploads,
     size_t size);
 static void ngx_content_buffer_drop(ngx_content_uploads_t *uploads);
+static void ngx_content_read_round(ngx_event_t *ev);
 static void ngx_content_turn_next(ngx_content_uploads_t *uploads);
 
 
@@ -93,8 +103,13 @@ ngx_content_uploads_create(ngx_cycle_t *cycle,
 
     ngx_queue_init(&uploads->waiting);
     ngx_queue_init(&uploads->filling);
+    ngx_queue_init(&uploads->readers);
     ngx_queue_init(&uploads->turns);
 
+    uploads->round_left = NGX_CONTENT_READ_ROUND;
+
+    ngx_content_uploads_event(&uploads->round, ngx_content_read_round,
+                              uploads);
     ngx_content_uploads_event(&uploads->grant, ngx_content_uploads_grant,
                               uploads);
     ngx_content_uploads_event(&uploads->tick, ngx_content_uploads_hurry,
@@ -122,6 +137,10 @@ ngx_content_uploads_event(ngx_event_t *ev, ngx_event_handler_pt handler,
 void
 ngx_content_uploads_destroy(ngx_content_uploads_t *uploads)
 {
+    if (uploads->round.posted) {
+        ngx_delete_posted_event(&uploads->round);
+    }
+
     if (uploads->grant.posted) {
         ngx_delete_posted_event(&uploads->grant);
     }
@@ -446,6 +465,91 @@ ngx_content_uploads_trim(ngx_event_t *ev)
 
     while (uploads->kept) {
         ngx_content_buffer_drop(uploads);
+    }
+}
+
+
+/* Reading. */
+
+size_t
+ngx_content_read_turn(ngx_content_uploads_t *uploads,
+    ngx_content_reader_t *reader)
+{
+    if (reader->waiting) {
+        return 0;
+    }
+
+    if (uploads->reading == reader) {
+        if (uploads->turn_left) {
+            return uploads->turn_left;
+        }
+
+    } else if (ngx_queue_empty(&uploads->readers) && uploads->round_left) {
+        return ngx_min(uploads->round_left, NGX_CONTENT_READ_TURN);
+    }
+
+    reader->waiting = 1;
+    ngx_queue_insert_tail(&uploads->readers, &reader->link);
+
+    if (!uploads->round.posted) {
+        ngx_post_event(&uploads->round, &ngx_posted_next_events);
+    }
+
+    return 0;
+}
+
+
+void
+ngx_content_read_done(ngx_content_uploads_t *uploads, size_t bytes)
+{
+    uploads->round_left -= ngx_min(uploads->round_left, bytes);
+    uploads->turn_left -= ngx_min(uploads->turn_left, bytes);
+
+    if (!uploads->round.posted) {
+        ngx_post_event(&uploads->round, &ngx_posted_next_events);
+    }
+}
+
+
+void
+ngx_content_read_cancel(ngx_content_reader_t *reader)
+{
+    if (reader->waiting) {
+        reader->waiting = 0;
+        ngx_queue_remove(&reader->link);
+    }
+}
+
+
+/* An iteration of the event loop: whoever has waited longest goes first. */
+
+static void
+ngx_content_read_round(ngx_event_t *ev)
+{
+    ngx_content_uploads_t *uploads = ev->data;
+
+    ngx_queue_t           *q;
+    ngx_content_reader_t  *reader;
+
+    uploads->round_left = NGX_CONTENT_READ_ROUND;
+
+    while (uploads->round_left && !ngx_queue_empty(&uploads->readers)) {
+        q = ngx_queue_head(&uploads->readers);
+        reader = ngx_queue_data(q, ngx_content_reader_t, link);
+
+        ngx_content_read_cancel(reader);
+
+        uploads->reading = reader;
+        uploads->turn_left = ngx_min(uploads->round_left,
+                                     NGX_CONTENT_READ_TURN);
+
+        reader->read(reader);              /* may be gone now */
+
+        uploads->reading = NULL;
+    }
+
+    if (!ngx_queue_empty(&uploads->readers) && !uploads->round.posted) {
+        ngx_post_event(&uploads->round, &ngx_posted_next_events);
     }
 }
 

@@ -1,6 +1,6 @@
 /*
  * What the uploads of one worker share: memory for their parts, within the
- * limit of content_upload_memory, and turns at hashing.
+ * limit of content_upload_memory, and turns at reading and at hashing.
  *
  * Memory.  An upload asks for a buffer before it reads, and waits in a queue
  * when there is none: first come, first served, so that nobody is overtaken
@@ -8,6 +8,10 @@
  * to the store and comes back when that has ended or timed out; or it is being
  * filled by a client, and then the client has to be quick: while others wait,
  * whoever takes longer than `patience` to fill a buffer loses it.
+ *
+ * Reading.  What clients send fast would keep the event loop busy: an iteration
+ * of it reads so many bytes of all bodies together, and an upload so many at a
+ * time; then requests of others are served.
  *
  * Turns.  Hashing keeps a processor busy: no more of it at once than there are
  * processors for each worker, so that the event loop finds one free soon.
@@ -27,6 +31,7 @@
 typedef struct ngx_content_uploads_s  ngx_content_uploads_t;
 typedef struct ngx_content_claim_s    ngx_content_claim_t;
 typedef struct ngx_content_turn_s     ngx_content_turn_t;
+typedef struct ngx_content_reader_s   ngx_content_reader_t;
 
 
 /* In shared memory, for the status: counters, and gauges of each worker. */
@@ -52,6 +57,15 @@ struct ngx_content_claim_s {
 
     unsigned                   waiting:1;
     unsigned                   filling:1;
+};
+
+
+/* A turn at reading: one each upload, zeroed at first. */
+
+struct ngx_content_reader_s {
+    ngx_queue_t                link;
+    void                     (*read)(ngx_content_reader_t *reader);
+    unsigned                   waiting:1;
 };
 
 
@@ -109,6 +123,16 @@ void ngx_content_claim_end(ngx_content_uploads_t *uploads,
 
 void ngx_content_buffer_free(ngx_content_uploads_t *uploads, u_char *data,
     size_t size);
+
+
+/*
+ * How many bytes may be read now.  0: it is the turn of others, read() will be
+ * called.  What was read is told by done().
+ */
+size_t ngx_content_read_turn(ngx_content_uploads_t *uploads,
+    ngx_content_reader_t *reader);
+void ngx_content_read_done(ngx_content_uploads_t *uploads, size_t bytes);
+void ngx_content_read_cancel(ngx_content_reader_t *reader);
 
 
 /*
