@@ -32,6 +32,7 @@ typedef struct {
     ngx_uint_t                 in_flight;
     ngx_content_outcome_e      outcome;       /* the first failure of a part */
     const char                *cause;         /* in the task's pool */
+    unsigned                   tagged:1;      /* the SHA-256 is in a tag */
 } ngx_content_s3_copy_t;
 
 typedef struct {
@@ -103,6 +104,10 @@ ngx_content_s3_copy_look(ngx_content_upload_t *up, ngx_content_s3_head_pt done)
     head->done = done;
     head->data = up;
 
+    /* a tag is of one ETag: the digest goes into the copy's metadata */
+
+    head->digest = (done == ngx_content_s3_copy_looked);
+
     return ngx_content_s3_head(head);
 }
 
@@ -149,8 +154,10 @@ ngx_content_s3_copy_looked(void *data, ngx_content_outcome_e outcome,
 
     ngx_content_copy_t     *copy;
     ngx_content_s3_conf_t  *conf;
+    ngx_content_s3_copy_t  *c;
 
     copy = up->copy;
+    c = copy->state;
     conf = up->task.store->conf;
 
     if (outcome != NGX_CONTENT_OK) {
@@ -164,6 +171,7 @@ ngx_content_s3_copy_looked(void *data, ngx_content_outcome_e outcome,
         return;
     }
 
+    c->tagged = (object->has_sha256 && c->head.object != NULL);
     copy->etag = ngx_content_to_ngx(object->etag);
     *up->object = *object;
     up->received = object->size;
@@ -207,7 +215,15 @@ ngx_content_s3_copy_object(ngx_content_upload_t *up)
     ngx_content_s3_header(&request, "x-amz-copy-source-if-match",
                           ngx_content_from_ngx(up->copy->etag));
     ngx_content_s3_header(&request, "x-amz-metadata-directive",
-                          content_cstr("COPY"));
+                          content_cstr(c->tagged ? "REPLACE" : "COPY"));
+
+    if (c->tagged
+        && ngx_content_s3_object_headers(&request, up->object, up->task.pool)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     ngx_content_s3_conditions(up, &request);
 
     call = ngx_content_s3_call(up->task.store, &request);

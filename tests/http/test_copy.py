@@ -84,6 +84,22 @@ def test_the_object_goes_along_whole(origin, key, method, size):
         problem(old, 404)
 
 
+@pytest.mark.parametrize("limit", ["5m", "5g"])
+def test_digest_that_was_a_tag_goes_along(bucket, tmp_path, key, limit):
+    """Of what was uploaded in parts, and copied in parts or as one."""
+    body = data(12 * MIB)
+    with Nginx(tmp_path / "n", bucket,
+               server=f"content_s3_copy_part_size {limit};") as origin:
+        origin.put(key, body, **KEPT)
+        for source, target in ((key, key + "-2"), (key + "-2", key + "-3")):
+            assert copy(origin, source, target).status == 201
+            new = origin.get(target, want_repr_digest="sha-256=1")
+            assert new.body == body
+            assert new.headers["Repr-Digest"] == f"sha-256=:{digest(body)}:"
+            for name, value in KEPT.items():
+                assert new.all(name) == [value]
+
+
 def digest(body):
     return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
