@@ -1,7 +1,9 @@
 """Fixtures that all HTTP tests share.
 
 `origin` runs a test on both stores; whoever needs other directives makes an
-Nginx of its own from `workdir`, and `bucket` if it needs S3.
+Nginx of its own, with `store` or `place` on both, with `bucket` if it needs S3.
+What runs on one store alone has a reason: it is about that store, or about a
+part that knows none (Redis's connection, the CDN's queue, the arena).
 """
 
 import itertools
@@ -43,6 +45,13 @@ def store(request):
     """What Nginx() takes as its store: each of both."""
     return ("file" if request.param == "file"
             else request.getfixturevalue("bucket"))
+
+
+@pytest.fixture(params=["file", "s3"])
+def place(request):
+    """The same for a test that needs one where nobody has written yet."""
+    return ("file" if request.param == "file"
+            else request.getfixturevalue("s3").bucket())
 
 
 @pytest.fixture(scope="module")

@@ -253,8 +253,8 @@ TOKENS = [("editor", EDITOR, "read,write", "/"),
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
-    with Nginx(tmp_path_factory.mktemp("guarded"), tokens=TOKENS,
+def guarded(store, tmp_path_factory):
+    with Nginx(tmp_path_factory.mktemp("guarded"), store, tokens=TOKENS,
                anonymous="off") as nginx:
         yield nginx
 
@@ -279,8 +279,9 @@ def test_rights_at_both_ends(guarded, method, source, target, token, status):
     assert guarded.get(source, token=EDITOR).status == (404 if moved else 200)
 
 
-def test_who_may_only_read_the_source_anonymously_may_copy_it(tmp_path):
-    with Nginx(tmp_path / "n", tokens=[*TOKENS[1:], TOKENS[0]]) as origin:
+def test_who_may_only_read_the_source_anonymously_may_copy_it(tmp_path, place):
+    with Nginx(tmp_path / "n", place,
+               tokens=[*TOKENS[1:], TOKENS[0]]) as origin:
         origin.put("/a", b"x")
         assert copy(origin, "/a", "/b", token=WRITER).status == 201
         problem(copy(origin, "/a", "/b", token=None), 401)
@@ -317,9 +318,9 @@ def test_caches_are_told_of_every_key(store, redis, tmp_path, key, method):
                 for k in changed}
 
 
-def test_a_new_copy_needs_no_purge(tmp_path, key):
+def test_a_new_copy_needs_no_purge(tmp_path, place, key):
     with edge.start_fake_cloudflare() as fake:
-        with Nginx(tmp_path / "n", purge=fake) as origin:
+        with Nginx(tmp_path / "n", place, purge=fake) as origin:
             origin.put(key, b"new")
             answer = copy(origin, key, key + "-2")
             assert answer.status == 201

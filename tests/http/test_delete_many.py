@@ -91,11 +91,11 @@ def test_one_mistake_and_nothing_is_deleted(origin, key, document, words):
 NEWS, READER = "news-token-Gc93lRn8", "reader-token-Fb82kQm7"
 
 
-def test_right_to_write_each_key_is_needed(tmp_path):
+def test_right_to_write_each_key_is_needed(tmp_path, place):
     tokens = [("editor", EDITOR, "read,write", "/"),
               ("news", NEWS, "read,write", "/news/"),
               ("reader", READER, "read", "/")]
-    with Nginx(tmp_path / "n", tokens=tokens) as origin:
+    with Nginx(tmp_path / "n", place, tokens=tokens) as origin:
         for path in ("/news/a", "/news/b", "/c"):
             origin.put(path, b"x")
         problem(delete(origin, ["news/a", "c"], token=NEWS), 403)
@@ -108,8 +108,8 @@ def test_right_to_write_each_key_is_needed(tmp_path):
         assert there(origin, ["news/a", "news/b", "c"]) == ["c"]
 
 
-def test_where_conditions_are_required_it_is_refused(tmp_path):
-    with Nginx(tmp_path / "n",
+def test_where_conditions_are_required_it_is_refused(tmp_path, place):
+    with Nginx(tmp_path / "n", place,
                server="content_require_conditions on;") as origin:
         origin.put("/a", b"x", if_none_match="*")
         problem(delete(origin, ["a"]), 428)

@@ -27,9 +27,9 @@ TOKENS = [
 # Who may do what
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
+def guarded(store, tmp_path_factory):
     """An origin that lets nobody in without a token."""
-    nginx = Nginx(tmp_path_factory.mktemp("guarded"), tokens=TOKENS,
+    nginx = Nginx(tmp_path_factory.mktemp("guarded"), store, tokens=TOKENS,
                   anonymous="off")
     nginx.put("/news/a", b"a")
     yield nginx

@@ -264,8 +264,9 @@ def test_digest_of_what_comes_from_redis_and_memory(tmp_path, store, key):
             assert answer.all("Repr-Digest") == [field(PLAIN)]
 
 
-def test_what_has_a_digest_is_not_compressed(tmp_path, key):
-    with Nginx(tmp_path / "n", server="gzip on; gzip_types *;") as origin:
+def test_what_has_a_digest_is_not_compressed(tmp_path, place, key):
+    with Nginx(tmp_path / "n", place,
+               server="gzip on; gzip_types *;") as origin:
         origin.put(key, PLAIN, content_type="text/plain")
         packed = origin.get(key, accept_encoding="gzip")
         assert packed.headers["Content-Encoding"] == "gzip"

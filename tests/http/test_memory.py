@@ -64,6 +64,11 @@ shelf = test_objects.shelf
 
 # Answers
 
+def store_name(place):
+    """As Cache-Status and "content" name it."""
+    return "file" if place == "file" else "s3"
+
+
 def tier(answer):
     return answer.headers["Cache-Status"].rpartition("detail=")[2]
 
@@ -122,16 +127,16 @@ def test_location_that_is_not_hot_is_kept_out(tmp_path, store, key):
             assert tier(nginx.get(key)) != "memory"
 
 
-def test_record_ends_with_its_ttl(tmp_path):
-    with Nginx(tmp_path / "n", http=MEMORY
+def test_record_ends_with_its_ttl(tmp_path, place):
+    with Nginx(tmp_path / "n", place, http=MEMORY
                + "content_hot ttl=300ms;") as nginx:
         nginx.put("/a", b"x")
         warm(nginx, "/a")
-        wait_until(lambda: tier(nginx.get("/a")) == "file", 5)
+        wait_until(lambda: tier(nginx.get("/a")) == store_name(place), 5)
 
 
-def test_rights_are_checked_before_memory_answers(tmp_path):
-    with Nginx(tmp_path / "n", http=MEMORY, anonymous="off") as nginx:
+def test_rights_are_checked_before_memory_answers(tmp_path, place):
+    with Nginx(tmp_path / "n", place, http=MEMORY, anonymous="off") as nginx:
         nginx.put("/a", b"x")
         for _ in range(3):
             assert nginx.get("/a", token=EDITOR).status == 200
@@ -206,11 +211,11 @@ FILTERS = [
 @pytest.mark.parametrize("name, directives, expected", FILTERS,
                          ids=[f[0] for f in FILTERS])
 @pytest.mark.parametrize("size", [1000, 300_000])
-def test_filter_does_not_change_what_is_kept(tmp_path, name, directives,
+def test_filter_does_not_change_what_is_kept(tmp_path, place, name, directives,
                                              expected, size):
     charset = "charset_map first second { 61 62; 62 61; 63 64; 64 63; }"
-    with Nginx(tmp_path / "n", http=MEMORY + charset, location=f"""
-               location /f/ {{ content file; {directives} }}
+    with Nginx(tmp_path / "n", place, http=MEMORY + charset, location=f"""
+               location /f/ {{ content {store_name(place)}; {directives} }}
                location = /tail {{ return 200 tail; }}""") as nginx:
         body = bytes(random.Random(1).choices(b"abcd\n", k=size))
         nginx.put("/f/a", body, content_type="text/plain")
@@ -221,7 +226,8 @@ def test_filter_does_not_change_what_is_kept(tmp_path, name, directives,
             else:
                 assert answer.body == expected(body)
         assert tier(answer) == "memory"
-        nginx.write(location="location /f/ { content file; }")
+        nginx.write(location="location /f/ { content %s; }"
+                    % store_name(place))
         nginx.reload()
         answer = nginx.get("/f/a")
         assert tier(answer) == "memory"
@@ -249,12 +255,12 @@ def test_write_is_seen_by_all_workers(tmp_path, store, key, with_redis,
 @pytest.mark.parametrize("body", [
     {"urls": ["https://www.example.com/a"]}, {"tags": ["a"]},
     {"everything": True}])
-def test_purge_drops_what_is_kept(tmp_path, body):
-    with Nginx(tmp_path / "n", http=MEMORY) as nginx:
+def test_purge_drops_what_is_kept(tmp_path, place, body):
+    with Nginx(tmp_path / "n", place, http=MEMORY) as nginx:
         nginx.put("/a", b"x")
         warm(nginx, "/a")
         nginx.post("/-/purge", body)
-        assert tier(nginx.get("/a")) == "file"
+        assert tier(nginx.get("/a")) == store_name(place)
         warm(nginx, "/a")
 
 
@@ -318,8 +324,8 @@ def test_fill_that_began_before_a_write_is_not_kept(tmp_path, s3, bucket, key,
                 assert answer.body == b"new"
 
 
-def test_redis_that_hangs_keeps_no_write_from_memory(tmp_path, redis):
-    with Nginx(tmp_path / "n", http=MEMORY, redis=redis) as nginx:
+def test_redis_that_hangs_keeps_no_write_from_memory(tmp_path, place, redis):
+    with Nginx(tmp_path / "n", place, http=MEMORY, redis=redis) as nginx:
         nginx.put("/a", b"old")
         warm(nginx, "/a")
         redis.pause()
@@ -333,9 +339,10 @@ def test_redis_that_hangs_keeps_no_write_from_memory(tmp_path, redis):
 
 # Pressure
 
-def test_more_than_fits_is_answered_right(tmp_path):
+def test_more_than_fits_is_answered_right(tmp_path, place):
     """40 MB of objects and 8 MB of memory."""
-    with Nginx(tmp_path / "n", http="content_memory 8m max=500k;") as nginx:
+    with Nginx(tmp_path / "n", place,
+               http="content_memory 8m max=500k;") as nginx:
         bodies = {f"/{i}": random.Random(i).randbytes(1000 * (i % 200 + 1))
                   for i in range(400)}
         for path, body in bodies.items():

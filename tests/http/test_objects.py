@@ -432,8 +432,8 @@ def test_conditional_delete(origin, key, condition, status):
     assert origin.get(key).status == (404 if status == 204 else 200)
 
 
-def test_one_of_many_conditional_creations_wins(tmp_path):
-    with Nginx(tmp_path / "n") as origin:
+def test_one_of_many_conditional_creations_wins(tmp_path, place):
+    with Nginx(tmp_path / "n", place) as origin:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             statuses = sorted(pool.map(lambda i: origin.put(
                 "/one", b"%d" % i, if_none_match="*").status, range(8)))
@@ -621,8 +621,8 @@ def test_list_begins_behind_after(origin, shelf, after):
     assert keys(listed(origin, prefix=shelf, after=after)) == expected
 
 
-def test_list_has_more_than_a_thousand_in_pages(tmp_path):
-    with Nginx(tmp_path / "n") as origin:
+def test_list_has_more_than_a_thousand_in_pages(tmp_path, place):
+    with Nginx(tmp_path / "n", place) as origin:
         names = [f"many/{i:04}" for i in range(1005)]
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda n: origin.put("/" + n, b""), names))

@@ -528,8 +528,8 @@ def test_reload_loses_no_purge(origin, fake):
     assert set(items(fake.calls())) == {f"t{i}" for i in range(5)}
 
 
-def test_stop_waits_for_the_queue(tmp_path, fake):
-    with Nginx(tmp_path / "n", purge=fake, server=FAST) as origin:
+def test_stop_waits_for_the_queue(tmp_path, place, fake):
+    with Nginx(tmp_path / "n", place, purge=fake, server=FAST) as origin:
         fake.fault(status=500)
         origin.put("/a", b"1")
         origin.put("/a", b"2")
@@ -538,8 +538,8 @@ def test_stop_waits_for_the_queue(tmp_path, fake):
 
 # Settings
 
-def test_purge_by_urls_sends_the_visitors_url(tmp_path, fake):
-    with Nginx(tmp_path / "n", purge=fake, server=FAST
+def test_purge_by_urls_sends_the_visitors_url(tmp_path, place, fake):
+    with Nginx(tmp_path / "n", place, purge=fake, server=FAST
                + "content_purge_by urls https://www.example.com/;") as origin:
         for path in ("/a%20b/%C3%A9.png", "/plain"):
             origin.put(path, b"1")
@@ -550,8 +550,8 @@ def test_purge_by_urls_sends_the_visitors_url(tmp_path, fake):
             "https://www.example.com/plain"]
 
 
-def test_invalidate_is_called_instead(tmp_path, fake):
-    with Nginx(tmp_path / "n", purge=fake, server=FAST
+def test_invalidate_is_called_instead(tmp_path, place, fake):
+    with Nginx(tmp_path / "n", place, purge=fake, server=FAST
                + "content_purge_action invalidate;") as origin:
         origin.put("/a", b"1")
         origin.finished_job(origin.put("/a", b"2").headers["X-Content-Purge"])

@@ -137,8 +137,8 @@ def test_every_key_in_redis_but_the_epoch_expires(origin, redis):
             assert redis.client.ttl(name) > 0, name
 
 
-def test_expired_record_is_filled_again(tmp_path, redis):
-    with Nginx(tmp_path / "n", redis=redis,
+def test_expired_record_is_filled_again(tmp_path, place, redis):
+    with Nginx(tmp_path / "n", place, redis=redis,
                http="content_hot ttl=200ms;"
                     "content_fresh 200ms error=0;") as origin:
         origin.put("/a", b"x")
@@ -168,8 +168,8 @@ def test_redis_over_tcp_with_a_password_is_used(tmp_path):
             heat(origin, "/a")
 
 
-def test_hot_off_uses_no_redis(tmp_path, redis):
-    with Nginx(tmp_path / "n", redis=redis,
+def test_hot_off_uses_no_redis(tmp_path, place, redis):
+    with Nginx(tmp_path / "n", place, redis=redis,
                location="content_hot off;") as origin:
         origin.put("/a", b"x")
         asks(origin, "/a", b"x")
@@ -182,8 +182,8 @@ def test_missing_objects_are_not_stored(origin, redis):
     assert redis.records() == []
 
 
-def test_rights_are_checked_before_redis_answers(tmp_path, redis):
-    with Nginx(tmp_path / "n", redis=redis, anonymous="off") as origin:
+def test_rights_are_checked_before_redis_answers(tmp_path, place, redis):
+    with Nginx(tmp_path / "n", place, redis=redis, anonymous="off") as origin:
         origin.put("/a", b"x")
         heat(origin, "/a", token="editor-token-Zk3v9Qw1")
         problem(origin.get("/a"), 401)
@@ -411,10 +411,11 @@ def test_redis_that_was_never_there_does_no_harm(tmp_path, store, key):
         works(origin, key)
 
 
-def test_redis_that_comes_later_is_used(tmp_path, key):
+def test_redis_that_comes_later_is_used(tmp_path, place, key):
     path = tmp_path / "redis"
     path.mkdir()
-    with Nginx(tmp_path / "n", redis=f"unix:{path}/redis.sock") as origin:
+    with Nginx(tmp_path / "n", place,
+               redis=f"unix:{path}/redis.sock") as origin:
         works(origin, key)
         with Redis(path):
             origin.put("/a", b"x")
@@ -445,8 +446,8 @@ def test_redis_that_hangs_does_no_harm_and_is_used_again(tmp_path, redis,
         assert heat(origin, key + "-hot").body == b"hot"
 
 
-def test_redis_that_hangs_is_waited_for_once_only(tmp_path, redis):
-    with Nginx(tmp_path / "n", redis=redis, workers=1,
+def test_redis_that_hangs_is_waited_for_once_only(tmp_path, place, redis):
+    with Nginx(tmp_path / "n", place, redis=redis, workers=1,
                http="content_redis_timeout 400ms;") as origin:
         origin.put("/a", b"x")
         heat(origin, "/a")
@@ -504,10 +505,10 @@ def test_wrong_password_does_no_harm(tmp_path, key):
         assert redis.records() == []
 
 
-def test_full_redis_does_no_harm(tmp_path, redis, key):
+def test_full_redis_does_no_harm(tmp_path, place, redis, key):
     redis.client.config_set("maxmemory", 1)
     redis.client.config_set("maxmemory-policy", "noeviction")
-    with Nginx(tmp_path / "n", redis=redis) as origin:
+    with Nginx(tmp_path / "n", place, redis=redis) as origin:
         works(origin, key)
         redis.client.config_set("maxmemory", 0)
         origin.put("/a", b"x")
@@ -574,9 +575,9 @@ def watch(origin, path, body):
 
 @pytest.mark.parametrize("write", ["put", "delete"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_write_while_redis_hangs_is_not_undone(tmp_path, redis, write,
+def test_write_while_redis_hangs_is_not_undone(tmp_path, place, redis, write,
                                                workers):
-    with Nginx(tmp_path / "n", redis=redis, workers=workers) as origin:
+    with Nginx(tmp_path / "n", place, redis=redis, workers=workers) as origin:
         origin.put("/a", b"old")
         heat(origin, "/a")
         redis.pause()
@@ -589,9 +590,9 @@ def test_write_while_redis_hangs_is_not_undone(tmp_path, redis, write,
 
 
 @pytest.mark.parametrize("write", ["put", "delete"])
-def test_write_while_redis_is_away_is_not_undone(tmp_path, write):
+def test_write_while_redis_is_away_is_not_undone(tmp_path, place, write):
     with Redis(tmp_path / "redis", keep=True) as redis, \
-         Nginx(tmp_path / "n", redis=redis) as origin:
+         Nginx(tmp_path / "n", place, redis=redis) as origin:
         origin.put("/a", b"old")
         heat(origin, "/a")
         redis.kill()
@@ -604,9 +605,9 @@ def test_write_while_redis_is_away_is_not_undone(tmp_path, write):
         watch(origin, "/a", b"new" if write == "put" else None)
 
 
-def test_backup_that_is_restored_is_not_believed(tmp_path):
+def test_backup_that_is_restored_is_not_believed(tmp_path, place):
     with Redis(tmp_path / "redis", keep=True) as redis, \
-         Nginx(tmp_path / "n", redis=redis) as origin:
+         Nginx(tmp_path / "n", place, redis=redis) as origin:
         origin.put("/a", b"old")
         heat(origin, "/a")
         shutil.copytree(redis.dir, tmp_path / "backup",
@@ -640,9 +641,9 @@ def test_write_while_redis_drops_connections_is_not_undone(origin, redis):
             assert origin.get("/a").body == body
 
 
-def test_purge_while_redis_is_away_is_not_undone(tmp_path):
+def test_purge_while_redis_is_away_is_not_undone(tmp_path, place):
     with Redis(tmp_path / "redis", keep=True) as redis, \
-         Nginx(tmp_path / "n", redis=redis) as origin:
+         Nginx(tmp_path / "n", place, redis=redis) as origin:
         origin.put("/a", b"x")
         heat(origin, "/a")
         epoch = redis.client.get("nc:epoch")
@@ -653,9 +654,9 @@ def test_purge_while_redis_is_away_is_not_undone(tmp_path):
         assert redis.client.get("nc:epoch") != epoch
 
 
-def test_worker_killed_while_redis_hangs_leaves_no_old_record(tmp_path,
+def test_worker_killed_while_redis_hangs_leaves_no_old_record(tmp_path, place,
                                                               redis):
-    with Nginx(tmp_path / "n", redis=redis) as origin:
+    with Nginx(tmp_path / "n", place, redis=redis) as origin:
         origin.put("/a", b"old")
         heat(origin, "/a")
         redis.pause()
@@ -700,12 +701,14 @@ def watch_all(origin, write, body):
 
 @pytest.mark.parametrize("write", ["put", "delete"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_writes_that_could_not_reach_redis_are_not_undone(tmp_path, redis,
+def test_writes_that_could_not_reach_redis_are_not_undone(
+        tmp_path, place, redis,
                                                           write, workers):
     """It was there all the time, and has the old records, as they were."""
     way = Way(tmp_path / "way.sock")
     way.lead(redis)
-    with Nginx(tmp_path / "n", redis=way.address, workers=workers) as origin:
+    with Nginx(tmp_path / "n", place, redis=way.address,
+               workers=workers) as origin:
         for path in PATHS:
             origin.put(path, b"old")
             heat(origin, path)
@@ -717,13 +720,13 @@ def test_writes_that_could_not_reach_redis_are_not_undone(tmp_path, redis,
 
 
 @pytest.mark.parametrize("write", ["put", "delete"])
-def test_redis_that_was_replaced_and_is_back_is_not_believed(tmp_path, redis,
-                                                             write):
+def test_redis_that_was_replaced_and_is_back_is_not_believed(
+        tmp_path, place, redis, write):
     """As after a failover, when the old master comes back as a master."""
     way = Way(tmp_path / "way.sock")
     with Redis(tmp_path / "other") as other:
         way.lead(redis)
-        with Nginx(tmp_path / "n", redis=way.address) as origin:
+        with Nginx(tmp_path / "n", place, redis=way.address) as origin:
             for path in PATHS:
                 origin.put(path, b"old")
                 heat(origin, path)
