@@ -390,6 +390,11 @@ ngx_content_call_conclude(ngx_content_curl_transfer_t *t, CURLcode code)
     const ngx_content_call_failure_t  *f;
 
     if (code == CURLE_OK) {
+        if (!t->headed) {
+            ngx_content_call_fail(t, NGX_CONTENT_CALL_CUT,
+                                  "closed in the midst of the head");
+        }
+
         return;
     }
 
@@ -467,6 +472,7 @@ ngx_content_call_pause(ngx_content_curl_transfer_t *t, ngx_msec_t delay)
     t->offset = 0;
     t->moved = 0;
     t->connected = 0;
+    t->headed = 0;
     t->accept = 0;
     t->expect = 0;
     t->text[0] = '\0';

@@ -286,6 +286,15 @@ ngx_content_call_on_header(char *buf, size_t size, size_t n, void *data)
 
     t->active = ngx_current_msec;
 
+    /* curl takes half a head for a whole; 1xx have heads of their own */
+
+    if (buf[0] == '\r' || buf[0] == '\n') {
+        t->headed = 1;
+
+    } else if (size * n > 5 && ngx_strncmp(buf, "HTTP/", 5) == 0) {
+        t->headed = 0;
+    }
+
     return size * n;
 }
 

@@ -85,6 +85,7 @@ typedef struct {
 
     unsigned                   attached:1;  /* added to the multi handle */
     unsigned                   connected:1;
+    unsigned                   headed:1;    /* the head is whole */
     unsigned                   delivered:1; /* some of it, to on_data */
     unsigned                   broken:1;    /* start() is to fail */
     unsigned                   accept:1;    /* given as headers */
