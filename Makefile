@@ -4,13 +4,14 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-instructions soak unit unit-programs module lib install-deps check \
+.PHONY: help run test test-kill bench bench-instructions soak unit unit-programs module lib install-deps check \
         check-trixie clean model
 
 
 help:
 	@echo 'make run [STORE=file|s3] [PORT=8080] [NODES=3]  build, start nginx with Redis, show how to try it'
 	@echo 'make test [SANITIZE=1] [FILES=FILE] [ARGS="-k put"]  all tests, or some'
+	@echo 'make test-kill [ROUNDS=20]              a worker is killed amid uploads, again and again'
 	@echo 'make bench [QUICK=1] [ONLY=hot,l1]     beside its peers, into docs/benchmarks.md (15 minutes)'
 	@echo 'make bench-instructions [ONLY=l1]      instructions of a request, by callgrind (a minute)'
 	@echo 'make soak [MINUTES=5] [SANITIZE=1]     mixed load: nothing may grow'
@@ -44,6 +45,11 @@ run:
 
 test:
 	@exec scripts/test.sh
+
+# kill -9 of a worker in the middle of 50 uploads, 20 times over (2 minutes).
+test-kill:
+	@exec env KILL_ROUNDS="$(or $(ROUNDS),20)" FILES=tests/http/test_kill.py \
+		ARGS="-s $(ARGS)" JOBS=0 scripts/test.sh
 
 # The settings are told in tests/bench/bench.py.
 bench:

@@ -7,6 +7,8 @@
  * clears write->request.
  *
  *     RECEIVE  the body, while it is stored in parts       (PUT)
+ *     LOCK     of a write with a condition, if storage does not look and write
+ *              in one step (ngx_content_write_lock.c)
  *     INTENT   a note for the fleet; without it nothing is changed
  *     STORE    commit, or remove: the object changes here
  *     CHANGE   the caches and the CDN are told (ngx_content_change.c)
@@ -23,6 +25,7 @@
 
 #define NGX_CONTENT_WRITE_STEPS(S)                                           \
     S(RECEIVE, receive)                                                      \
+    S(LOCK,    lock)                                                         \
     S(INTENT,  intent)                                                       \
     S(STORE,   store)                                                        \
     S(CHANGE,  change)                                                       \
@@ -49,7 +52,6 @@ static ngx_content_write_t *ngx_content_write_create(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 static void ngx_content_write_left(void *data);
 static void ngx_content_write_run(ngx_content_write_t *w);
-static void ngx_content_write_go_on(ngx_content_write_t *w);
 static void ngx_content_write_next(ngx_content_write_t *w,
     ngx_content_write_step_e step);
 static void ngx_content_write_received(void *data, ngx_int_t rc);
@@ -175,7 +177,7 @@ ngx_content_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     r->main->count++;
 
-    ngx_content_write_next(w, NGX_CONTENT_WRITE_INTENT);
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_LOCK);
     ngx_content_write_run(w);
 
     return NGX_DONE;
@@ -294,7 +296,7 @@ ngx_content_write_run(ngx_content_write_t *w)
 
 /* From a completion: no event of the client's connection is being handled. */
 
-static void
+void
 ngx_content_write_go_on(ngx_content_write_t *w)
 {
     ngx_connection_t  *c;
@@ -359,8 +361,19 @@ ngx_content_write_received(void *data, ngx_int_t rc)
         return;
     }
 
-    ngx_content_write_next(w, NGX_CONTENT_WRITE_INTENT);
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_LOCK);
     ngx_content_write_run(w);
+}
+
+
+/* LOCK */
+
+static ngx_int_t
+ngx_content_write_lock(ngx_content_write_t *w)
+{
+    ngx_content_write_next(w, NGX_CONTENT_WRITE_INTENT);
+
+    return ngx_content_write_lock_begin(w);
 }
 
 
@@ -369,6 +382,12 @@ ngx_content_write_received(void *data, ngx_int_t rc)
 static ngx_int_t
 ngx_content_write_intent(ngx_content_write_t *w)
 {
+    if (w->unlocked) {
+        w->outcome = NGX_CONTENT_UNAVAILABLE;
+        ngx_content_write_refused(w);
+        return NGX_OK;
+    }
+
     ngx_content_write_next(w, NGX_CONTENT_WRITE_STORE);
 
     /* what has failed so far changes nothing */
@@ -384,6 +403,8 @@ ngx_content_write_intent(ngx_content_write_t *w)
 static void
 ngx_content_write_refused(ngx_content_write_t *w)
 {
+    ngx_content_unlock(&w->lock);
+
     if (w->upload) {
         ngx_content_upload_abort(w->upload);
         w->upload = NULL;
@@ -505,6 +526,13 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
     default:
         w->object.replaced = w->object.touched;
         w->change.unknown = w->object.touched;
+
+        /* what may happen yet must not meet the next one's */
+
+        if (w->object.touched && task->outcome != NGX_CONTENT_UNAVAILABLE) {
+            ngx_content_lock_leave(&w->lock);
+        }
+
         ngx_content_count(&ngx_content_shared(w->mcf)->counters,
                           store_faults);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
@@ -512,6 +540,7 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
                       &task->cause);
     }
 
+    ngx_content_unlock(&w->lock);
     ngx_content_write_next(w, NGX_CONTENT_WRITE_CHANGE);
 }
 

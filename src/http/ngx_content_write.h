@@ -9,6 +9,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "cache/ngx_content_redis_lock.h"
 #include "http/ngx_content_change.h"
 #include "http/ngx_content_conf.h"
 #include "store/ngx_content_upload.h"
@@ -31,6 +32,8 @@ typedef struct {
     ngx_content_upload_t       *upload;      /* PUT */
     ngx_content_remove_t       *remove;      /* DELETE */
     ngx_content_change_t        change;
+    ngx_content_lock_t          lock;
+    unsigned                    unlocked:1;  /* can't have it: refused */
 
     ngx_content_outcome_e       outcome;
     ngx_str_t                   etag;
@@ -56,6 +59,15 @@ ngx_int_t ngx_content_write_parse_conditions(ngx_http_request_t *r,
 /* What the body has to hash to; NGX_OK or the problem. */
 ngx_int_t ngx_content_write_expect(ngx_http_request_t *r,
     ngx_content_upload_t *up);
+
+/*
+ * Takes the lock of a write that needs it: NGX_OK: go on, or NGX_AGAIN:
+ * _write_go_on() will be called.  Then it is refused if it is unlocked.
+ */
+ngx_int_t ngx_content_write_lock_begin(ngx_content_write_t *w);
+
+/* Goes on with the steps, from a completion. */
+void ngx_content_write_go_on(ngx_content_write_t *w);
 
 /* Answers the request of a write whose outcome is known. */
 ngx_int_t ngx_content_write_respond(ngx_content_write_t *w);

@@ -16,6 +16,15 @@ ngx_content_write_respond(ngx_content_write_t *w)
 {
     ngx_int_t  rc;
 
+    if (w->unlocked) {
+        return ngx_content_problem(w->request, NGX_HTTP_SERVICE_UNAVAILABLE,
+                    w->lock.busy
+                    ? "another write of this object with a condition is under "
+                      "way; nothing was changed"
+                    : "Redis, which orders writes with conditions, can't be "
+                      "reached; nothing was changed");
+    }
+
     if (w->outcome != NGX_CONTENT_OK) {
         return ngx_content_write_problem(w);
     }

@@ -118,6 +118,7 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
     store->part_size = conf->part_size;
     store->parts_max = NGX_CONTENT_S3_PARTS;
     store->part_digest = 1;
+    store->unguarded = 1;
     store->versions = 1;
 
     return store;

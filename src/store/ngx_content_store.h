@@ -369,6 +369,9 @@ struct ngx_content_store_s {
     ngx_uint_t                       parts_max;   /* stored at once */
     unsigned                         part_digest:1;
     unsigned                         open_first:1; /* open() costs nothing */
+    unsigned                         unguarded:1; /* a condition and the write
+                                                  that depends on it are not
+                                                  always one step */
     unsigned                         versions:1;   /* may keep them */
 };
 

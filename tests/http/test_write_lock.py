@@ -1,0 +1,178 @@
+"""Writes with conditions on S3, which can't look and write in one step for all
+of them: a lock of the object in Redis orders them, through any node.
+"""
+
+import concurrent.futures
+import pathlib
+import sys
+import threading
+
+import pytest
+
+from harness import Nginx, problem, wait_until
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+
+from s3_fault_proxy import FaultProxy, hold   # noqa: E402
+
+LARGE = b"x" * (6 << 20)                      # in parts
+TURNS = 4
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(s3):
+    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(shared_proxy):
+    yield shared_proxy
+    shared_proxy.clear()
+
+
+@pytest.fixture
+def origin(tmp_path, bucket, proxy, redis):
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint),
+               redis=redis) as nginx:
+        wait_until(lambda: nginx.counters()["redis"]["ready"])
+        yield nginx
+
+
+@pytest.fixture
+def other(tmp_path, bucket, proxy, redis):
+    """Another node; the name of the place is the endpoint's."""
+    with Nginx(tmp_path / "other", bucket.through(proxy.endpoint),
+               redis=redis) as nginx:
+        wait_until(lambda: nginx.counters()["redis"]["ready"])
+        yield nginx
+
+
+@pytest.fixture
+def pool():
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def locks(redis):
+    return redis.client.keys("nc:*:w")
+
+
+def calls(redis, command):
+    stats = redis.client.info("commandstats")
+    return stats.get(f"cmdstat_{command}", {"calls": 0})["calls"]
+
+
+def write(nginx, how, key, **conditions):
+    if how == "delete":
+        return nginx.delete(key, **conditions)
+    return nginx.put(key, LARGE if how == "parts" else b"small", **conditions)
+
+
+def test_one_of_many_writers_wins_through_any_node(origin, other, redis, pool,
+                                                   key):
+    ways = ["delete", "parts", "small", "delete", "small"]
+    for turn in range(TURNS):
+        path = f"{key}/{turn}"
+        etag = origin.put(path, b"0").headers["ETag"]
+        start = threading.Barrier(2 * len(ways))
+
+        def race(nginx, how, path=path, etag=etag, start=start):
+            start.wait()
+            return write(nginx, how, path, if_match=etag).status
+
+        racing = [pool.submit(race, nginx, how)
+                  for how in ways for nginx in (origin, other)]
+        statuses = sorted(r.result() for r in racing)
+        assert statuses.count(204) == 1, statuses
+        assert set(statuses) == {204, 412}, statuses
+    wait_until(lambda: not locks(redis), what="the locks to go")
+
+
+@pytest.mark.parametrize("second", ["delete", "parts", "small"])
+@pytest.mark.parametrize("first", ["delete", "parts"])
+def test_writer_between_look_and_write_waits(origin, other, proxy, redis, pool,
+                                             key, first, second):
+    etag = origin.put(key, b"0").headers["ETag"]
+    go_on = threading.Event()
+    proxy.fault(hold(go_on, before=True), path=key,
+                method="DELETE" if first == "delete" else "POST",
+                query="" if first == "delete" else "uploadId")
+
+    one = pool.submit(write, origin, first, key, if_match=etag)
+    wait_until(lambda: not proxy.pending(), what="the first to be held")
+    two = pool.submit(write, other, second, key, if_match=etag)
+
+    # it asks, and has to ask again
+    asked = calls(redis, "set")
+    wait_until(lambda: calls(redis, "set") >= asked + 2,
+               what="the second to ask")
+    assert not two.done()
+
+    go_on.set()
+    assert one.result().status == 204
+    assert two.result().status == 412
+    wait_until(lambda: not locks(redis), what="the locks to go")
+
+
+def test_writes_without_conditions_and_reads_wait_for_nobody(origin, other,
+                                                            proxy, pool, key):
+    etag = origin.put(key, b"0").headers["ETag"]
+    go_on = threading.Event()
+    proxy.fault(hold(go_on, before=True), path=key, method="DELETE", query="")
+    held = pool.submit(origin.delete, key, if_match=etag)
+    wait_until(lambda: not proxy.pending(), what="the first to be held")
+
+    assert other.put(key, b"1").status == 204
+    assert other.get(key).body == b"1"
+    assert other.put(key + "2", b"2", if_none_match="*").status == 201
+    go_on.set()
+    held.result()
+
+
+def test_lock_is_renewed_while_the_write_goes_on(origin, proxy, redis, pool,
+                                                 key):
+    etag = origin.put(key, b"0").headers["ETag"]
+    go_on = threading.Event()
+    proxy.fault(hold(go_on, before=True), path=key, method="DELETE", query="")
+    held = pool.submit(origin.delete, key, if_match=etag)
+    lock, = wait_until(lambda: locks(redis))
+    assert redis.client.pttl(lock) > 10000
+    redis.client.pexpire(lock, 8000)
+    wait_until(lambda: redis.client.pttl(lock) > 8000, what="the renewal")
+    go_on.set()
+    assert held.result().status == 204
+
+
+def test_lock_that_is_not_to_be_had(origin, redis, key):
+    etag = origin.put(key, b"0").headers["ETag"]
+    assert origin.put(key, b"1", if_match=etag).status == 204
+    etag = origin.head(key).headers["ETag"]
+
+    redis.client.config_resetstat()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        # the name of its lock is that of its record or fill token
+        origin.get(key)
+        name, = {k.rsplit(b":", 1)[0] for k in redis.client.keys("nc:{*")}
+        redis.client.set(name + b":w", "somebody", px=60000)
+        waiting = pool.submit(origin.put, key, b"2", if_match=etag)
+        answer = waiting.result()
+    problem(answer, 503, "another write", "nothing was changed")
+    assert answer.headers["Retry-After"]
+    assert origin.get(key).body == b"1"
+    assert redis.client.get(name + b":w") == b"somebody"
+
+    redis.client.pexpire(name + b":w", 300)
+    assert origin.put(key, b"2", if_match=etag).status == 204
+
+
+def test_redis_is_away(origin, redis, key):
+    etag = origin.put(key, b"0").headers["ETag"]
+    redis.kill()
+    wait_until(lambda: not origin.counters()["redis"]["ready"])
+    for how in ("small", "parts", "delete"):
+        answer = write(origin, how, key, if_match=etag)
+        problem(answer, 503, "Redis", "nothing was changed")
+        assert answer.headers["Retry-After"]
+    assert origin.get(key).body == b"0"
+    assert origin.put(key, b"1").status == 204
