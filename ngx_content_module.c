@@ -357,7 +357,7 @@ ngx_module_t  ngx_content_module = {
     ngx_content_commands,                  /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_content_init_module,               /* init module */
     ngx_content_init_process,              /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */

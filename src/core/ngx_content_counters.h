@@ -19,6 +19,8 @@
     C(records_damaged)                                                       \
     C(fills)                                                                 \
     C(fills_joined)                                                          \
+    C(fills_followed)                                                        \
+    C(busy_waits)                                                            \
     C(hits_stale)                                                            \
     C(stale_on_error)                                                        \
     C(refreshes)                                                             \

@@ -18,6 +18,7 @@
 
 static ngx_int_t ngx_content_zone(ngx_conf_t *cf,
     ngx_content_main_conf_t *mcf);
+static ngx_int_t ngx_content_init_flights(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_content_init_zone(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_content_init_memory(ngx_shm_zone_t *zone, void *data);
 static void ngx_content_merge_hot(ngx_content_hot_conf_t *prev,
@@ -33,6 +34,8 @@ static ngx_int_t ngx_content_use(ngx_array_t *array, void *element);
 
 static ngx_str_t  ngx_content_zone_name = ngx_string("ngx_content");
 static ngx_str_t  ngx_content_memory_name = ngx_string("ngx_content_memory");
+static ngx_str_t  ngx_content_flight_name =
+    ngx_string("ngx_content_flights");
 
 
 void *
@@ -129,6 +132,15 @@ ngx_content_zone(ngx_conf_t *cf, ngx_content_main_conf_t *mcf)
     mcf->memory_zone->init = ngx_content_init_memory;
     mcf->memory_zone->data = mcf;
 
+    mcf->flight_zone = ngx_shared_memory_add(cf, &ngx_content_flight_name,
+                           ngx_content_flight_zone_size(mcf->memory_max),
+                           &ngx_content_module);
+    if (mcf->flight_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf->flight_zone->init = ngx_content_init_flights;
+
     return NGX_OK;
 }
 
@@ -153,6 +165,18 @@ ngx_content_init_memory(ngx_shm_zone_t *zone, void *data)
     zone->data = pool->data;
 
     return zone->data ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_content_init_flights(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_slab_pool_t  *pool;
+
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+    zone->data = pool;
+
+    return (data || zone->shm.exists) ? NGX_OK : ngx_content_flight_zone(pool);
 }
 
 
@@ -679,6 +703,24 @@ ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* The master, before workers start: what they have in common. */
+
+ngx_int_t
+ngx_content_init_module(ngx_cycle_t *cycle)
+{
+    ngx_content_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_content_module);
+
+    if (mcf && mcf->flight_zone && !ngx_test_config) {
+        mcf->flights = ngx_content_flights_create(cycle,
+                                                  mcf->flight_zone->data);
+    }
+
+    return NGX_OK;
+}
+
+
 /* A worker starts, and ends. */
 
 ngx_int_t
@@ -730,7 +772,7 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    mcf->fills = ngx_content_fills_create(cycle);
+    mcf->fills = ngx_content_fills_create(cycle, mcf->flights);
     if (mcf->fills == NULL) {
         return NGX_ERROR;
     }
@@ -785,6 +827,10 @@ ngx_content_exit_process(ngx_cycle_t *cycle)
     if (mcf->redis_client) {
         ngx_content_redis_destroy(mcf->redis_client);
         mcf->redis_client = NULL;
+    }
+
+    if (mcf->flights) {
+        ngx_content_flights_stop(mcf->flights);
     }
 
     if (mcf->purge) {

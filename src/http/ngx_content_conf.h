@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 
 #include "cache/ngx_content_fleet.h"
+#include "cache/ngx_content_flight.h"
 #include "cache/ngx_content_memory.h"
 #include "cache/ngx_content_redis.h"
 #include "cdn/ngx_content_purge.h"
@@ -68,6 +69,8 @@ typedef struct {
     ngx_content_curl_t          *curl;
     ngx_content_uploads_t       *uploads;
     ngx_content_purge_t         *purge;
+    ngx_shm_zone_t              *flight_zone; /* with memory_zone */
+    ngx_content_flights_t       *flights;     /* of all workers; NULL: of one */
     struct ngx_content_fills_s  *fills;
 } ngx_content_main_conf_t;
 
@@ -139,6 +142,7 @@ char *ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_content_set_fresh(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+ngx_int_t ngx_content_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_content_init_process(ngx_cycle_t *cycle);
 void ngx_content_exit_process(ngx_cycle_t *cycle);
 

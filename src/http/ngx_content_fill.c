@@ -6,19 +6,9 @@
 #include "http/ngx_content_fill.h"
 
 
-#define NGX_CONTENT_FILL_BUCKETS  256
-
-
-struct ngx_content_fills_s {
-    ngx_queue_t    buckets[NGX_CONTENT_FILL_BUCKETS];
-    size_t         bytes;                    /* in the data of all fills */
-};
-
-
-static void ngx_content_fill_fetch(ngx_content_fill_t *fill);
 static ngx_int_t ngx_content_fill_head(ngx_content_fetch_t *fetch);
-static ngx_int_t ngx_content_fill_object(ngx_content_fill_t *fill,
-    content_object_t *object);
+static ngx_int_t ngx_content_fill_room(ngx_content_fill_t *fill,
+    content_str_t text);
 static void ngx_content_fill_body(ngx_content_fetch_t *fetch, u_char *data,
     size_t len);
 static void ngx_content_fill_fetched(ngx_content_task_t *task);
@@ -26,15 +16,12 @@ static void ngx_content_fill_judge(ngx_content_fill_t *fill);
 static ngx_int_t ngx_content_fill_again(ngx_content_fill_t *fill);
 static void ngx_content_fill_timer(ngx_event_t *ev);
 static void ngx_content_fill_whole(ngx_content_fill_t *fill);
-static void ngx_content_fill_end(ngx_content_fill_t *fill,
-    ngx_content_fill_state_e state);
-static void ngx_content_fill_wake(ngx_content_fill_t *fill);
 static void ngx_content_fill_woken(ngx_event_t *ev);
 static ngx_uint_t ngx_content_fill_release(ngx_content_fill_t *fill);
 
 
 ngx_content_fills_t *
-ngx_content_fills_create(ngx_cycle_t *cycle)
+ngx_content_fills_create(ngx_cycle_t *cycle, ngx_content_flights_t *flights)
 {
     ngx_uint_t            i;
     ngx_content_fills_t  *fills;
@@ -46,6 +33,17 @@ ngx_content_fills_create(ngx_cycle_t *cycle)
 
     for (i = 0; i < NGX_CONTENT_FILL_BUCKETS; i++) {
         ngx_queue_init(&fills->buckets[i]);
+    }
+
+    ngx_queue_init(&fills->following);
+    fills->flights = flights;
+
+    if (flights
+        && ngx_content_flights_start(flights, cycle, ngx_content_fills_follow,
+                                     fills)
+           != NGX_OK)
+    {
+        return NULL;
     }
 
     return fills;
@@ -128,7 +126,12 @@ ngx_content_fill_begin(ngx_content_fills_t *fills, ngx_content_keep_t *keep,
     fill->listed = 1;
     fill->users = 2;
 
-    ngx_content_fill_fetch(fill);
+    if (ngx_content_fill_enter(fill) == NGX_AGAIN) {
+        ngx_content_fill_follow(fill);
+
+    } else {
+        ngx_content_fill_fetch(fill);
+    }
 
     return ngx_content_fill_release(fill) ? fill : NULL;
 
@@ -142,7 +145,7 @@ failed:
 
 /* Reading. */
 
-static void
+void
 ngx_content_fill_fetch(ngx_content_fill_t *fill)
 {
     ngx_content_fetch_t     *fetch;
@@ -215,7 +218,7 @@ ngx_content_fill_head(ngx_content_fetch_t *fetch)
 
 /* Takes the object over; without data: LARGE. */
 
-static ngx_int_t
+ngx_int_t
 ngx_content_fill_object(ngx_content_fill_t *fill, content_object_t *object)
 {
     size_t         size;
@@ -242,21 +245,54 @@ ngx_content_fill_object(ngx_content_fill_t *fill, content_object_t *object)
         return NGX_ERROR;
     }
 
-    fill->state = NGX_CONTENT_FILL_LARGE;
+    return ngx_content_fill_room(fill, content_out_done(&out));
+}
 
-    if (object->size > (int64_t) fill->max
-        || fill->fills->bytes + object->size > NGX_CONTENT_FILL_BYTES)
-    {
-        ngx_content_keep_metadata(&fill->keep, &fill->object);
+
+/* For its bytes, where other workers see them if possible. */
+
+static ngx_int_t
+ngx_content_fill_room(ngx_content_fill_t *fill, content_str_t text)
+{
+    size_t      size;
+    ngx_str_t   record;
+    ngx_uint_t  large;
+
+    size = fill->object.size;
+    record = ngx_content_to_ngx(text);
+
+    large = (size > fill->max
+             || fill->fills->bytes + size > NGX_CONTENT_FILL_BYTES);
+
+    fill->state = large ? NGX_CONTENT_FILL_LARGE : NGX_CONTENT_FILL_COMING;
+
+    if (fill->flight.own) {
+        fill->data = ngx_content_flight_room(fill->fills->flights,
+                                             &fill->flight, fill->state,
+                                             &record, large ? 0 : size);
+        fill->in_flight = (fill->data != NULL && !large);
+    }
+
+    if (large) {
+        fill->data = NULL;
+
+        if (!fill->follows) {
+            ngx_content_keep_metadata(&fill->keep, &fill->object);
+        }
+
         return NGX_OK;
     }
 
-    fill->data = ngx_alloc(object->size + 1, ngx_cycle->log);
-
-    if (fill->data) {
-        fill->fills->bytes += object->size;
-        fill->state = NGX_CONTENT_FILL_COMING;
+    if (fill->data == NULL) {
+        fill->data = ngx_alloc(size + 1, ngx_cycle->log);
     }
+
+    if (fill->data == NULL) {
+        fill->state = NGX_CONTENT_FILL_LARGE;
+        return NGX_OK;
+    }
+
+    fill->fills->bytes += size;
 
     return NGX_OK;
 }
@@ -273,6 +309,11 @@ ngx_content_fill_body(ngx_content_fetch_t *fetch, u_char *data, size_t len)
 
     ngx_memcpy(fill->data + fill->received, data, len);
     fill->received += len;
+
+    if (fill->in_flight) {
+        ngx_content_flight_move(fill->fills->flights, &fill->flight,
+                                fill->received);
+    }
 
     ngx_add_timer(&fill->timer, NGX_CONTENT_FILL_STALL);
     ngx_content_fill_wake(fill);
@@ -374,6 +415,11 @@ ngx_content_fill_timer(ngx_event_t *ev)
 
     fill = ev->data;
 
+    if (fill->follows) {
+        ngx_content_fill_alone(fill);
+        return;
+    }
+
     if (fill->fetch) {
 
         /* once: storage itself may be slow, and has its own time-out */
@@ -405,7 +451,7 @@ ngx_content_fill_whole(ngx_content_fill_t *fill)
 
 /* Nobody can join it any more; who waits is told. */
 
-static void
+void
 ngx_content_fill_end(ngx_content_fill_t *fill, ngx_content_fill_state_e state)
 {
     fill->state = state;
@@ -417,6 +463,11 @@ ngx_content_fill_end(ngx_content_fill_t *fill, ngx_content_fill_state_e state)
     }
 
     ngx_content_keep_give_back(&fill->keep);
+
+    if (fill->flight.own) {
+        ngx_content_flight_end(fill->fills->flights, &fill->flight, state,
+                               fill->outcome);
+    }
 
     if (fill->listed) {
         ngx_queue_remove(&fill->queue);
@@ -470,7 +521,7 @@ ngx_content_fill_leave(ngx_content_fill_wait_t *wait)
 
 /* Each by an event of its own: a handler may end requests, and so others. */
 
-static void
+void
 ngx_content_fill_wake(ngx_content_fill_t *fill)
 {
     ngx_queue_t              *q;
@@ -507,7 +558,14 @@ ngx_content_fill_release(ngx_content_fill_t *fill)
 
     if (fill->data) {
         fill->fills->bytes -= fill->object.size;
-        ngx_free(fill->data);
+
+        if (!fill->in_flight) {
+            ngx_free(fill->data);
+        }
+    }
+
+    if (fill->flight.own) {
+        ngx_content_flight_leave(fill->fills->flights, &fill->flight);
     }
 
     ngx_destroy_pool(fill->pool);

@@ -20,6 +20,9 @@
  * node hears of all writes (ngx_content_coherent()), or Redis has just named
  * its token.
  *
+ * With the memory cache a node reads once: a fill whose object another worker
+ * reads already, behind the same fence, follows that one.
+ *
  * A reading that fails or stands still is taken up by another, up to
  * NGX_CONTENT_FILL_TRIES; if the object has changed in between, the fill
  * fails.
@@ -83,22 +86,31 @@ struct ngx_content_fill_s {
     ngx_queue_t                 queue;       /* in the table, until the end */
     ngx_queue_t                 waiting;
     ngx_content_fetch_t        *fetch;       /* under way */
+    ngx_content_flight_t        flight;      /* for, or of, other workers */
+    ngx_queue_t                 following;   /* in the list, if follows */
     ngx_event_t                 timer;       /* stands still; or next try */
     ngx_uint_t                  tries;
     ngx_uint_t                  users;       /* who wait, and the reading */
     unsigned                    had_token:1;
     unsigned                    stalled:1;
+    unsigned                    follows:1;   /* another worker reads */
+    unsigned                    in_flight:1; /* data is in shared memory */
     unsigned                    background:1; /* nobody's request began it */
     unsigned                    listed:1;    /* in the table */
 };
 
 
-/* The table of a worker; NULL: no memory. */
-ngx_content_fills_t *ngx_content_fills_create(ngx_cycle_t *cycle);
+/* The table of a worker; flights may be NULL.  NULL: no memory. */
+ngx_content_fills_t *ngx_content_fills_create(ngx_cycle_t *cycle,
+    ngx_content_flights_t *flights);
 
 /* The latest fill of an object that has not ended, or NULL. */
 ngx_content_fill_t *ngx_content_fill_find(ngx_content_fills_t *fills,
     uint64_t store, const u_char *hash);
+
+/* Whether a fill of it would follow another worker's. */
+ngx_uint_t ngx_content_fill_in_flight(ngx_content_fills_t *fills,
+    ngx_content_keep_t *keep, const u_char *hash);
 
 /*
  * Begins a fill, and takes keep's token over.  From now on it is the one that
@@ -111,6 +123,32 @@ ngx_content_fill_t *ngx_content_fill_begin(ngx_content_fills_t *fills,
 void ngx_content_fill_wait(ngx_content_fill_t *fill,
     ngx_content_fill_wait_t *wait);
 void ngx_content_fill_leave(ngx_content_fill_wait_t *wait);
+
+
+/* Between the files of fills. */
+
+#define NGX_CONTENT_FILL_BUCKETS  256
+
+struct ngx_content_fills_s {
+    ngx_queue_t                 buckets[NGX_CONTENT_FILL_BUCKETS];
+    size_t                      bytes;       /* in the data of all fills */
+    ngx_queue_t                 following;
+    ngx_content_flights_t      *flights;     /* NULL: there is no other
+                                                worker */
+};
+
+void ngx_content_fill_fetch(ngx_content_fill_t *fill);
+ngx_int_t ngx_content_fill_object(ngx_content_fill_t *fill,
+    content_object_t *object);
+void ngx_content_fill_end(ngx_content_fill_t *fill,
+    ngx_content_fill_state_e state);
+void ngx_content_fill_wake(ngx_content_fill_t *fill);
+
+/* ngx_content_fill_follow.c; NGX_AGAIN: it follows another worker's. */
+ngx_int_t ngx_content_fill_enter(ngx_content_fill_t *fill);
+void ngx_content_fills_follow(void *data);
+void ngx_content_fill_follow(ngx_content_fill_t *fill);
+void ngx_content_fill_alone(ngx_content_fill_t *fill);
 
 
 #endif

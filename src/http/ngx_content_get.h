@@ -2,6 +2,8 @@
  * A GET or HEAD under way: what its files share.
  *
  *     ngx_content_get.c         the steps
+ *     ngx_content_get_lookup.c  what is asked of Redis
+ *     ngx_content_get_fill.c    joining a fill
  *     ngx_content_get_answer.c  headers and bytes to the client
  *     ngx_content_get_stream.c  bytes of a fill, as they come
  *
@@ -18,11 +20,16 @@
 #include "http/ngx_content_keep.h"
 
 
+#define NGX_CONTENT_GET_ASKS  5              /* for what another fills */
+#define NGX_CONTENT_GET_ASKS_EXPIRED  2
+#define NGX_CONTENT_GET_ASK   16             /* ms, about, then 32, 64 ... */
+
 #define NGX_CONTENT_GET_STEPS(S)                                             \
     S(LOOKUP, lookup)                                                        \
     S(OPEN,   open)                                                          \
     S(CHECK,  check)                                                         \
     S(CLAIM,  claim)                                                         \
+    S(WAIT,   wait)                                                          \
     S(FILL,   fill)                                                          \
     S(FILLED, filled)                                                        \
     S(SEND,   send)
@@ -54,6 +61,8 @@ typedef struct {
                                                 storage fails */
     int64_t                     stale_age;   /* ms since it was fresh */
 
+    ngx_event_t                 timer;       /* until Redis is asked again */
+    ngx_uint_t                  asks;        /* how often it was */
     ngx_content_fill_wait_t     wait;        /* wait.fill: joined or begun */
     size_t                      sent;        /* bytes of the fill */
     ngx_chain_t                *free;
@@ -70,6 +79,40 @@ typedef struct {
     unsigned                    large:1;     /* for a fill */
     unsigned                    streaming:1;
 } ngx_content_get_t;
+
+
+/* A step returns NGX_OK (next step), NGX_AGAIN (wait) or the request's end. */
+
+typedef ngx_int_t (*ngx_content_get_step_pt)(ngx_content_get_t *get);
+
+#define NGX_CONTENT_GET_STEP(name, function)                                 \
+    ngx_int_t ngx_content_get_##function(ngx_content_get_t *get);
+NGX_CONTENT_GET_STEPS(NGX_CONTENT_GET_STEP)
+#undef NGX_CONTENT_GET_STEP
+
+/* Runs the steps; resume() from an event that was waited for. */
+void ngx_content_get_run(ngx_content_get_t *get);
+void ngx_content_get_resume(ngx_content_get_t *get);
+
+/* Whether conditions and ranges are decided before bytes are asked for. */
+ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);
+
+/* Conditions.  NGX_DECLINED: the body is wanted; else the request's end. */
+ngx_int_t ngx_content_get_met(ngx_content_get_t *get);
+
+
+/* ngx_content_get_lookup.c: the handler of a look-up and of a claim. */
+void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
+
+
+/* ngx_content_get_fill.c */
+
+/*
+ * A fill of the object that began after every write which this request has to
+ * see: see ngx_content_fill.h.  NULL: there is none.
+ */
+ngx_content_fill_t *ngx_content_get_joinable(ngx_content_get_t *get);
+void ngx_content_get_woken(ngx_content_fill_wait_t *wait);
 
 
 /* ngx_content_get_answer.c */

@@ -114,7 +114,9 @@ ngx_content_hit_stale(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
-    if (mcf->memory_zone == NULL || !lcf->hot.enabled) {
+    if (mcf->memory_zone == NULL || !lcf->hot.enabled
+        || !ngx_content_coherent(mcf))
+    {
         return NGX_DECLINED;
     }
 

@@ -3,9 +3,11 @@ bytes as they come, nobody gets bytes older than an acknowledged write, and
 neither a client nor storage that stands still or goes away holds the others.
 """
 
+import os
 import pathlib
 import random
 import selectors
+import signal
 import socket
 import sys
 import threading
@@ -343,3 +345,188 @@ def test_compressed_answers_come_out_of_a_fill(tmp_path, bucket, proxy, key):
             packed = answer.headers.get("Content-Encoding") == "gzip"
             assert (zlib.decompress(answer.body, 31) if packed
                     else answer.body) == text
+
+
+# Several workers
+
+def inodes(port):
+    """Of sockets that are connected to that port."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    return {row[9] for row in rows if int(row[2].rpartition(":")[2], 16)
+            == port}
+
+
+def reader(origin, proxy):
+    """The worker that is connected to storage."""
+    sockets = {f"socket:[{inode}]" for inode in inodes(proxy.port)}
+    for pid in origin.workers():
+        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                if str(fd.readlink()) in sockets:
+                    return pid
+            except FileNotFoundError:
+                continue
+    return None
+
+
+@pytest.fixture
+def several(tmp_path, bucket, proxy):
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), http=MEMORY,
+               workers=4, listen="reuseport", connections=4096) as nginx:
+        yield nginx
+
+
+def test_a_node_reads_once_and_all_workers_stream(several, proxy, key):
+    put(several, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, MIB // 2), method="GET")
+    crowd = Crowd(several.port, key, 400)
+    crowd.read(lambda: crowd.streaming() == 400)
+    assert several.counters()["node"]["fills_followed"] == 3
+    go_on.set()
+    crowd.read(lambda: False)
+    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
+        (MIB, zlib.crc32(BODY))}
+    assert len(reads(proxy, key)) == 1
+
+
+@pytest.mark.parametrize("fault, status", [
+    (s3_error(403, "AccessDenied"), 502), (s3_error(404, "NoSuchKey"), 404)])
+def test_all_workers_are_told_what_one_found(several, proxy, key, fault,
+                                             status):
+    go_on = threading.Event()
+
+    def refuse(exchange):
+        go_on.wait(30)
+        fault(exchange)
+
+    proxy.fault(refuse, method="GET")
+    answers = []
+    threads = [get_later(several, key, answers) for _ in range(40)]
+    wait_until(lambda: several.counters()["node"]["fills_joined"]
+               + several.counters()["node"]["fills"] == 40)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert {answer.status for answer in answers} == {status}
+    assert len(reads(proxy, key)) == 1
+
+
+def test_reader_that_is_killed_in_mid_stream_holds_nobody(several, proxy,
+                                                          key):
+    put(several, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, MIB // 2), method="GET")
+    crowd = Crowd(several.port, key, 400)
+    crowd.read(lambda: crowd.streaming() == 400)
+    several.kill_worker(reader(several, proxy))
+    crowd.read(lambda: False)
+    go_on.set()
+    ends = [size == MIB and crc == zlib.crc32(BODY)
+            for size, crc, _ in crowd.got.values()]
+    assert 200 < sum(ends) < 400            # the others were the killed one's
+    assert 2 <= len(reads(proxy, key)) <= 4
+    assert several.get(key).body == BODY
+
+
+def test_follower_that_is_killed_leaves_nothing(several, proxy, key):
+    put(several, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, MIB // 2), method="GET")
+    crowd = Crowd(several.port, key, 400)
+    crowd.read(lambda: crowd.streaming() == 400)
+    follower, = [pid for pid in several.workers()
+                 if pid != reader(several, proxy)][:1]
+    several.kill_worker(follower)
+    go_on.set()
+    crowd.read(lambda: False)
+    assert len(reads(proxy, key)) == 1
+    for i in range(40):                     # more than the zone has room for
+        several.put(f"{key}-{i}", BODY)
+        assert several.get(f"{key}-{i}").body == BODY
+
+
+def test_write_by_another_worker_is_seen(several, proxy, key):
+    put(several, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    crowd = Crowd(several.port, key, 100)
+    wait_until(lambda: several.counters()["node"]["fills_followed"] == 3)
+    several.put(key, b"new")
+    for _ in range(20):
+        assert several.get(key).body == b"new"
+    go_on.set()
+    crowd.read(lambda: False)
+    assert {size for size, _, _ in crowd.got.values()} == {MIB}
+
+
+def test_reload_in_mid_stream_loses_nobody(several, proxy, key):
+    put(several, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, MIB // 2), method="GET")
+    crowd = Crowd(several.port, key, 100)
+    crowd.read(lambda: crowd.streaming() == 100)
+    old = set(several.workers())
+    several.send(signal.SIGHUP)
+    wait_until(lambda: set(several.workers()) - old)
+    assert several.get(key).body == BODY        # by a reading of their own
+    go_on.set()
+    crowd.read(lambda: False)
+    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
+        (MIB, zlib.crc32(BODY))}
+    wait_until(lambda: not set(several.workers()) & old)
+
+
+# Several nodes
+
+@pytest.fixture(params=["redis", "both"])
+def nodes(request, tmp_path, bucket, proxy, redis):
+    http = "content_hot hits=1;" + (MEMORY if request.param == "both" else "")
+    with (Nginx(tmp_path / "a", bucket.through(proxy.endpoint), redis=redis,
+                http=http, workers=1) as a,
+          Nginx(tmp_path / "b", bucket.through(proxy.endpoint), redis=redis,
+                http=http, workers=1) as b):
+        for node in (a, b):
+            wait_until(lambda node=node: node.counters()["redis"]["ready"])
+        yield a, b
+
+
+def test_another_node_waits_for_the_record(nodes, proxy, key):
+    one, other = nodes
+    body = BODY[:50_000]
+    put(one, proxy, key, body)
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    answers = []
+    threads = [get_later(one, key, answers)]
+    wait_until(lambda: reads(proxy, key))
+    threads += [get_later(other, key, answers) for _ in range(5)]
+    wait_until(lambda: other.counters()["node"]["busy_waits"])
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert [answer.body == body for answer in answers] == [True] * 6
+    assert len(reads(proxy, key)) == 1
+
+
+def test_node_that_stands_still_with_the_token_blocks_nobody(nodes, proxy,
+                                                             redis, key):
+    one, other = nodes
+    body = BODY[:50_000]
+    put(one, proxy, key, body)
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    answers = []
+    thread = get_later(one, key, answers)
+    wait_until(lambda: reads(proxy, key))
+    worker, = one.workers()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        assert other.get(key).body == body
+        assert redis.records() == []            # read, and not filled
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    go_on.set()
+    thread.join()
+    assert answers[0].body == body

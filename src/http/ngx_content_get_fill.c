@@ -1,0 +1,230 @@
+/*
+ * A GET and the fill (ngx_content_fill.h) that it joins or begins.
+ */
+
+#include "http/ngx_content_get.h"
+#include "lib/content_rules.h"
+
+
+static void ngx_content_get_waited(ngx_event_t *ev);
+
+
+/*
+ * WAIT: another node, or another worker without the memory cache, is about to
+ * put the record into Redis.  It is asked for again a few times, further and
+ * further apart; a filler that is dead or slow is then read past.
+ */
+
+ngx_int_t
+ngx_content_get_wait(ngx_content_get_t *get)
+{
+    ngx_uint_t  asks;
+    ngx_msec_t  step;
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_FILL);
+
+    /* what is expired may be so because storage fails: to be told soon */
+
+    asks = get->expired ? NGX_CONTENT_GET_ASKS_EXPIRED : NGX_CONTENT_GET_ASKS;
+
+    if (!get->busy || get->asks >= asks || get->body.data
+        || get->read.ranged || get->large
+        || get->read.store->ops->fetch == NULL
+        || ngx_content_get_joinable(get)
+        || ngx_content_fill_in_flight(get->mcf->fills, &get->keep,
+                                      get->ctx->hash))
+    {
+        return NGX_OK;
+    }
+
+    step = NGX_CONTENT_GET_ASK << get->asks++;
+
+    get->timer.handler = ngx_content_get_waited;
+    get->timer.data = get;
+    get->timer.log = get->request->connection->log;
+
+    ngx_add_timer(&get->timer, step / 2 + ngx_random() % step);
+
+    ngx_content_count(&ngx_content_shared(get->mcf)->counters, busy_waits);
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_content_get_waited(ngx_event_t *ev)
+{
+    ngx_content_get_t  *get;
+
+    get = ev->data;
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_LOOKUP);
+    ngx_content_get_resume(get);
+}
+
+
+/* FILL */
+
+ngx_int_t
+ngx_content_get_fill(ngx_content_get_t *get)
+{
+    size_t               max;
+    ngx_content_fill_t  *fill;
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_SEND);
+
+    if (get->body.data || get->read.ranged || get->large
+        || get->read.store->ops->fetch == NULL)
+    {
+        return NGX_OK;
+    }
+
+    fill = ngx_content_get_joinable(get);
+
+    if (fill) {
+        get->joined = 1;
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                          fills_joined);
+
+    } else {
+        max = ngx_content_keep_max(&get->keep);
+
+        if (max == 0
+            || (get->read.object && get->read.object->size > (int64_t) max))
+        {
+            return NGX_OK;
+        }
+
+        fill = ngx_content_fill_begin(get->mcf->fills, &get->keep,
+                                      get->ctx->hash);
+        if (fill == NULL) {
+            return NGX_OK;
+        }
+
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters, fills);
+    }
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_FILLED);
+    ngx_content_fill_wait(fill, &get->wait);
+
+    return NGX_AGAIN;
+}
+
+
+/*
+ * A fill of the object that began after every write which this request has to
+ * see: see ngx_content_fill.h.
+ */
+
+ngx_content_fill_t *
+ngx_content_get_joinable(ngx_content_get_t *get)
+{
+    ngx_content_fill_t        *fill;
+    ngx_http_request_t        *r;
+    ngx_content_memory_key_t   mkey;
+
+    r = get->request;
+
+    if (r->method == NGX_HTTP_HEAD || get->large || !get->lcf->hot.enabled
+        || ngx_content_get_conditional(r))
+    {
+        return NULL;
+    }
+
+    fill = ngx_content_fill_find(get->mcf->fills, get->read.store->id,
+                                 get->ctx->hash);
+    if (fill == NULL) {
+        return NULL;
+    }
+
+    if (!CONTENT_RULE_JOIN) {
+        return fill;
+    }
+
+    if (get->mcf->memory_zone && ngx_content_coherent(get->mcf)) {
+        ngx_content_memory_key(ngx_content_memory(get->mcf), &mkey,
+                               get->read.store->id, &get->ctx->key);
+
+        return ngx_content_memory_fence(ngx_content_memory(get->mcf), &mkey)
+               == fill->keep.fence ? fill : NULL;
+    }
+
+    return (get->busy && fill->had_token
+            && ngx_memcmp(fill->token.id, get->filler, NGX_CONTENT_REDIS_ID)
+               == 0)
+           ? fill : NULL;
+}
+
+
+void
+ngx_content_get_woken(ngx_content_fill_wait_t *wait)
+{
+    ngx_connection_t   *c;
+    ngx_content_get_t  *get;
+
+    get = wait->data;
+    c = get->request->connection;
+
+    if (get->streaming) {
+        ngx_content_get_stream(get);
+
+    } else {
+        ngx_content_get_run(get);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* FILLED */
+
+ngx_int_t
+ngx_content_get_filled(ngx_content_get_t *get)
+{
+    ngx_int_t            rc;
+    ngx_content_fill_t  *fill;
+
+    fill = get->wait.fill;
+
+    switch (fill->state) {
+
+    case NGX_CONTENT_FILL_ASKING:
+        return NGX_AGAIN;
+
+    case NGX_CONTENT_FILL_FAILED:
+        get->read.outcome = fill->outcome;
+        get->read.cause = fill->cause;
+
+        return ngx_content_get_stale(get);
+
+    default:
+        get->read.object = &fill->object;
+    }
+
+    if (fill->state == NGX_CONTENT_FILL_LARGE) {
+        get->large = 1;
+        ngx_content_get_next(get, NGX_CONTENT_GET_CHECK);
+
+        return NGX_OK;
+    }
+
+    /* they held for what was known of it before, if it was */
+
+    rc = ngx_content_get_met(get);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_END);
+    rc = ngx_content_get_send_headers(get);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || get->request->header_only) {
+        return rc;
+    }
+
+    get->ctx->get = get;
+    ngx_content_get_stream(get);
+
+    return NGX_DONE;
+}

@@ -1,0 +1,261 @@
+/*
+ * What a GET asks Redis: the record, or the right to fill it; and what it makes
+ * of the answer.
+ */
+
+#include "http/ngx_content_get.h"
+#include "http/ngx_content_refresh.h"
+
+
+static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
+static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op);
+static void ngx_content_get_take_age(ngx_content_get_t *get);
+static ngx_int_t ngx_content_get_take_absence(ngx_content_get_t *get);
+
+
+/* LOOKUP */
+
+ngx_int_t
+ngx_content_get_lookup(ngx_content_get_t *get)
+{
+    content_object_t  *known;
+
+    ngx_content_get_next(get, NGX_CONTENT_GET_OPEN);
+
+    known = get->ctx->known;
+
+    if (known) {
+        get->read.object = known;
+    }
+
+    if (ngx_content_get_joinable(get)) {
+        ngx_content_get_next(get, NGX_CONTENT_GET_FILL);
+        return NGX_OK;
+    }
+
+    if (get->mcf->redis_client == NULL || !get->lcf->hot.enabled) {
+        return NGX_OK;
+    }
+
+    get->busy = 0;
+
+    if (get->asks == 0) {
+        get->keep.hot = ngx_content_get_is_hot(get);
+    }
+
+    /* too large for Redis */
+
+    if (known && known->size > (int64_t) get->lcf->hot.size) {
+        return NGX_OK;
+    }
+
+    /* where asking costs nothing, Redis has no metadata alone */
+
+    if (ngx_content_redis_lookup(get->mcf->redis_client, get->keep.name,
+                                 get->keep.hot || !get->read.store->open_first,
+                                 ngx_content_get_looked_up, get, &get->lookup)
+        != NGX_OK)
+    {
+        get->lookup = NULL;
+        return NGX_OK;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_uint_t
+ngx_content_get_is_hot(ngx_content_get_t *get)
+{
+    return content_hot_touch(ngx_content_shared(get->mcf)->hot,
+                             get->ctx->hash, ngx_current_msec,
+                             get->lcf->hot.window)
+           >= get->lcf->hot.hits;
+}
+
+
+void
+ngx_content_get_looked_up(ngx_content_redis_op_t *op)
+{
+    ngx_content_get_t *get = op->data;
+
+    get->lookup = NULL;
+
+    switch (op->result) {
+
+    case NGX_CONTENT_REDIS_HIT:
+        get->keep.in_redis = 1;
+
+        if (ngx_content_get_take_record(get, op) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
+                          "content: the record of \"%V\" in Redis is damaged",
+                          &get->read.key);
+
+            ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                              records_damaged);
+            ngx_content_keep_forget(&get->keep);
+            break;
+        }
+
+        if (get->expired
+            && (get->keep.hot || !get->read.store->open_first)
+            && ngx_content_redis_claim(get->mcf->redis_client,
+                                       get->keep.name,
+                                       ngx_content_get_looked_up, get,
+                                       &get->lookup)
+               == NGX_OK)
+        {
+            return;
+        }
+
+        break;
+
+    case NGX_CONTENT_REDIS_TOKEN:
+        get->keep.token = op->token;
+        get->keep.has_token = 1;
+        break;
+
+    case NGX_CONTENT_REDIS_BUSY:
+        ngx_memcpy(get->filler, op->filler, NGX_CONTENT_REDIS_ID);
+        get->busy = 1;
+        break;
+
+    default:
+        break;
+    }
+
+    ngx_content_get_resume(get);
+}
+
+
+static ngx_int_t
+ngx_content_get_take_record(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op)
+{
+    content_str_t  record;
+
+    if (ngx_content_redis_keep(op, get->request->pool) != NGX_OK
+        || ngx_content_keep_read(&get->keep, &op->record, &record) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (record.len == 0) {
+        return ngx_content_get_take_absence(get);
+    }
+
+    if (content_record_decode(record, &get->record, &get->body, NULL)
+           != CONTENT_OK
+        || (get->body.data && (int64_t) get->body.len != get->record.size))
+    {
+        get->body.data = NULL;
+        return NGX_ERROR;
+    }
+
+    /* storage may know more than whoever has filled it */
+
+    if (get->read.digest && !get->record.has_sha256
+        && get->body.data == NULL && get->record.size)
+    {
+        return NGX_OK;
+    }
+
+    if (get->record.size == 0) {
+        get->body.data = (u_char *) "";
+        get->body.len = 0;
+    }
+
+    ngx_content_get_take_age(get);
+
+    if (get->expired) {
+        return NGX_OK;
+    }
+
+    ngx_content_keep_memory(&get->keep, &get->record, get->body);
+    get->keep.age = 0;
+    ngx_content_count(&ngx_content_shared(get->mcf)->counters, hits_redis);
+
+    return NGX_OK;
+}
+
+
+/* A hit; one to be refreshed; or for the case that storage fails. */
+
+static void
+ngx_content_get_take_age(ngx_content_get_t *get)
+{
+    ngx_msec_t                 age;
+    ngx_content_fresh_conf_t  *fresh;
+
+    age = get->keep.age;
+    fresh = &get->lcf->fresh;
+
+    if (age >= (get->read.store->open_first ? fresh->soft
+                                            : get->lcf->hot.ttl))
+    {
+        get->expired = 1;
+        get->ctx->expired = 1;
+        get->stale = get->body;
+        get->stale_age = age - fresh->soft;
+        get->body.data = NULL;
+        get->keep.age = 0;
+        return;
+    }
+
+    get->hit = 1;
+    get->read.object = &get->record;
+    get->read.outcome = NGX_CONTENT_OK;
+    get->ctx->age = 0;
+
+    if (age >= fresh->soft) {
+        get->ctx->age = age - fresh->soft + 1;
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                          hits_stale);
+        ngx_content_refresh(&get->keep, get->ctx->hash, get->record.size);
+    }
+}
+
+
+static ngx_int_t
+ngx_content_get_take_absence(ngx_content_get_t *get)
+{
+    if (get->keep.age >= get->lcf->fresh.absent) {
+        get->expired = 1;
+
+    } else {
+        ngx_content_keep_absent(&get->keep);
+        ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                          hits_redis);
+
+        get->opened = 1;
+        get->read.outcome = NGX_CONTENT_ABSENT;
+        ngx_content_get_next(get, NGX_CONTENT_GET_CHECK);
+    }
+
+    get->keep.age = 0;
+
+    return NGX_OK;
+}
+
+
+/* CLAIM */
+
+ngx_int_t
+ngx_content_get_claim(ngx_content_get_t *get)
+{
+    ngx_content_get_next(get, NGX_CONTENT_GET_WAIT);
+
+    if (!get->keep.in_redis || get->body.data || !get->keep.hot
+        || get->read.ranged || get->read.object == NULL
+        || get->read.object->size > (int64_t) get->lcf->hot.size
+        || ngx_content_redis_claim(get->mcf->redis_client, get->keep.name,
+                                   ngx_content_get_looked_up, get,
+                                   &get->lookup)
+           != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return NGX_AGAIN;
+}
