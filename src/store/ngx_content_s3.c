@@ -36,6 +36,7 @@ static const ngx_content_store_ops_t  ngx_content_s3_ops = {
     .copy = ngx_content_s3_copy,
     .list = ngx_content_s3_list,
     .versions = ngx_content_s3_versions,
+    .begin = ngx_content_s3_begin,
     .part = ngx_content_s3_part,
     .commit = ngx_content_s3_commit,
     .abort = ngx_content_s3_abort,

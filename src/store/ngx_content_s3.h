@@ -277,6 +277,7 @@ void ngx_content_s3_remove_many(ngx_content_removals_t *removals);
 void ngx_content_s3_remove(ngx_content_remove_t *remove);
 void ngx_content_s3_versions(ngx_content_versions_t *versions);
 void ngx_content_s3_list(ngx_content_list_t *list);
+ngx_int_t ngx_content_s3_begin(ngx_content_upload_t *up);
 void ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part);
 void ngx_content_s3_commit(ngx_content_upload_t *up);
 void ngx_content_s3_abort(ngx_content_upload_t *up);

@@ -2,8 +2,9 @@
  * A multipart upload: a body of several parts, which are sent while the client
  * still sends.
  *
- *     part()      CreateMultipartUpload at the first; UploadPart as soon as
- *                 the upload's id is known
+ *     begin()     CreateMultipartUpload, while the first part is received
+ *     part()      the same at the first, if the length was not known; then
+ *                 UploadPart as soon as the upload's id is known
  *     complete()  CompleteMultipartUpload, and HEAD if that told no ETag
  *     discard()   AbortMultipartUpload, if there is one
  *
@@ -28,6 +29,26 @@ static void ngx_content_s3_completed(ngx_content_call_t *call);
 static void ngx_content_s3_complete_headed(void *data,
     ngx_content_outcome_e outcome, content_object_t *object,
     const char *cause);
+
+
+ngx_int_t
+ngx_content_s3_begin(ngx_content_upload_t *up)
+{
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = ngx_content_s3_upload(up);
+
+    if (s3 == NULL
+        || ngx_content_s3_create_upload(up, ngx_content_s3_upload_created)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    s3->early = 1;
+
+    return NGX_OK;
+}
 
 
 void
@@ -136,12 +157,16 @@ ngx_content_s3_upload_id(ngx_content_upload_t *up, ngx_content_call_t *call,
 static void
 ngx_content_s3_upload_created(ngx_content_call_t *call)
 {
-    const char             *cause;
-    ngx_content_part_t     *part, *next;
-    ngx_content_upload_t   *up;
-    ngx_content_outcome_e   outcome;
+    const char               *cause;
+    ngx_uint_t                early;
+    ngx_content_part_t       *part, *next;
+    ngx_content_upload_t     *up;
+    ngx_content_outcome_e     outcome;
+    ngx_content_s3_upload_t  *s3;
 
     up = call->data;
+    s3 = up->state;
+    early = s3->early;
     outcome = ngx_content_s3_upload_id(up, call, &cause);
 
     /* the parts that wait for the id: the last of them may end the upload */
@@ -164,6 +189,10 @@ ngx_content_s3_upload_created(ngx_content_call_t *call)
         }
 
         ngx_content_upload_stored(up, part, outcome, cause);
+    }
+
+    if (early) {
+        ngx_content_upload_begun(up, outcome, cause);
     }
 }
 

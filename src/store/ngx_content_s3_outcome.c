@@ -51,6 +51,10 @@ ngx_content_s3_outcome(ngx_uint_t status, content_str_t code)
                 || content_str_eq(code, content_cstr("EntityTooLarge")))
                ? NGX_CONTENT_INVALID : NGX_CONTENT_BROKEN;
 
+    case NGX_HTTP_FORBIDDEN:
+        return content_str_eq(code, content_cstr("QuotaExceeded"))
+               ? NGX_CONTENT_FULL : NGX_CONTENT_BROKEN;
+
     case NGX_HTTP_PRECONDITION_FAILED:
         return NGX_CONTENT_PRECONDITION;
 

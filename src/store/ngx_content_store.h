@@ -341,7 +341,12 @@ typedef struct {
 
     void                     (*copy)(ngx_content_upload_t *up);
 
-    /* upload: each ends in ngx_content_upload_stored() or _task_finish() */
+    /*
+     * upload: each ends in ngx_content_upload_stored() or _task_finish().
+     * begin(), which may be NULL: more than a part will come.  NGX_OK:
+     * ngx_content_upload_begun() follows; else not, part() does without it
+     */
+    ngx_int_t                (*begin)(ngx_content_upload_t *up);
     void                     (*part)(ngx_content_upload_t *up,
                                      ngx_content_part_t *part);
     void                     (*commit)(ngx_content_upload_t *up);

@@ -243,6 +243,15 @@ ngx_content_upload_next_part(ngx_content_upload_t *up)
 
     up->filling = part;
 
+    /* counted, so that the upload outlives it */
+
+    if (part->number == 1 && up->expected > (off_t) capacity
+        && up->task.store->ops->begin
+        && up->task.store->ops->begin(up) == NGX_OK)
+    {
+        up->in_flight++;
+    }
+
     return NGX_OK;
 }
 
@@ -399,6 +408,20 @@ ngx_content_upload_hashed(ngx_content_upload_t *up, ngx_content_part_t *part,
 
     part->given = 1;
     up->task.store->ops->part(up, part);
+}
+
+
+void
+ngx_content_upload_begun(ngx_content_upload_t *up,
+    ngx_content_outcome_e outcome, const char *cause)
+{
+    up->in_flight--;
+
+    if (outcome != NGX_CONTENT_OK) {
+        ngx_content_upload_fail(up, outcome, cause);
+    }
+
+    ngx_content_upload_advance(up);
 }
 
 

@@ -72,6 +72,10 @@ void ngx_content_upload_abort(ngx_content_upload_t *up);
 
 /* For the stores. */
 
+/* What begin() began has ended; a failure is the upload's. */
+void ngx_content_upload_begun(ngx_content_upload_t *up,
+    ngx_content_outcome_e outcome, const char *cause);
+
 /* A part has been stored, or could not be. */
 void ngx_content_upload_stored(ngx_content_upload_t *up,
     ngx_content_part_t *part, ngx_content_outcome_e outcome,

@@ -485,6 +485,7 @@ PART_FAULTS = [
     ("500", s3_error(500, "InternalError"), 502),
     ("503", s3_error(503, "SlowDown"), 503),
     ("403", s3_error(403, "AccessDenied"), 502),
+    ("quota", s3_error(403, "QuotaExceeded"), 507),
     ("404", s3_error(404, "NoSuchUpload"), 502),
     ("cut", cut(), 502),
     ("stalled", stall(), 504),
@@ -505,6 +506,37 @@ def test_fault_in_a_large_upload_leaves_the_older_object(
     problem(told, status)
     proxy.clear()
     assert origin.get(key).body == b"old"
+    wait_until(lambda: bucket.uploads() == [],
+               what="the upload to be aborted")
+
+
+def begin_large(origin, key):
+    """A client that has sent one byte of many."""
+    connection = origin.connect()
+    connection.send(request_head("PUT", key, {
+        "Host": "x", "Authorization": f"Bearer {EDITOR}",
+        "Content-Length": 12 * MIB}) + b"x")
+    return connection
+
+
+def test_large_upload_begins_at_s3_with_its_first_bytes(origin, proxy, bucket,
+                                                        key):
+    connection = begin_large(origin, key)
+    wait_until(bucket.uploads, what="the upload to begin")
+    connection.reset()
+    wait_until(lambda: bucket.uploads() == [],
+               what="the upload to be aborted")
+    assert origin.get(key).status == 404
+
+
+def test_client_that_leaves_before_the_upload_has_an_id(origin, proxy, bucket,
+                                                        key):
+    release = threading.Event()
+    proxy.fault(hold(release), method="POST", query="uploads")
+    connection = begin_large(origin, key)
+    wait_until(bucket.uploads, what="the upload to begin")
+    connection.reset()
+    release.set()
     wait_until(lambda: bucket.uploads() == [],
                what="the upload to be aborted")
 
