@@ -267,7 +267,7 @@ ngx_content_delete_prepare(ngx_content_deleting_t *d)
 
     n = d->keys.nelts;
     key = d->keys.elts;
-    ngx_str_null(&none);
+    ngx_str_set(&none, "");
 
     d->change.pool = d->pool;
     d->change.mcf = d->mcf;

@@ -702,8 +702,7 @@ def watch_all(origin, write, body):
 @pytest.mark.parametrize("write", ["put", "delete"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_writes_that_could_not_reach_redis_are_not_undone(
-        tmp_path, place, redis,
-                                                          write, workers):
+        tmp_path, place, redis, write, workers):
     """It was there all the time, and has the old records, as they were."""
     way = Way(tmp_path / "way.sock")
     way.lead(redis)

@@ -89,17 +89,20 @@ def test_a_deletion_is_a_version(origin, key):
     assert not second["deleted"] and not second["latest"]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+@pytest.mark.parametrize("limit", [1, 2, 3, 6, 1000])
 def test_pages_join(origin, key, limit):
     for body in (b"1", b"2", b"3", b"4", b"5"):
         origin.put(key, body)
-    origin.put(key + "-2", b"another key")
+    for other in ("-2", "-3", "-4"):
+        origin.put(key + other, b"another key")
     found, after = [], ""
     while after is not None:
         page = versions(origin, key, limit=limit, after=after)
         found += names(page)
         assert len(names(page)) <= limit and len(found) <= 5
         after = page["next"]
+        if limit > 5:
+            assert after is None        # the others are no more of these
     assert found == names(versions(origin, key)) and len(found) == 5
 
 
