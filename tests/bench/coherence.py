@@ -89,6 +89,7 @@ def measure(run, stack, where):
     alone = started_node(run, stack, OursNode(
         "alone", lone_redis, own, "content_fleet alone;"))
     say(f"a PUT with {NODES} nodes, and alone")
+    settle([*nodes, alone])
     puts(run, nodes, alone)
 
     say("L1 hits in the fleet, and alone")
@@ -100,6 +101,14 @@ def measure(run, stack, where):
         (f"coherence/hit/{name}", "requests/s",
          lambda node=node: load.wrk(node.url(KIB), run.seconds))
         for name, node in (("fleet", nodes[0]), ("alone", alone))])
+
+
+def settle(nodes):
+    """The first writes meet nodes that have only just come: not measured."""
+    for node in nodes:
+        with contextlib.closing(node.connect()) as connection:
+            for _ in range(5):
+                node.put(connection, "first", body(KIB))
 
 
 def puts(run, nodes, alone):

@@ -34,7 +34,7 @@ DESCRIPTOR_SLACK = 4            # idle connections come and go
 
 def size_of(number):
     """Mostly small, some that a socket does not take at once."""
-    return (700, 3_000, 20_000, 150_000, 1_500_000)[
+    return (700, 3_000, 20_000, 1_500_000, 4_000_000)[
         0 if number % 7 else (number // 7) % 5]
 
 
@@ -108,11 +108,13 @@ class Load:
                    (201, 204), path_of(number))
 
     def leave(self, path):
-        """Asks, reads a little, and goes."""
-        with self.nginx.connect() as connection:
+        """Asks, reads a little, slowly, and goes: what the socket does not
+        take is held."""
+        with self.nginx.connect(receive=4096) as connection:
             connection.send(f"GET {path} HTTP/1.1\r\nHost: soak\r\n\r\n"
                             .encode())
             connection.line()
+            time.sleep(0.01)
 
     @staticmethod
     def check(answer, expected, path):
@@ -215,7 +217,8 @@ def soak(minutes):
         place = pathlib.Path(place)
         with Redis(place / "redis") as redis:
             with Nginx(place / "nginx", redis=redis,
-                       http="content_memory 16m max=1m;") as nginx:
+                       listen="sndbuf=64k",
+                       http="content_memory 40m max=2m;") as nginx:
                 for number in range(OBJECTS):
                     nginx.put(path_of(number), b"-" * size_of(number))
                 load = Load(nginx)
