@@ -341,6 +341,9 @@ class OursCold(OursHot):
 
     name, title, store = "cold", "**ngx_content**, S3, Redis", "s3"
 
+    # as much to each client in turn, or the first ones take all the time
+    http = "content_memory 64m; sendfile_max_chunk 32k;"
+
     def __init__(self):
         super().__init__()
         self.counter = self.log = None
