@@ -71,6 +71,7 @@ typedef struct {
     u_char                     *copy;        /* of the body, for the caches */
     size_t                      copied;
 
+    unsigned                    asked:1;     /* Redis, and it took a while */
     unsigned                    busy:1;
     unsigned                    expired:1;   /* what Redis has is too old */
     unsigned                    hit:1;       /* no storage was asked */

@@ -69,6 +69,7 @@ ngx_int_t
 ngx_content_get_fill(ngx_content_get_t *get)
 {
     size_t               max;
+    ngx_int_t            rc;
     ngx_content_fill_t  *fill;
 
     ngx_content_get_next(get, NGX_CONTENT_GET_SEND);
@@ -87,6 +88,17 @@ ngx_content_get_fill(ngx_content_get_t *get)
                           fills_joined);
 
     } else {
+
+        /* one may have come and gone while Redis was asked */
+
+        rc = get->asked ? ngx_content_hit(get->request, get->ctx)
+                        : NGX_DECLINED;
+
+        if (rc != NGX_DECLINED) {
+            ngx_content_get_next(get, NGX_CONTENT_GET_END);
+            return rc;
+        }
+
         max = ngx_content_keep_max(&get->keep);
 
         if (max == 0

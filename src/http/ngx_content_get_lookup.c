@@ -61,6 +61,8 @@ ngx_content_get_lookup(ngx_content_get_t *get)
         return NGX_OK;
     }
 
+    get->asked = 1;
+
     return NGX_AGAIN;
 }
 

@@ -12,7 +12,7 @@ import load
 import peers
 from peers import KIB, TOKEN, body, name_of
 from rounds import interleave, say
-from servers import Redis, Trouble, knows_directive
+from servers import Redis, Trouble
 
 NODES = 3
 PUTS = 200                                      # of a round, of each
@@ -51,9 +51,6 @@ class OursNode(peers.OursMemory):
 def coherence(run):
     """The files are in memory where there is such a place: a disk's fsync
     would hide everything else."""
-    if not knows_directive(run.site.place, "content_fleet alone;"):
-        run.results.miss("coherence", "the module has no content_fleet yet")
-        return
     memory = pathlib.Path("/dev/shm")
     where = memory if os.access(memory, os.W_OK) else run.site.place
     with contextlib.ExitStack() as stack:

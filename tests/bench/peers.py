@@ -264,7 +264,10 @@ def remove_tree(path):
 
 def ours(site, name, store, http="", endpoint=None, credentials=None,
          files=None):
-    """An nginx with the module; editors' token TOKEN, reading is free."""
+    """An nginx with the module, alone if nothing else is said; editors' token
+    TOKEN, reading is free."""
+    if "content_redis " in http and "content_fleet " not in http:
+        http += " content_fleet alone;"
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     tokens = site.place / f"{name}.tokens"
     tokens.write_text(f"bench sha256:{digest} read,write,purge,admin /\n")
