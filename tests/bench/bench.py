@@ -165,6 +165,8 @@ def measure(run):
 
 
 def main():
+    if len(sys.argv) > 1:
+        sys.exit(__doc__)
     if not MODULE.exists():
         sys.exit(f"bench: {MODULE} is missing: make module")
 
