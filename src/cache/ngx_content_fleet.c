@@ -492,10 +492,27 @@ ngx_content_fleet_drop(ngx_content_fleet_t *fleet, content_change_t *change,
         return;
     }
 
-    if ((entry->kind != CONTENT_CHANGE_KEY
-         && entry->kind != CONTENT_CHANGE_NEW)
-        || entry->value.len > NGX_CONTENT_MEMORY_KEY - 12)
-    {
+    switch (entry->kind) {
+
+    case CONTENT_CHANGE_TAG:
+        ngx_content_memory_purge_tag(fleet->memory, change->store,
+                                     entry->value);
+        return;
+
+    case CONTENT_CHANGE_PREFIX:
+        ngx_content_memory_purge_prefix(fleet->memory, change->store,
+                                        entry->value);
+        return;
+
+    case CONTENT_CHANGE_ALL:
+        ngx_content_memory_clear(fleet->memory);
+        return;
+
+    default:
+        break;
+    }
+
+    if (entry->value.len > NGX_CONTENT_MEMORY_KEY - 12) {
         ngx_content_memory_clear(fleet->memory);
         return;
     }

@@ -43,6 +43,9 @@ struct ngx_content_memory_s {
     ngx_atomic_t            fenced;
     ngx_atomic_t            resets;
     ngx_atomic_t            places;          /* of workers, in use at most */
+    ngx_atomic_t            purges;          /* by selectors, so far */
+    ngx_atomic_t            purging;         /* pid of who counts one, or 0 */
+    content_selectors_t     selectors;
     ngx_atomic_t            fences[NGX_CONTENT_MEMORY_FENCES];
 
     ngx_content_memory_shard_t   shards[NGX_CONTENT_MEMORY_SHARDS];
@@ -67,6 +70,8 @@ static void ngx_content_memory_reset(ngx_content_memory_t *memory,
     ngx_content_memory_shard_t *s);
 static ngx_uint_t ngx_content_memory_read_in(ngx_content_memory_t *memory,
     ngx_content_memory_shard_t *s);
+static uint32_t ngx_content_memory_purge_begin(ngx_content_memory_t *memory);
+static void ngx_content_memory_purge_end(ngx_content_memory_t *memory);
 static int ngx_content_memory_pinned(void *data, const content_entry_t *entry);
 
 
@@ -264,13 +269,14 @@ ngx_content_memory_release(ngx_content_memory_t *memory, ngx_uint_t hold)
 }
 
 
-/* Both only grow: a key's place, which is the same in all epochs. */
+/* All only grow: a key's place, which is the same in all epochs. */
 
 ngx_atomic_uint_t
 ngx_content_memory_fence(ngx_content_memory_t *memory,
     ngx_content_memory_key_t *mkey)
 {
-    return memory->epoch + *ngx_content_memory_fence_of(memory, mkey);
+    return memory->epoch + memory->purges
+           + *ngx_content_memory_fence_of(memory, mkey);
 }
 
 
@@ -398,6 +404,84 @@ void
 ngx_content_memory_clear(ngx_content_memory_t *memory)
 {
     (void) ngx_atomic_fetch_add(&memory->epoch, 1);
+}
+
+
+/*
+ * One purge at a time: its number is in the table before it counts, so that
+ * nobody notes it who has not seen what it purges.
+ */
+
+static uint32_t
+ngx_content_memory_purge_begin(ngx_content_memory_t *memory)
+{
+    ngx_uint_t         i;
+    ngx_atomic_uint_t  owner;
+
+    for (i = 1; !ngx_atomic_cmp_set(&memory->purging, 0, ngx_pid); i++) {
+        ngx_cpu_pause();
+
+        owner = memory->purging;
+
+        if (i % NGX_CONTENT_MEMORY_SPIN == 0 && owner
+            && kill((ngx_pid_t) owner, 0) == -1 && ngx_errno == ESRCH
+            && ngx_atomic_cmp_set(&memory->purging, owner, ngx_pid))
+        {
+            break;
+        }
+    }
+
+    return (uint32_t) memory->purges + 1;
+}
+
+
+static void
+ngx_content_memory_purge_end(ngx_content_memory_t *memory)
+{
+    ngx_memory_barrier();
+    memory->purges++;
+    ngx_memory_barrier();
+    memory->purging = 0;
+}
+
+
+void
+ngx_content_memory_purge_tag(ngx_content_memory_t *memory, uint64_t store,
+    content_str_t tag)
+{
+    uint32_t  number;
+
+    number = ngx_content_memory_purge_begin(memory);
+    content_selector_tag(&memory->selectors, store, tag, number);
+    ngx_content_memory_purge_end(memory);
+}
+
+
+void
+ngx_content_memory_purge_prefix(ngx_content_memory_t *memory, uint64_t store,
+    content_str_t prefix)
+{
+    uint32_t  number;
+
+    number = ngx_content_memory_purge_begin(memory);
+    content_selector_prefix(&memory->selectors, store, prefix, number);
+    ngx_content_memory_purge_end(memory);
+}
+
+
+uint32_t
+ngx_content_memory_purges(ngx_content_memory_t *memory)
+{
+    return (uint32_t) memory->purges;
+}
+
+
+ngx_uint_t
+ngx_content_memory_purged(ngx_content_memory_t *memory, uint64_t store,
+    content_str_t key, content_str_t tags, uint32_t since)
+{
+    return content_selector_purged(&memory->selectors, store, key, tags,
+                                   since);
 }
 
 

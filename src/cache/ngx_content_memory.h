@@ -24,6 +24,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "lib/content_selector.h"
 #include "lib/content_shard.h"
 
 
@@ -96,6 +97,20 @@ void ngx_content_memory_drop(ngx_content_memory_t *memory,
 
 /* The same for all records. */
 void ngx_content_memory_clear(ngx_content_memory_t *memory);
+
+/*
+ * Purges by tag or by prefix: what was read before, and has the tag or a key
+ * with the prefix, is found purged.  A record notes _purges() when it is kept
+ * (the fence refuses it if a purge came in between); who finds another number
+ * there asks _purged() with it, and notes the present one.
+ */
+void ngx_content_memory_purge_tag(ngx_content_memory_t *memory,
+    uint64_t store, content_str_t tag);
+void ngx_content_memory_purge_prefix(ngx_content_memory_t *memory,
+    uint64_t store, content_str_t prefix);
+uint32_t ngx_content_memory_purges(ngx_content_memory_t *memory);
+ngx_uint_t ngx_content_memory_purged(ngx_content_memory_t *memory,
+    uint64_t store, content_str_t key, content_str_t tags, uint32_t since);
 
 void ngx_content_memory_stats(ngx_content_memory_t *memory,
     ngx_content_memory_stats_t *stats);

@@ -2,9 +2,10 @@
  * POST /-/purge and GET /-/purge/ID: what CI calls on deploy.
  *
  * A purge is a change without storage: first the copies here and of the fleet,
- * then the CDN's, then the answer.  URLs are dropped from Redis one by one; whatever
- * else (tags, prefixes, hosts, everything) drops all records at once by a new
- * epoch, for the records can't be told apart by these without a walk.
+ * then the CDN's, then the answer.  URLs are dropped one by one.  Tags and
+ * prefixes leave the rest of shared memory alone (lib/content_selector.h); in
+ * Redis they drop all records by a new epoch, for those can't be told apart
+ * without a walk.  Hosts and everything empty both.
  */
 
 #include "http/ngx_content_change.h"
@@ -37,6 +38,8 @@ static int ngx_content_purge_item(void *data,
     const content_purge_item_t *item);
 static void ngx_content_purge_left(void *data);
 static ngx_int_t ngx_content_purge_change(ngx_content_purging_t *p);
+static void ngx_content_purge_select(ngx_content_purging_t *p,
+    content_purge_item_t *item);
 static void ngx_content_purge_changed(ngx_content_change_t *change);
 static void ngx_content_purge_run(ngx_content_purging_t *p);
 static void ngx_content_purge_end(ngx_content_purging_t *p);
@@ -172,17 +175,14 @@ ngx_content_purge_left(void *data)
 }
 
 
-/* What changes: the objects that the URLs name, or everything. */
+/* What changes: objects by their URLs, tags and prefixes, or everything. */
 
 static ngx_int_t
 ngx_content_purge_change(ngx_content_purging_t *p)
 {
-    ngx_str_t               key;
     ngx_uint_t              i;
     ngx_content_change_t   *change;
-    content_purge_item_t   *item;
 
-    item = p->items.elts;
     change = &p->change;
 
     change->pool = p->pool;
@@ -190,32 +190,78 @@ ngx_content_purge_change(ngx_content_purging_t *p)
     change->lcf = p->lcf;
     change->done = ngx_content_purge_changed;
     change->data = p;
-    change->items = item;
+    change->items = p->items.elts;
     change->nitems = p->items.nelts;
 
     change->keys = ngx_palloc(p->pool, NGX_CONTENT_PURGE_ENDS
                                        * sizeof(ngx_content_changed_t));
-    if (change->keys == NULL) {
+    change->selectors = ngx_palloc(p->pool, change->nitems
+                                            * sizeof(content_change_entry_t));
+
+    if (change->keys == NULL || change->selectors == NULL) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < p->items.nelts; i++) {
+    for (i = 0; i < change->nitems && !change->everything; i++) {
+        ngx_content_purge_select(p, &change->items[i]);
+    }
 
-        if (item[i].kind != CONTENT_PURGE_URL
-            || change->nkeys == NGX_CONTENT_PURGE_ENDS)
-        {
-            change->everything = 1;
-            change->nkeys = 0;
-            break;
-        }
-
-        if (ngx_content_purge_key(p, item[i].value, &key) == NGX_OK) {
-            ngx_content_changed_init(&change->keys[change->nkeys], &key);
-            change->keys[change->nkeys++].touched = 1;
-        }
+    if (change->everything) {
+        change->nkeys = 0;
+        change->nselectors = 0;
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_content_purge_select(ngx_content_purging_t *p, content_purge_item_t *item)
+{
+    ngx_str_t                key;
+    ngx_content_change_t    *change;
+    content_change_entry_t  *selector;
+
+    change = &p->change;
+    selector = &change->selectors[change->nselectors];
+
+    switch (item->kind) {
+
+    case CONTENT_PURGE_URL:
+        if (change->nkeys == NGX_CONTENT_PURGE_ENDS) {
+            break;
+        }
+
+        if (ngx_content_purge_key(p, item->value, &key) == NGX_OK) {
+            ngx_content_changed_init(&change->keys[change->nkeys], &key);
+            change->keys[change->nkeys++].touched = 1;
+        }
+
+        return;
+
+    case CONTENT_PURGE_TAG:
+        selector->kind = CONTENT_CHANGE_TAG;
+        selector->value = item->value;
+        change->nselectors++;
+        return;
+
+    case CONTENT_PURGE_PREFIX:
+        selector->kind = CONTENT_CHANGE_PREFIX;
+
+        if (content_selector_path(item->value, &selector->value)
+            != CONTENT_OK)
+        {
+            break;
+        }
+
+        change->nselectors++;
+        return;
+
+    default:
+        break;
+    }
+
+    change->everything = 1;
 }
 
 

@@ -58,10 +58,6 @@ static void ngx_content_change_noticed(ngx_content_fleet_notice_t *notice);
 static void ngx_content_change_answered(ngx_content_change_t *change);
 static void ngx_content_change_again(ngx_event_t *ev);
 static void ngx_content_change_ignored(ngx_content_fleet_notice_t *notice);
-static content_purge_item_t *ngx_content_change_items(
-    ngx_content_change_t *change, ngx_uint_t *n);
-static ngx_int_t ngx_content_change_item(ngx_content_change_t *change,
-    ngx_content_changed_t *changed, content_purge_item_t *item);
 
 
 static const struct {
@@ -119,7 +115,7 @@ ngx_content_change_touched(ngx_content_change_t *change)
         }
     }
 
-    return change->everything || change->nitems;
+    return change->everything || change->nselectors || change->nitems;
 }
 
 
@@ -239,6 +235,10 @@ ngx_content_change_text(ngx_content_change_t *change, ngx_uint_t all,
         size += CONTENT_CHANGE_ENTRY_SIZE + change->keys[i].key.len;
     }
 
+    for (i = 0; i < change->nselectors; i++) {
+        size += CONTENT_CHANGE_ENTRY_SIZE + change->selectors[i].value.len;
+    }
+
     buf = ngx_pnalloc(change->pool, size);
     if (buf == NULL) {
         return NGX_ERROR;
@@ -258,6 +258,11 @@ ngx_content_change_text(ngx_content_change_t *change, ngx_uint_t all,
                                             : CONTENT_CHANGE_NEW,
                                         ngx_content_from_ngx(c->key));
         }
+    }
+
+    for (i = 0; i < change->nselectors; i++) {
+        (void) content_change_entry(&out, change->selectors[i].kind,
+                                    change->selectors[i].value);
     }
 
     if (change->everything) {
@@ -313,7 +318,9 @@ ngx_content_change_drop_records(ngx_content_change_t *change)
 
     redis = change->mcf->redis_client;
 
-    if (change->everything) {
+    /* its records can't be told apart by tags and prefixes without a walk */
+
+    if (change->everything || change->nselectors) {
         if (ngx_content_redis_epoch(redis, ngx_content_change_dropped, change,
                                     NULL)
             == NGX_OK)
@@ -508,6 +515,18 @@ ngx_content_change_forget(ngx_content_change_t *change)
         return NGX_OK;
     }
 
+    for (i = 0; i < change->nselectors; i++) {
+        if (change->selectors[i].kind == CONTENT_CHANGE_TAG) {
+            ngx_content_memory_purge_tag(ngx_content_memory(change->mcf),
+                                         change->lcf->store->id,
+                                         change->selectors[i].value);
+        } else {
+            ngx_content_memory_purge_prefix(ngx_content_memory(change->mcf),
+                                            change->lcf->store->id,
+                                            change->selectors[i].value);
+        }
+    }
+
     for (i = 0; i < change->nkeys; i++) {
         if (change->keys[i].touched) {
             ngx_content_memory_key(ngx_content_memory(change->mcf), &mkey,
@@ -545,47 +564,11 @@ ngx_content_change_await(ngx_content_change_t *change)
 static ngx_int_t
 ngx_content_change_purge(ngx_content_change_t *change)
 {
-    ngx_int_t              rc;
-    ngx_uint_t             n;
-    content_purge_item_t  *items;
-
     ngx_content_change_next(change, CONTENT_RULE_PURGE
                                     ? NGX_CONTENT_CHANGE_SETTLE
                                     : NGX_CONTENT_CHANGE_DROP);
 
-    /* a job that was asked for is one, even without a CDN */
-
-    if (change->lcf->purge.target == 0 && change->items == NULL) {
-        return NGX_OK;
-    }
-
-    items = change->items;
-    n = change->nitems;
-
-    if (items == NULL) {
-        items = ngx_content_change_items(change, &n);
-    }
-
-    if (items && n == 0) {
-        return NGX_OK;
-    }
-
-    rc = items ? ngx_content_purge_enqueue(change->mcf->purge,
-                                           &change->lcf->purge, items, n,
-                                           change->job)
-               : NGX_ERROR;
-
-    if (rc == NGX_BUSY || rc == NGX_ERROR) {
-        change->lost = 1;
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "content: the purge of \"%V\"%s can't be queued: raise "
-                      "\"content_zone\"", change->nkeys ? &change->keys[0].key
-                                                      : &change->intent,
-                      change->nkeys > 1 ? " and others" : "");
-        return NGX_OK;
-    }
-
-    change->purged = (rc == NGX_OK);
+    ngx_content_change_enqueue(change);
 
     return NGX_OK;
 }
@@ -603,76 +586,6 @@ ngx_content_change_settle(ngx_content_change_t *change)
     {
         ngx_content_fleet_settle(change->mcf->fleet, &change->intent);
     }
-
-    return NGX_OK;
-}
-
-
-static content_purge_item_t *
-ngx_content_change_items(ngx_content_change_t *change, ngx_uint_t *n)
-{
-    ngx_uint_t             i;
-    content_purge_item_t  *items;
-
-    items = ngx_palloc(change->pool,
-                       change->nkeys * sizeof(content_purge_item_t));
-    *n = 0;
-
-    for (i = 0; items && i < change->nkeys; i++) {
-        if (!change->keys[i].touched || !change->keys[i].replaced) {
-            continue;
-        }
-
-        if (ngx_content_change_item(change, &change->keys[i], &items[*n])
-            != NGX_OK)
-        {
-            return NULL;
-        }
-
-        (*n)++;
-    }
-
-    return items;
-}
-
-
-/* By the object's own tag, or by its URL. */
-
-static ngx_int_t
-ngx_content_change_item(ngx_content_change_t *change,
-    ngx_content_changed_t *changed, content_purge_item_t *item)
-{
-    size_t         size;
-    u_char        *p;
-    ngx_str_t     *base;
-    content_out_t  out;
-
-    base = &change->lcf->purge.url_base;
-    size = change->lcf->purge.by_url ? base->len + 1 + 3 * changed->key.len
-                                     : CONTENT_KEY_TAG_LEN;
-
-    p = ngx_pnalloc(change->pool, size);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (!change->lcf->purge.by_url) {
-        content_key_tag(changed->hash, p);
-
-        item->kind = CONTENT_PURGE_TAG;
-        item->value.data = p;
-        item->value.len = CONTENT_KEY_TAG_LEN;
-
-        return NGX_OK;
-    }
-
-    content_out_init(&out, p, size);
-    content_out_str(&out, ngx_content_from_ngx(*base));
-    content_out_char(&out, '/');
-    content_key_encode(&out, ngx_content_from_ngx(changed->key));
-
-    item->kind = CONTENT_PURGE_URL;
-    item->value = content_out_done(&out);
 
     return NGX_OK;
 }

@@ -52,7 +52,9 @@ struct ngx_content_change_s {
 
     ngx_content_changed_t     *keys;
     ngx_uint_t                 nkeys;
-    unsigned                   everything:1; /* all objects, besides keys */
+    content_change_entry_t    *selectors;    /* tags and prefixes, besides */
+    ngx_uint_t                 nselectors;
+    unsigned                   everything:1; /* all objects */
     unsigned                   unknown:1;    /* storage may change later yet */
 
     content_purge_item_t      *items;        /* for the CDN, instead of keys; */
@@ -99,6 +101,9 @@ void ngx_content_changed_init(ngx_content_changed_t *changed, ngx_str_t *key);
  */
 ngx_int_t ngx_content_change_begin(ngx_content_change_t *change);
 ngx_int_t ngx_content_change_end(ngx_content_change_t *change);
+
+/* Its PURGE: queues the items, or one for each key that was replaced. */
+void ngx_content_change_enqueue(ngx_content_change_t *change);
 
 /* The intent that some node has left, for ngx_content_fleet_create(). */
 void ngx_content_change_take_over(void *mcf, ngx_str_t *id, ngx_str_t *text);

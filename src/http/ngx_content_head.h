@@ -36,6 +36,9 @@ typedef struct {
     uint8_t      absent;              /* 1: there is no such object; only the
                                          times count */
 
+    uint32_t     purges;              /* by tag and prefix, that it has
+                                         outlived */
+
     /* of ngx_current_msec, which is the same in all processes */
     uint64_t     soft;                /* fresh until then; 0: absent */
     ngx_atomic_t refresh;             /* then to be refreshed: moved on by who

@@ -58,6 +58,12 @@ static ngx_int_t ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b);
 static ngx_uint_t ngx_content_hit_transformed(ngx_http_request_t *r,
     off_t size);
 
+static ngx_inline content_entry_t *ngx_content_hit_find(
+    ngx_content_main_conf_t *mcf, ngx_content_loc_conf_t *lcf,
+    ngx_content_ctx_t *ctx, ngx_content_memory_key_t *mkey);
+static ngx_uint_t ngx_content_hit_purged(ngx_content_memory_t *memory,
+    uint64_t store, ngx_content_ctx_t *ctx, ngx_content_head_t *head);
+
 
 ngx_int_t
 ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
@@ -75,10 +81,7 @@ ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
-                           &ctx->key);
-    entry = ngx_content_coherent(mcf)
-            ? ngx_content_memory_pin(ngx_content_memory(mcf), &mkey) : NULL;
+    entry = ngx_content_hit_find(mcf, lcf, ctx, &mkey);
 
     if (entry == NULL) {
         ctx->fence = ngx_content_memory_fence(ngx_content_memory(mcf), &mkey);
@@ -101,6 +104,90 @@ ngx_content_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 }
 
 
+/*
+ * The record, pinned.  The lease is looked at before the key is made: the key
+ * has the epoch, and one that was left behind while the node had no lease is
+ * of records that were not told.
+ */
+
+static ngx_inline content_entry_t *
+ngx_content_hit_find(ngx_content_main_conf_t *mcf,
+    ngx_content_loc_conf_t *lcf, ngx_content_ctx_t *ctx,
+    ngx_content_memory_key_t *mkey)
+{
+    ngx_uint_t             coherent;
+    content_entry_t       *entry;
+    ngx_content_head_t    *head;
+    ngx_content_memory_t  *memory;
+
+    memory = ngx_content_memory(mcf);
+    coherent = ngx_content_coherent(mcf);
+
+    ngx_content_memory_key(memory, mkey, lcf->store->id, &ctx->key);
+
+    entry = coherent ? ngx_content_memory_pin(memory, mkey) : NULL;
+
+    if (entry == NULL) {
+        return NULL;
+    }
+
+    head = (ngx_content_head_t *) content_entry_head(entry);
+
+    if (head->purges != ngx_content_memory_purges(memory)
+        && ngx_content_hit_purged(memory, lcf->store->id, ctx, head))
+    {
+        ngx_content_memory_unpin(memory);
+        return NULL;
+    }
+
+    return entry;
+}
+
+
+/* There were purges by tag or prefix since the record was looked at. */
+
+static ngx_uint_t
+ngx_content_hit_purged(ngx_content_memory_t *memory, uint64_t store,
+    ngx_content_ctx_t *ctx, ngx_content_head_t *head)
+{
+    u_char         *p;
+    uint32_t        purges;
+    uint16_t        lengths[2];
+    ngx_uint_t      i;
+    content_str_t   tags;
+
+    tags.len = 0;
+    tags.data = NULL;
+    purges = ngx_content_memory_purges(memory);
+    p = (u_char *) (head + 1) + head->type;
+
+    for (i = 0; i < head->n; i++) {
+        ngx_memcpy(lengths, p, 4);
+        p += 4;
+
+        if (lengths[0] == sizeof("Cache-Tag") - 1
+            && ngx_strcmp(p, "Cache-Tag") == 0)
+        {
+            tags.data = p + lengths[0] + 1;
+            tags.len = lengths[1];
+        }
+
+        p += lengths[0] + 1 + lengths[1];
+    }
+
+    if (ngx_content_memory_purged(memory, store,
+                                  ngx_content_from_ngx(ctx->key), tags,
+                                  head->purges))
+    {
+        return 1;
+    }
+
+    head->purges = purges;
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_content_hit_stale(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
@@ -120,10 +207,7 @@ ngx_content_hit_stale(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    ngx_content_memory_key(ngx_content_memory(mcf), &mkey, lcf->store->id,
-                           &ctx->key);
-    entry = ngx_content_coherent(mcf)
-            ? ngx_content_memory_pin(ngx_content_memory(mcf), &mkey) : NULL;
+    entry = ngx_content_hit_find(mcf, lcf, ctx, &mkey);
 
     if (entry == NULL) {
         return NGX_DECLINED;

@@ -189,6 +189,7 @@ ngx_content_keep_put(ngx_content_keep_t *keep, content_str_t data,
     }
 
     memory = ngx_content_memory(keep->mcf);
+    head->purges = ngx_content_memory_purges(memory);
 
     ngx_content_memory_key(memory, &mkey, lcf->store->id, &keep->key);
     ngx_content_memory_put(memory, &mkey, keep->fence, data, body,

@@ -131,6 +131,21 @@ def test_purged_on_one_is_forgotten_by_all(tmp_path, fleet, purge):
         assert node.get("/a").body == b"new"
 
 
+@pytest.mark.parametrize("purge", [{"tags": ["T"]}, {"prefixes": ["x/a/"]}])
+def test_purge_of_a_tag_or_a_prefix_leaves_others_in_memory(fleet, purge):
+    fleet[0].put("/a/1", b"x", cache_tag="s,t")
+    fleet[0].put("/a/2", b"x", cache_tag="t")
+    fleet[0].put("/b", b"x", cache_tag="u")
+    for path in ("/a/1", "/a/2", "/b"):
+        fleet.warm(path)
+    assert fleet[1].post("/-/purge", purge).status == 202
+    for node in fleet:
+        assert tier(node.get("/a/1")) != "memory"
+        assert tier(node.head("/a/2")) != "memory"
+        assert tier(node.get("/b")) == "memory"
+    fleet.warm("/a/1")
+
+
 def behind_its_back(workdir, fleet, path, body):
     """Changes what is stored, as somebody who does not tell the fleet."""
     other = Nginx(workdir / "other", start=False)

@@ -257,7 +257,7 @@ def test_write_is_seen_by_all_workers(tmp_path, store, key, with_redis,
     {"everything": True}])
 def test_purge_drops_what_is_kept(tmp_path, place, body):
     with Nginx(tmp_path / "n", place, http=MEMORY) as nginx:
-        nginx.put("/a", b"x")
+        nginx.put("/a", b"x", cache_tag="a")
         warm(nginx, "/a")
         nginx.post("/-/purge", body)
         assert tier(nginx.get("/a")) == store_name(place)

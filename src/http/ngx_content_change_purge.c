@@ -1,0 +1,126 @@
+/*
+ * The last of a change's tidings: what the CDN is to purge.  For
+ * ngx_content_change.c.
+ */
+
+#include "core/ngx_content_str.h"
+#include "http/ngx_content_change.h"
+
+
+static content_purge_item_t *ngx_content_change_items(
+    ngx_content_change_t *change, ngx_uint_t *n);
+static ngx_int_t ngx_content_change_item(ngx_content_change_t *change,
+    ngx_content_changed_t *changed, content_purge_item_t *item);
+
+
+void
+ngx_content_change_enqueue(ngx_content_change_t *change)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             n;
+    content_purge_item_t  *items;
+
+    /* a job that was asked for is one, even without a CDN */
+
+    if (change->lcf->purge.target == 0 && change->items == NULL) {
+        return;
+    }
+
+    items = change->items;
+    n = change->nitems;
+
+    if (items == NULL) {
+        items = ngx_content_change_items(change, &n);
+    }
+
+    if (items && n == 0) {
+        return;
+    }
+
+    rc = items ? ngx_content_purge_enqueue(change->mcf->purge,
+                                           &change->lcf->purge, items, n,
+                                           change->job)
+               : NGX_ERROR;
+
+    if (rc == NGX_BUSY || rc == NGX_ERROR) {
+        change->lost = 1;
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "content: the purge of \"%V\"%s can't be queued: raise "
+                      "\"content_zone\"", change->nkeys ? &change->keys[0].key
+                                                      : &change->intent,
+                      change->nkeys > 1 ? " and others" : "");
+        return;
+    }
+
+    change->purged = (rc == NGX_OK);
+}
+
+
+static content_purge_item_t *
+ngx_content_change_items(ngx_content_change_t *change, ngx_uint_t *n)
+{
+    ngx_uint_t             i;
+    content_purge_item_t  *items;
+
+    items = ngx_palloc(change->pool,
+                       change->nkeys * sizeof(content_purge_item_t));
+    *n = 0;
+
+    for (i = 0; items && i < change->nkeys; i++) {
+        if (!change->keys[i].touched || !change->keys[i].replaced) {
+            continue;
+        }
+
+        if (ngx_content_change_item(change, &change->keys[i], &items[*n])
+            != NGX_OK)
+        {
+            return NULL;
+        }
+
+        (*n)++;
+    }
+
+    return items;
+}
+
+
+/* By the object's own tag, or by its URL. */
+
+static ngx_int_t
+ngx_content_change_item(ngx_content_change_t *change,
+    ngx_content_changed_t *changed, content_purge_item_t *item)
+{
+    size_t         size;
+    u_char        *p;
+    ngx_str_t     *base;
+    content_out_t  out;
+
+    base = &change->lcf->purge.url_base;
+    size = change->lcf->purge.by_url ? base->len + 1 + 3 * changed->key.len
+                                     : CONTENT_KEY_TAG_LEN;
+
+    p = ngx_pnalloc(change->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (!change->lcf->purge.by_url) {
+        content_key_tag(changed->hash, p);
+
+        item->kind = CONTENT_PURGE_TAG;
+        item->value.data = p;
+        item->value.len = CONTENT_KEY_TAG_LEN;
+
+        return NGX_OK;
+    }
+
+    content_out_init(&out, p, size);
+    content_out_str(&out, ngx_content_from_ngx(*base));
+    content_out_char(&out, '/');
+    content_key_encode(&out, ngx_content_from_ngx(changed->key));
+
+    item->kind = CONTENT_PURGE_URL;
+    item->value = content_out_done(&out);
+
+    return NGX_OK;
+}
