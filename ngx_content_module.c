@@ -163,6 +163,13 @@ static ngx_command_t  ngx_content_commands[] = {
       ngx_content_loc(s3.fail_timeout),
       NULL },
 
+    { ngx_string("content_s3_probe"),
+      NGX_CONTENT_ANY|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_content_loc(s3.probe),
+      NULL },
+
     { ngx_string("content_s3_tries"),
       NGX_CONTENT_ANY|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,

@@ -26,6 +26,8 @@ static void ngx_content_status_uploads(content_out_t *out,
     ngx_content_main_conf_t *mcf, ngx_content_uploads_shared_t *uploads);
 static void ngx_content_status_sweep(content_out_t *out,
     ngx_content_sweep_shared_t *sweep);
+static void ngx_content_status_probe(content_out_t *out,
+    ngx_content_main_conf_t *mcf, ngx_content_probe_shared_t *probe);
 static void ngx_content_status_memory(content_out_t *out,
     ngx_content_memory_t *memory);
 static void ngx_content_status_fleet(content_out_t *out,
@@ -165,6 +167,7 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     ngx_content_status_uploads(&out, mcf, &shared->uploads);
     ngx_content_status_sweep(&out, &shared->sweep);
+    ngx_content_status_probe(&out, mcf, &shared->probe);
 
     if (mcf->fleet) {
         ngx_content_status_fleet(&out, mcf);
@@ -212,6 +215,56 @@ ngx_content_status_uploads(content_out_t *out, ngx_content_main_conf_t *mcf,
     ngx_content_status_number(out, "too_slow", uploads->too_slow);
 
     out->pos--;
+}
+
+
+/* By the place, of what has been probed so far; null: not known. */
+
+static void
+ngx_content_status_probe(content_out_t *out, ngx_content_main_conf_t *mcf,
+    ngx_content_probe_shared_t *probe)
+{
+    ngx_uint_t              i, k;
+    ngx_content_store_t   **store;
+    ngx_content_profile_t  *profile;
+
+    content_out_text(out, "},\"s3\":{");
+    store = mcf->stores.elts;
+
+    for (i = 0; i < mcf->stores.nelts; i++) {
+        profile = ngx_content_probe_profile(probe, store[i]->id);
+
+        for (k = 0; k < i && store[k]->id != store[i]->id; k++) { /* void */ }
+
+        if (!store[i]->probed || profile == NULL || k < i) {
+            continue;
+        }
+
+        if (out->pos[-1] == '}') {
+            content_out_char(out, ',');
+        }
+
+        content_out_char(out, '"');
+        content_out_json(out, ngx_content_from_ngx(store[i]->place));
+        content_out_text(out, "\":{");
+
+        ngx_content_status_number(out, "probed", profile->probed);
+        ngx_content_status_number(out, "failed", profile->failed);
+        ngx_content_status_number(out, "missing", profile->missing);
+
+        content_out_text(out, "\"versioning\":");
+        content_out_text(out, profile->versioning == 0 ? "null"
+                              : profile->versioning == 1 ? "false" : "true");
+        content_out_text(out, ",\"skew\":");
+
+        if ((ngx_atomic_int_t) profile->skew < 0) {
+            content_out_char(out, '-');
+        }
+
+        content_out_uint(out, (ngx_atomic_int_t) profile->skew < 0
+                              ? -profile->skew : profile->skew);
+        content_out_char(out, '}');
+    }
 }
 
 

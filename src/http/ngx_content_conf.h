@@ -26,6 +26,7 @@
 #include "lib/content_hot.h"
 #include "lib/content_policy.h"
 #include "store/ngx_content_file.h"
+#include "store/ngx_content_probe.h"
 #include "store/ngx_content_s3.h"
 #include "store/ngx_content_store.h"
 #include "store/ngx_content_sweep.h"
@@ -37,6 +38,7 @@ typedef struct {
     ngx_content_counters_t       counters;
     ngx_content_uploads_shared_t  uploads;
     ngx_content_sweep_shared_t   sweep;
+    ngx_content_probe_shared_t   probe;
     ngx_content_redis_shared_t   redis;
     ngx_content_fleet_shared_t   fleet;
     ngx_content_purge_shared_t  *purge;       /* in the same zone */

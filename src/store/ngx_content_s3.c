@@ -40,7 +40,8 @@ static const ngx_content_store_ops_t  ngx_content_s3_ops = {
     .part = ngx_content_s3_part,
     .commit = ngx_content_s3_commit,
     .abort = ngx_content_s3_abort,
-    .sweep = ngx_content_s3_sweep
+    .sweep = ngx_content_s3_sweep,
+    .probe = ngx_content_s3_probe
 };
 
 
@@ -51,6 +52,7 @@ ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf)
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->fail_timeout = NGX_CONF_UNSET_MSEC;
+    conf->probe = NGX_CONF_UNSET;
     conf->tries = NGX_CONF_UNSET_UINT;
     conf->retry_timeout = NGX_CONF_UNSET_MSEC;
     conf->part_size = NGX_CONF_UNSET_SIZE;
@@ -75,6 +77,7 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
                               5000);
     ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 60000);
     ngx_conf_merge_msec_value(conf->fail_timeout, prev->fail_timeout, 10000);
+    ngx_conf_merge_value(conf->probe, prev->probe, 1);
     ngx_conf_merge_uint_value(conf->tries, prev->tries, 3);
     ngx_conf_merge_msec_value(conf->retry_timeout, prev->retry_timeout,
                               10000);
@@ -93,6 +96,7 @@ ngx_content_store_t *
 ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
     ngx_thread_pool_t *threads)
 {
+    u_char               *p;
     ngx_content_store_t  *store;
 
     if (ngx_content_s3_check(cf, conf) != NGX_OK
@@ -109,7 +113,18 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
         return NULL;
     }
 
+    store->place.len = conf->endpoints[0].origin.len + 1 + conf->bucket.len;
+
+    p = ngx_pnalloc(cf->pool, store->place.len);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    store->place.data = p;
+    (void) ngx_sprintf(p, "%V/%V", &conf->endpoints[0].origin, &conf->bucket);
+
     ngx_str_set(&store->name, "s3");
+    store->probed = conf->probe;
     store->ops = &ngx_content_s3_ops;
     store->conf = conf;
     store->threads = threads;

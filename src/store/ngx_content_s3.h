@@ -50,6 +50,7 @@ typedef struct {
     ngx_msec_t                     timeout;
     ngx_uint_t                     tries;
     ngx_msec_t                     retry_timeout;
+    ngx_flag_t                     probe;
     size_t                         part_size;
     off_t                          copy_part_size;
     ngx_content_credentials_t     *credentials;
@@ -281,6 +282,7 @@ ngx_int_t ngx_content_s3_begin(ngx_content_upload_t *up);
 void ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part);
 void ngx_content_s3_commit(ngx_content_upload_t *up);
 void ngx_content_s3_abort(ngx_content_upload_t *up);
+void ngx_content_s3_probe(ngx_content_probe_t *probe);
 void ngx_content_s3_sweep(ngx_content_sweep_t *sweep);
 
 

@@ -56,6 +56,7 @@ typedef struct ngx_content_task_s    ngx_content_task_t;
 typedef struct ngx_content_read_s    ngx_content_read_t;
 typedef struct ngx_content_upload_s  ngx_content_upload_t;
 typedef struct ngx_content_part_s    ngx_content_part_t;
+typedef struct ngx_content_probe_s   ngx_content_probe_t;
 typedef struct ngx_content_fetch_s   ngx_content_fetch_t;
 typedef struct ngx_content_sweep_s   ngx_content_sweep_t;
 
@@ -354,11 +355,15 @@ typedef struct {
 
     /* what uploads of the dead have left: ngx_content_sweep.h */
     void                     (*sweep)(ngx_content_sweep_t *sweep);
+
+    /* what kind of server it is: ngx_content_probe.h; if store->probed */
+    void                     (*probe)(ngx_content_probe_t *probe);
 } ngx_content_store_ops_t;
 
 
 struct ngx_content_store_s {
     ngx_str_t                        name;        /* "file", "s3" */
+    ngx_str_t                        place;       /* for the log; S3 only */
     uint64_t                         id;          /* of the place: tells its
                                                      keys from another's */
     const ngx_content_store_ops_t   *ops;
@@ -373,6 +378,7 @@ struct ngx_content_store_s {
     size_t                           part_size;   /* bytes */
     ngx_uint_t                       parts_max;   /* stored at once */
     unsigned                         part_digest:1;
+    unsigned                         probed:1;
     unsigned                         open_first:1; /* open() costs nothing */
     unsigned                         unguarded:1; /* a condition and the write
                                                   that depends on it are not

@@ -453,6 +453,7 @@ class Nginx(Server, Client):
         return [f"content_s3_endpoint {bucket.endpoint};",
                 f"content_s3_bucket {bucket.name};",
                 f'content_s3_credentials file "{credentials}";',
+                "content_s3_probe off;",        # tests count requests
                 "content_s3_part_size 5m;"]
 
     def purge_lines(self, fake):
