@@ -2,8 +2,11 @@
  * COPY and MOVE on the server's side (RFC 4918, 9.8 and 9.9), and what copies
  * an older version over the current one.
  *
+ *     LOCK     of the target, with Overwrite: F, where storage does not look
+ *              and write in one step (ngx_content_write_lock.c)
  *     INTENT   a note for the fleet; without it nothing is changed
  *     COPY     the store copies: the target changes here
+ *     HOLD     of a MOVE: the lock of the source
  *     REMOVE   of a MOVE: the source goes, if it is what was copied still
  *     CHANGE   the caches and the CDN are told of both
  *     ANSWER   201, 204, or the problem
@@ -15,12 +18,13 @@
 #include "http/ngx_content_copy.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_write.h"
-#include "lib/content_destination.h"
 
 
 #define NGX_CONTENT_COPY_STEPS(S)                                            \
+    S(LOCK,   lock)                                                          \
     S(INTENT, intent)                                                        \
     S(COPY,   copy)                                                          \
+    S(HOLD,   hold)                                                          \
     S(REMOVE, remove)                                                        \
     S(CHANGE, change)                                                        \
     S(ANSWER, answer)
@@ -43,15 +47,15 @@ typedef ngx_int_t (*ngx_content_copy_step_pt)(ngx_content_copying_t *c);
 NGX_CONTENT_COPY_STEPS(NGX_CONTENT_COPY_STEP)
 #undef NGX_CONTENT_COPY_STEP
 
-static ngx_int_t ngx_content_copy_target(ngx_http_request_t *r,
-    ngx_str_t *source, ngx_str_t *key);
-static ngx_int_t ngx_content_copy_conditions(ngx_http_request_t *r,
-    ngx_content_copying_t *c);
 static void ngx_content_copy_left(void *data);
 static void ngx_content_copy_run(ngx_content_copying_t *c);
 static void ngx_content_copy_go_on(ngx_content_copying_t *c);
 static void ngx_content_copy_next(ngx_content_copying_t *c,
     ngx_content_copy_step_e step);
+static ngx_int_t ngx_content_copy_ask(ngx_content_copying_t *c,
+    ngx_content_changed_t *object, ngx_content_conditions_t *conditions);
+static void ngx_content_copy_locked(ngx_content_lock_t *lock);
+static void ngx_content_copy_give_up(ngx_content_copying_t *c);
 static void ngx_content_copy_copied(ngx_content_task_t *task);
 static void ngx_content_copy_judge(ngx_content_copying_t *c,
     ngx_content_task_t *task);
@@ -124,112 +128,6 @@ ngx_content_move(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     rc = ngx_content_authorize(r, CONTENT_RIGHT_READ, &ctx->key);
 
     return rc == NGX_OK ? ngx_content_copy(r, ctx) : rc;
-}
-
-
-static ngx_int_t
-ngx_content_copy_target(ngx_http_request_t *r, ngx_str_t *source,
-    ngx_str_t *key)
-{
-    int               rc;
-    u_char           *buf;
-    const char       *why;
-    content_out_t     out;
-    ngx_table_elt_t  *h;
-
-    h = ngx_content_request_header(r, "destination");
-
-    if (h == NULL) {
-        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                                   "Destination is missing");
-    }
-
-    buf = ngx_pnalloc(r->pool, CONTENT_KEY_MAX);
-    if (buf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    content_out_init(&out, buf, CONTENT_KEY_MAX);
-
-    rc = content_destination(ngx_content_from_ngx(h->value),
-                             ngx_content_from_ngx(r->headers_in.server),
-                             &out, &why);
-
-    if (rc == CONTENT_DESTINATION_ELSEWHERE) {
-        return ngx_content_problem(r, NGX_HTTP_BAD_GATEWAY,
-                                   "Destination: is on another server");
-    }
-
-    if (rc != CONTENT_OK) {
-        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                                   "Destination: %s", why);
-    }
-
-    *key = ngx_content_to_ngx(content_out_done(&out));
-
-    if (key->len == 0 || ngx_content_is_reserved(key)) {
-        return ngx_content_problem(r, NGX_HTTP_FORBIDDEN,
-                                   "Destination: no object can be there");
-    }
-
-    if (key->len == source->len
-        && ngx_memcmp(key->data, source->data, key->len) == 0)
-    {
-        return ngx_content_problem(r, NGX_HTTP_FORBIDDEN,
-                                   "Destination: is the object itself");
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * The conditions of RFC 9110 are about what the request names: the source.
- * What there may be at the target says Overwrite (RFC 4918, 10.6).  A
- * condition that is not understood here must not be passed over.
- */
-
-static ngx_int_t
-ngx_content_copy_conditions(ngx_http_request_t *r, ngx_content_copying_t *c)
-{
-    u_char            f;
-    ngx_int_t         rc;
-    ngx_table_elt_t  *h;
-
-    f = 't';
-    h = ngx_content_request_header(r, "overwrite");
-
-    if (h) {
-        f = h->value.len == 1 ? ngx_tolower(h->value.data[0]) : 0;
-    }
-
-    if (f != 't' && f != 'f') {
-        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                                   "Overwrite: takes T or F");
-    }
-
-    if (r->headers_in.if_none_match
-        || ngx_content_request_header(r, "if"))
-    {
-        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                       "If and If-None-Match are not taken here: for a new "
-                       "object send Overwrite: F");
-    }
-
-    c->upload->conditions.if_none_match = (f == 'f');
-
-    rc = ngx_content_write_parse_conditions(r, c->pool, &c->from.conditions);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (c->lcf->require_conditions && f != 'f') {
-        return ngx_content_problem(r, NGX_CONTENT_PRECONDITION_REQUIRED,
-                                   "a copy here needs Overwrite: F");
-    }
-
-    return NGX_OK;
 }
 
 
@@ -309,7 +207,7 @@ ngx_content_copy_start(ngx_content_copying_t *c)
 
     c->request->main->count++;
 
-    ngx_content_copy_next(c, NGX_CONTENT_COPY_INTENT);
+    ngx_content_copy_next(c, NGX_CONTENT_COPY_LOCK);
     ngx_content_copy_run(c);
 
     return NGX_DONE;
@@ -382,14 +280,79 @@ ngx_content_copy_next(ngx_content_copying_t *c, ngx_content_copy_step_e step)
 }
 
 
+/* LOCK, of the target */
+
+static ngx_int_t
+ngx_content_copy_lock(ngx_content_copying_t *c)
+{
+    ngx_content_copy_next(c, NGX_CONTENT_COPY_INTENT);
+
+    return ngx_content_copy_ask(c, &c->keys[0], &c->upload->conditions);
+}
+
+
+static ngx_int_t
+ngx_content_copy_ask(ngx_content_copying_t *c, ngx_content_changed_t *object,
+    ngx_content_conditions_t *conditions)
+{
+    ngx_int_t  rc;
+
+    ngx_memzero(&c->lock, sizeof(ngx_content_lock_t));
+
+    c->lock.pool = c->pool;
+    c->lock.done = ngx_content_copy_locked;
+    c->lock.data = c;
+
+    rc = ngx_content_conditions_lock(&c->lock, c->mcf, c->lcf, object->hash,
+                                     conditions);
+
+    if (rc == NGX_DECLINED) {
+        c->unlocked = 1;
+        return NGX_OK;
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_content_copy_locked(ngx_content_lock_t *lock)
+{
+    ngx_content_copying_t  *c;
+
+    c = lock->data;
+    c->unlocked = !lock->held;
+
+    ngx_content_copy_go_on(c);
+}
+
+
 /* INTENT */
 
 static ngx_int_t
 ngx_content_copy_intent(ngx_content_copying_t *c)
 {
+    if (c->unlocked) {
+        c->outcome = NGX_CONTENT_UNAVAILABLE;
+        ngx_content_copy_give_up(c);
+        return NGX_OK;
+    }
+
     ngx_content_copy_next(c, NGX_CONTENT_COPY_COPY);
 
     return ngx_content_change_begin(&c->change);
+}
+
+
+static void
+ngx_content_copy_give_up(ngx_content_copying_t *c)
+{
+    ngx_content_unlock(&c->lock);
+
+    ngx_content_upload_abort(c->upload);
+    c->upload = NULL;
+
+    ngx_content_copy_next(c, NGX_CONTENT_COPY_ANSWER);
 }
 
 
@@ -399,9 +362,7 @@ static ngx_int_t
 ngx_content_copy_copy(ngx_content_copying_t *c)
 {
     if (c->change.refused) {
-        ngx_content_upload_abort(c->upload);
-        c->upload = NULL;
-        ngx_content_copy_next(c, NGX_CONTENT_COPY_ANSWER);
+        ngx_content_copy_give_up(c);
         return NGX_OK;
     }
 
@@ -458,6 +419,7 @@ ngx_content_copy_judge(ngx_content_copying_t *c, ngx_content_task_t *task)
     default:
         c->keys[0].replaced = 1;
         c->change.unknown = 1;
+        ngx_content_lock_failed(&c->lock, task->outcome);
         ngx_content_count(&ngx_content_shared(c->mcf)->counters,
                           store_faults);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
@@ -465,12 +427,30 @@ ngx_content_copy_judge(ngx_content_copying_t *c, ngx_content_task_t *task)
                       &c->from.key, &c->keys[0].key, &task->cause);
     }
 
+    ngx_content_unlock(&c->lock);
+
     if (task->outcome == NGX_CONTENT_OK && c->move) {
-        ngx_content_copy_next(c, NGX_CONTENT_COPY_REMOVE);
+        ngx_content_copy_next(c, NGX_CONTENT_COPY_HOLD);
 
     } else {
         ngx_content_copy_next(c, NGX_CONTENT_COPY_CHANGE);
     }
+}
+
+
+/* HOLD: the lock of the source, which goes only if it is what was copied */
+
+static ngx_int_t
+ngx_content_copy_hold(ngx_content_copying_t *c)
+{
+    ngx_content_conditions_t  conditions;
+
+    ngx_content_copy_next(c, NGX_CONTENT_COPY_REMOVE);
+
+    ngx_memzero(&conditions, sizeof(ngx_content_conditions_t));
+    conditions.if_match = c->from.etag;
+
+    return ngx_content_copy_ask(c, &c->keys[1], &conditions);
 }
 
 
@@ -481,10 +461,16 @@ ngx_content_copy_remove(ngx_content_copying_t *c)
 {
     ngx_content_copy_next(c, NGX_CONTENT_COPY_CHANGE);
 
+    if (c->unlocked) {
+        c->removed = NGX_CONTENT_UNAVAILABLE;
+        return NGX_OK;
+    }
+
     c->remove = ngx_content_task_create(c->lcf->store,
                                         sizeof(ngx_content_remove_t),
                                         &c->from.key, ngx_cycle->log);
     if (c->remove == NULL) {
+        ngx_content_unlock(&c->lock);
         c->removed = NGX_CONTENT_FAILED;
         return NGX_OK;
     }
@@ -525,12 +511,15 @@ ngx_content_copy_removed(ngx_content_task_t *task)
 
     default:
         c->change.unknown = 1;
+        ngx_content_lock_failed(&c->lock, task->outcome);
         ngx_content_count(&ngx_content_shared(c->mcf)->counters,
                           store_faults);
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "content: removing \"%V\", which was moved, failed: %V",
                       &c->from.key, &task->cause);
     }
+
+    ngx_content_unlock(&c->lock);
 
     c->remove = NULL;
     ngx_content_task_free(task);

@@ -19,6 +19,10 @@ ngx_content_copy_respond(ngx_content_copying_t *c)
 {
     ngx_int_t  rc;
 
+    if (c->outcome != NGX_CONTENT_OK && c->unlocked) {
+        return ngx_content_lock_problem(c->request, &c->lock);
+    }
+
     if (c->outcome != NGX_CONTENT_OK) {
         return ngx_content_copy_problem(c);
     }
@@ -143,6 +147,12 @@ ngx_content_copy_source_stays(ngx_content_copying_t *c)
         return ngx_content_problem(c->request, NGX_HTTP_CONFLICT,
                    "the destination was written, but the source has changed "
                    "since and was left there");
+    }
+
+    if (c->unlocked) {
+        return ngx_content_problem(c->request, NGX_HTTP_SERVICE_UNAVAILABLE,
+                   "the destination was written, but the source stays: its "
+                   "lock in Redis is not to be had");
     }
 
     return ngx_content_problem(c->request,

@@ -527,10 +527,9 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
         w->object.replaced = w->object.touched;
         w->change.unknown = w->object.touched;
 
-        /* what may happen yet must not meet the next one's */
 
-        if (w->object.touched && task->outcome != NGX_CONTENT_UNAVAILABLE) {
-            ngx_content_lock_leave(&w->lock);
+        if (w->object.touched) {
+            ngx_content_lock_failed(&w->lock, task->outcome);
         }
 
         ngx_content_count(&ngx_content_shared(w->mcf)->counters,

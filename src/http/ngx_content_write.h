@@ -66,6 +66,27 @@ ngx_int_t ngx_content_write_expect(ngx_http_request_t *r,
  */
 ngx_int_t ngx_content_write_lock_begin(ngx_content_write_t *w);
 
+/*
+ * The same for any write: takes the lock of the object if the store needs it
+ * for such conditions.  The caller has set lock's pool, done and data.  NGX_OK:
+ * it is not needed; NGX_AGAIN: done will be called; NGX_DECLINED: it is not to
+ * be had.
+ */
+ngx_int_t ngx_content_conditions_lock(ngx_content_lock_t *lock,
+    ngx_content_main_conf_t *mcf, ngx_content_loc_conf_t *lcf, u_char *hash,
+    const ngx_content_conditions_t *conditions);
+
+/*
+ * The write has failed: if it may yet happen, it must not meet the next one's,
+ * and nobody gets the lock before it has expired.
+ */
+void ngx_content_lock_failed(ngx_content_lock_t *lock,
+    ngx_content_outcome_e outcome);
+
+/* The problem (503) of who can't have the lock. */
+ngx_int_t ngx_content_lock_problem(ngx_http_request_t *r,
+    const ngx_content_lock_t *lock);
+
 /* Goes on with the steps, from a completion. */
 void ngx_content_write_go_on(ngx_content_write_t *w);
 

@@ -17,12 +17,7 @@ ngx_content_write_respond(ngx_content_write_t *w)
     ngx_int_t  rc;
 
     if (w->unlocked) {
-        return ngx_content_problem(w->request, NGX_HTTP_SERVICE_UNAVAILABLE,
-                    w->lock.busy
-                    ? "another write of this object with a condition is under "
-                      "way; nothing was changed"
-                    : "Redis, which orders writes with conditions, can't be "
-                      "reached; nothing was changed");
+        return ngx_content_lock_problem(w->request, &w->lock);
     }
 
     if (w->outcome != NGX_CONTENT_OK) {

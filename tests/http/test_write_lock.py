@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from harness import Nginx, problem, wait_until
+from harness import EDITOR, Nginx, problem, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
@@ -63,6 +63,11 @@ def calls(redis, command):
     return stats.get(f"cmdstat_{command}", {"calls": 0})["calls"]
 
 
+def copy(nginx, source, target, how="COPY", **conditions):
+    return nginx.request(how, source, token=EDITOR, destination=target,
+                         **conditions)
+
+
 def write(nginx, how, key, **conditions):
     if how == "delete":
         return nginx.delete(key, **conditions)
@@ -86,6 +91,43 @@ def test_one_of_many_writers_wins_through_any_node(origin, other, redis, pool,
         statuses = sorted(r.result() for r in racing)
         assert statuses.count(204) == 1, statuses
         assert set(statuses) == {204, 412}, statuses
+    wait_until(lambda: not locks(redis), what="the locks to go")
+
+
+def test_one_of_many_copies_wins_through_any_node(origin, other, redis, pool,
+                                                  key):
+    for i in range(4):
+        assert origin.put(f"{key}/{i}", b"%d" % i).status == 201
+    start = threading.Barrier(8)
+
+    def race(nginx, i):
+        start.wait()
+        return copy(nginx, f"{key}/{i}", f"{key}/target",
+                    overwrite="F").status
+
+    racing = [pool.submit(race, nginx, i)
+              for i in range(4) for nginx in (origin, other)]
+    assert sorted(r.result() for r in racing) == [201] + [412] * 7
+    wait_until(lambda: not locks(redis), what="the locks to go")
+
+
+def test_move_does_not_take_away_what_a_writer_has_replaced(origin, other,
+                                                            proxy, redis, pool,
+                                                            key):
+    etag = origin.put(key, b"0").headers["ETag"]
+    go_on = threading.Event()
+    proxy.fault(hold(go_on, before=True), path=key, method="DELETE", query="")
+
+    moving = pool.submit(copy, origin, key, key + "2", how="MOVE")
+    wait_until(lambda: not proxy.pending(), what="the removal to be held")
+    writing = pool.submit(other.put, key, b"1", if_match=etag)
+    asked = calls(redis, "set")
+    wait_until(lambda: calls(redis, "set") >= asked + 2,
+               what="the writer to ask")
+
+    go_on.set()
+    assert moving.result().status == 201
+    assert writing.result().status == 412
     wait_until(lambda: not locks(redis), what="the locks to go")
 
 
@@ -174,5 +216,10 @@ def test_redis_is_away(origin, redis, key):
         answer = write(origin, how, key, if_match=etag)
         problem(answer, 503, "Redis", "nothing was changed")
         assert answer.headers["Retry-After"]
-    assert origin.get(key).body == b"0"
+    answer = copy(origin, key, key + "2", overwrite="F")
+    problem(answer, 503, "Redis", "nothing was changed")
+    answer = copy(origin, key, key + "2", how="MOVE")
+    problem(answer, 503, "the source stays")
+    assert origin.get(key).body == origin.get(key + "2").body == b"0"
     assert origin.put(key, b"1").status == 204
+    assert copy(origin, key, key + "2").status == 204
