@@ -5,7 +5,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-kill bench bench-instructions soak unit unit-programs module lib install-deps check \
-        check-trixie clean model
+        check-trixie clean model check-consistency
 
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make unit [SANITIZE=1]                 only the unit tests'
 	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
 	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
+	@echo 'make check-consistency [BROKEN=all]     is a read older than a write, while all breaks (10 minutes)'
 	@echo 'make model [ONLY="JOIN cdn"]           the model of coherence, whole, and without each rule'
 	@echo 'make check                             shellcheck'
 	@echo 'make check-trixie                      the steps of the Dockerfile, in a chroot of Debian 13 (root)'
@@ -72,6 +73,13 @@ soak:
 	export CONTENT_PRELOAD CONTENT_MODULE=$(CURDIR)/build/$$flavour/ngx_content_module.so; \
 	exec env $(if $(MINUTES),MINUTES="$(MINUTES)") \
 		/usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/soak/soak.py
+
+# BROKEN=all, or rules of src/lib/content_rules.h: builds without them.
+check-consistency:
+	@scripts/install-packages.sh build run s3 test
+	@scripts/build-module.sh debug
+	@exec /usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/check/consistency.py \
+		$(if $(BROKEN),--broken $(BROKEN)) $(ARGS)
 
 # The bounds and the variants are in tests/model/run.py.
 model:

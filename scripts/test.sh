@@ -5,7 +5,7 @@
 #
 # Settings (environment):
 #   SANITIZE=1   module and unit tests with ASan and UBSan
-#   FILES        files for pytest; all of tests/http if not set
+#   FILES        files for pytest; all of tests/http and tests/check if not set
 #   JOBS=3       so many files at a time; most tests wait more than they work
 #   ARGS         options for pytest, e.g. ARGS="-k put -x"
 #
@@ -49,7 +49,7 @@ read -r passed failed < <(sed -nE \
 echo "== tests/http"
 rm -f "$out/pytest.xml"
 # shellcheck disable=SC2086  # FILES and ARGS are lists of words
-$python -m pytest ${FILES:-tests/http} -q -n "${JOBS:-3}" --dist loadfile \
+$python -m pytest ${FILES:-tests/http tests/check} -q -n "${JOBS:-3}" --dist loadfile \
     --junitxml="$out/pytest.xml" ${ARGS:-} || status=1
 
 read -r http_passed http_failed skipped < <($python - "$out/pytest.xml" << 'END'

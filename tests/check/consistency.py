@@ -1,0 +1,295 @@
+#!/usr/bin/python3
+"""Is any read older than an acknowledged write?  make check-consistency.
+
+    consistency.py [--operations N] [--seconds N] [--store s3|file|both]
+                   [--seed N] [--broken RULE,...|all]
+
+Three nodes of two workers on one Redis and one storage; clients read and write
+a few keys at random (client.py) while things are broken (faults.py); then
+each key's history is judged (history.py).  Where the clients rest, each
+node has to agree with storage about each key, and no intent may be open:
+that finds what the writers left behind that nobody answered for.
+
+--broken runs builds without one rule each (BREAK=RULE), and lists in how many
+each was found out.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(ROOT / "tests/http"), str(ROOT / "tests/fakes")]
+
+import harness                                              # noqa: E402
+from faults import Faults                                   # noqa: E402
+from harness import EDITOR, Nginx, Redis, S3Server, wait_until  # noqa: E402
+from history import ABSENT, FOREVER, Read, Write, judge     # noqa: E402
+from proxy import Proxy                                     # noqa: E402
+from s3_fault_proxy import FaultProxy                       # noqa: E402
+
+NODES, KEYS, PROCESSES, TASKS = 3, 8, 2, 12
+PHASE = 25                      # seconds between two rests
+LEASE, DEADLINE = "1s", "8s"    # of content_fleet
+S3_TIMEOUT = "2s"
+REST = 60                       # seconds in which all intents have to end
+
+# The rules that a read can find out.  PURGE is about the CDN: the model's.
+RULES = ["TOKEN", "FENCE", "PUBLISH", "ACKS", "LEASE", "SENT", "EMPTY",
+         "EPOCH", "QUARANTINE", "INTENT", "TAKEOVER", "SECOND", "JOIN"]
+
+
+class Found:
+    """What a run has seen."""
+
+    def __init__(self):
+        self.operations = collections.Counter()
+        self.statuses = collections.Counter()
+        self.faults = collections.Counter()
+        self.fleet = collections.Counter()
+        self.violations = []
+
+    def total(self):
+        return sum(self.operations.values())
+
+
+class Servers:
+    """Three nodes, each behind a proxy to Redis; one past the fleet."""
+
+    def __init__(self, stack, workdir, s3, keep, seed):
+        enter = stack.enter_context
+        self.redis = enter(Redis(workdir / "redis", keep=keep))
+        self.proxies = [enter(Proxy(workdir / f"redis{i}.sock",
+                                    self.redis.socket))
+                        for i in range(NODES)]
+        self.storage = (enter(FaultProxy(s3.endpoint.removeprefix("http://")))
+                        if s3 else None)
+        bucket = s3.bucket() if s3 else None
+        through = bucket.through(self.storage.endpoint) if s3 else "file"
+        self.outside = enter(Nginx(workdir / "outside", bucket or "file",
+                                   workers=1))
+        self.nodes = [self.node(workdir / f"n{i}", i, through)
+                      for i in range(NODES)]
+        for node in self.nodes:
+            stack.push(node.__exit__)
+        self.faults = Faults(self.nodes, self.redis, self.proxies,
+                             self.storage, seed)
+
+    def node(self, workdir, i, store):
+        node = Nginx(
+            workdir, store, redis=f"unix:{self.proxies[i].path}",
+            fleet=f"on lease={LEASE} deadline={DEADLINE} name=n{i}",
+            http="content_memory 16m; content_redis_timeout 500ms;",
+            server=f"content_s3_timeout {S3_TIMEOUT};", start=False)
+        node.write(server=node.settings["server"].replace(
+            str(node.files), str(self.outside.files)))
+        node.start()
+        return node
+
+    def rested(self):
+        """All nodes have a lease, and no intent is open."""
+        for node in self.nodes:
+            fleet = node.counters()["fleet"]
+            if not fleet["lease"] or fleet["intents"]:
+                return False
+        return True
+
+
+def clients(servers, workdir, seed, operations, seconds):
+    """Runs them; the lines that they have written."""
+    files, processes = [], []
+    for i in range(PROCESSES):
+        files.append(workdir / f"history.{seed}.{i}")
+        settings = dict(
+            number=f"{seed}.{i}", tasks=TASKS, keys=KEYS, token=EDITOR,
+            ports=[n.port for n in servers.nodes], seed=seed,
+            outside=servers.outside.port, seconds=seconds,
+            operations=operations // PROCESSES, out=str(files[-1]))
+        processes.append(subprocess.Popen(
+            ["/usr/bin/python3", HERE / "client.py", json.dumps(settings)],
+            stdin=subprocess.DEVNULL))
+    try:
+        for process in processes:
+            if process.wait(seconds + 60):
+                raise RuntimeError("a client has failed")
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    for file in files:
+        with open(file, encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+
+class History:
+    """Of all keys, over all phases of one round."""
+
+    def __init__(self, found):
+        self.found = found
+        self.writes = collections.defaultdict(list)
+        self.reads = collections.defaultdict(list)
+        self.untold = set()             # keys changed past the fleet
+
+    def add(self, kind, key, value, begin, end, status, node):
+        self.found.operations[kind] += 1
+        self.found.statuses[f"{kind} {status}"] += 1
+        if kind == "read":
+            if status in (200, 404):
+                self.reads[key].append(Read(value, begin, end, node))
+        elif status not in (401, 404, 405, 412):        # nothing was there
+            known = 200 <= status < 300
+            if kind == "purge" and not known:
+                self.untold.add(key)
+            self.writes[key].append(
+                Write(value, begin, end if known else FOREVER))
+
+    def judge(self):
+        for key in sorted(self.reads):
+            for violation in judge(self.writes[key], self.reads[key]):
+                self.found.violations.append((key, violation))
+
+
+def rest(servers, history, found):
+    """No faults, no clients: all agree with storage."""
+    servers.faults.forget()
+    try:
+        wait_until(servers.rested, REST, "all intents to be settled")
+    except AssertionError as problem:
+        found.violations.append(("intents", problem))
+    for key in history.untold:
+        servers.nodes[0].post("/-/purge", {"urls": [f"http://x{key}"]})
+    for key in {f"/k{i}" for i in range(KEYS)} - history.untold:
+        truth = servers.outside.get(key)
+        for number, node in enumerate(servers.nodes):
+            for _ in range(4):          # some of each worker and tier
+                begin = time.monotonic()
+                answer = node.get(key)
+                end = time.monotonic()
+                value = (answer.body.decode() if answer.status == 200
+                         else ABSENT)
+                history.add("read", key, value, begin, end, answer.status,
+                            number)
+                if (answer.status, answer.body if value else b"") != (
+                        truth.status, truth.body if value else b""):
+                    found.violations.append(
+                        (key, f"node {number} has {value}, storage "
+                              f"{truth.status} {truth.body[:40]}"))
+    history.untold.clear()
+
+
+def a_round(workdir, s3, keep, operations, seconds, seed, found):
+    history = History(found)
+    with contextlib.ExitStack() as stack:
+        servers = Servers(stack, workdir, s3, keep, seed)
+        wait_until(servers.rested, what="leases")
+        left, until = operations, time.monotonic() + seconds
+        while left > 0 and (span := until - time.monotonic()) > 1:
+            before = found.total()
+            with servers.faults.under_way():
+                for line in clients(servers, workdir, seed + left, left,
+                                    min(PHASE, span)):
+                    history.add(*line)
+            left -= found.total() - before
+            rest(servers, history, found)
+        for node in servers.nodes:
+            found.fleet.update({
+                name: value
+                for name, value in node.counters()["fleet"].items()
+                if name in ("taken", "waited", "refused", "emptied")})
+        found.faults.update(servers.faults.done)
+    history.judge()
+
+
+def rounds(store):
+    """(S3?, does Redis keep what it was told)"""
+    return [(s, keep) for s in (True, False) for keep in (True, False)
+            if store in ("both", "s3" if s else "file")]
+
+
+def run(store, operations, seconds, seed):
+    found = Found()
+    plan = rounds(store)
+    with contextlib.ExitStack() as stack:
+        workdir = pathlib.Path(stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="consistency-")))
+        workdir.chmod(0o755)
+        s3 = None
+        if any(s for s, _ in plan):
+            s3 = S3Server(workdir)
+            stack.callback(s3.stop)
+        for i, (s, keep) in enumerate(plan):
+            a_round(workdir / f"r{i}", s3 if s else None, keep,
+                    operations // len(plan), seconds / len(plan),
+                    seed * 1000 + i, found)
+    return found
+
+
+def words(counter):
+    return ", ".join(f"{count:,} {name}" for name, count
+                     in sorted(counter.items(), key=lambda c: -c[1]))
+
+
+def show(found):
+    print(f"operations  {found.total():,}: {words(found.operations)}")
+    print(f"answers     {words(found.statuses)}")
+    print(f"faults      {sum(found.faults.values()):,}: {words(found.faults)}")
+    print(f"fleet       {words(found.fleet)}")
+    print(f"violations  {len(found.violations):,}")
+    for key, violation in found.violations[:20]:
+        print(f"    {key}: {violation}")
+
+
+def broken(rules, arguments):
+    """Each rule left out: is it found?"""
+    missed = []
+    for rule in rules:
+        subprocess.run([ROOT / "scripts/build-module.sh", "debug"], check=True,
+                       env={**os.environ, "BREAK": rule},
+                       stdout=subprocess.DEVNULL)
+        harness.MODULE = (ROOT / f"build/debug-break-{rule}"
+                          / "ngx_content_module.so")
+        found = run(arguments.store, arguments.operations, arguments.seconds,
+                    arguments.seed)
+        print(f"{rule:12} {found.total():>9,} operations "
+              f"{len(found.violations):>6,} violations", flush=True)
+        for key, violation in found.violations[:1]:
+            print(f"    {key}: {violation}")
+        if not found.violations:
+            missed.append(rule)
+    print(f"{len(rules) - len(missed)} found, {len(missed)} missed"
+          + (": " + " ".join(missed) if missed else ""))
+    return 1 if missed else 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--operations", type=int, default=200_000)
+    parser.add_argument("--seconds", type=int, default=1200)
+    parser.add_argument("--store", choices=("s3", "file", "both"),
+                        default="both")
+    parser.add_argument("--seed", type=int,
+                        default=random.randrange(1_000_000))
+    parser.add_argument("--broken", default="")
+    arguments = parser.parse_args()
+    print(f"seed        {arguments.seed}", flush=True)
+    if arguments.broken:
+        rules = (RULES if arguments.broken == "all"
+                 else arguments.broken.split(","))
+        return broken(rules, arguments)
+    found = run(arguments.store, arguments.operations, arguments.seconds,
+                arguments.seed)
+    show(found)
+    return 1 if found.violations or not found.total() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

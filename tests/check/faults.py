@@ -1,0 +1,145 @@
+"""What the consistency checker does to the servers while they work.
+
+Each fault is a method of Faults that makes it, waits, and undoes it; one() does
+a random one, and all of them are counted by name.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+
+from s3_fault_proxy import s3_error, stall
+
+
+def late(seconds):
+    """The request is applied after it has been given up."""
+    def act(exchange):
+        time.sleep(seconds)
+        exchange.forward()
+    return act
+
+
+class Faults:
+    def __init__(self, nodes, redis, proxies, storage, seed):
+        """storage: a FaultProxy, or None"""
+        self.nodes, self.redis, self.proxies = nodes, redis, proxies
+        self.storage = storage
+        self.random = random.Random(seed)
+        self.done = Counter()
+        self.choices = [self.kill_worker, self.kill_writer, self.pause_node,
+                        self.cut_redis, self.delay_redis, self.restart_redis,
+                        self.kill_redis]
+        if storage:
+            self.choices += [self.storage_refuses, self.storage_fails,
+                             self.storage_stalls, self.storage_is_late] * 2
+        self.problem = None
+
+    # in a thread of its own, beside the clients
+
+    @contextlib.contextmanager
+    def under_way(self, choices=None):
+        stop = threading.Event()
+        thread = threading.Thread(target=self._run,
+                                  args=(stop, choices or self.choices))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+        if self.problem:
+            raise self.problem
+
+    def _run(self, stop, choices):
+        try:
+            while not stop.wait(self.random.uniform(0.2, 1.0)):
+                self.random.choice(choices)()
+        except BaseException as problem:
+            self.problem = problem
+
+    def count(self, name, times=1):
+        self.done[name] += times
+
+    # nodes
+
+    def kill_worker(self, node=None):
+        node = node or self.random.choice(self.nodes)
+        workers = node.workers()
+        if workers:
+            node.kill_worker(self.random.choice(workers))
+            self.count("worker killed")
+
+    def kill_writer(self):
+        """While storage is slow, so that it is in the middle of a write."""
+        if self.storage:
+            self.storage.fault(late(0.5), times=4, method="PUT")
+        time.sleep(0.2)
+        self.kill_worker()
+
+    def pause_node(self):
+        node = self.random.choice(self.nodes)
+        pids = [node.process.pid, *node.workers()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        self.count("node paused")
+        time.sleep(self.random.choice([0.1, 0.6, 1.5, 2.5]))
+        for pid in reversed(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    # Redis
+
+    def cut_redis(self):
+        proxy = self.random.choice(self.proxies)
+        proxy.cut()
+        self.count("Redis cut off")
+        time.sleep(self.random.choice([0, 0.3, 1.2, 2.5]))
+        proxy.mend()
+
+    def delay_redis(self):
+        proxy = self.random.choice(self.proxies)
+        proxy.delay(self.random.choice([0.02, 0.2, 0.8]))
+        self.count("Redis delayed")
+        time.sleep(self.random.uniform(0.5, 2.5))
+        proxy.delay(0)
+
+    def restart_redis(self):
+        self.redis.restart()
+        self.count("Redis restarted")
+
+    def kill_redis(self):
+        self.redis.kill()
+        self.redis.start()
+        self.count("Redis killed")
+
+    # storage
+
+    def storage_fault(self, name, act):
+        times = self.random.randint(1, 5)
+        self.storage.fault(act, times, method=self.random.choice(
+            ["GET", "PUT", "PUT", "DELETE", None]))
+        self.count(name, times)
+
+    def storage_refuses(self):
+        self.storage_fault("storage 503", s3_error(503, "SlowDown"))
+
+    def storage_fails(self):
+        self.storage_fault("storage 500", s3_error(500, "InternalError"))
+
+    def storage_stalls(self):
+        self.storage_fault("storage silent", stall())
+
+    def storage_is_late(self):
+        self.storage_fault("storage late", late(self.random.choice(
+            [0.1, 0.5, 2.5])))
+
+    def forget(self):
+        """What was ordered and has not happened."""
+        if self.storage:
+            with self.storage.lock:
+                self.storage.faults.clear()
+                self.storage.requests.clear()

@@ -1,0 +1,34 @@
+"""The short form of the consistency checker (tests/check): is any read older
+than an acknowledged write, while everything breaks?
+"""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "check"))
+
+import consistency                                          # noqa: E402
+
+SECONDS, OPERATIONS = 15, 20_000
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["aof", "memory"])
+def test_no_read_is_older_on_s3(tmp_path, s3, keep):
+    check(tmp_path, s3, keep)
+
+
+def test_no_read_is_older_on_files(tmp_path):
+    check(tmp_path, None, True)
+
+
+def check(workdir, s3, keep):
+    found = consistency.Found()
+    consistency.a_round(workdir, s3, keep, OPERATIONS, SECONDS,
+                        consistency.random.randrange(1_000_000), found)
+    consistency.show(found)
+    assert not found.violations
+    for kind in ("read", "write", "delete", "purge"):
+        assert found.operations[kind], kind
+    assert found.faults
