@@ -20,6 +20,7 @@ import sys
 import time
 
 KINDS, WEIGHTS = ("read", "write", "delete", "purge"), (85, 11, 2, 2)
+BUSY = 8                    # keys that two thirds go to
 PATIENCE = 10               # seconds, then an answer will not come
 
 
@@ -82,7 +83,8 @@ class Task:
         while self.count > 0 and time.monotonic() < self.until:
             self.count -= 1
             kind = self.random.choices(KINDS, WEIGHTS)[0]
-            key = f"/k{self.random.randrange(self.keys)}"
+            among = self.random.choice([BUSY, BUSY, self.keys])
+            key = f"/k{self.random.randrange(among)}"
             node = self.random.randrange(len(self.ports))
             begin = time.monotonic()
             value, status = await getattr(self, kind)(self.ports[node], key)

@@ -37,7 +37,7 @@ from history import ABSENT, FOREVER, Read, Write, judge     # noqa: E402
 from proxy import Proxy                                     # noqa: E402
 from s3_fault_proxy import FaultProxy                       # noqa: E402
 
-NODES, KEYS, PROCESSES, TASKS = 3, 8, 2, 12
+NODES, KEYS, PROCESSES, TASKS = 3, 40, 2, 12     # key 0 to 7: busy
 PHASE = 25                      # seconds between two rests
 LEASE, DEADLINE = "1s", "8s"    # of content_fleet
 S3_TIMEOUT = "2s"
@@ -194,9 +194,9 @@ def a_round(workdir, s3, keep, operations, seconds, seed, found):
         left, until = operations, time.monotonic() + seconds
         while left > 0 and (span := until - time.monotonic()) > 1:
             before = found.total()
-            with servers.faults.under_way():
-                for line in clients(servers, workdir, seed + left, left,
-                                    min(PHASE, span)):
+            span = min(PHASE, span)
+            with servers.faults.under_way(span):
+                for line in clients(servers, workdir, seed + left, left, span):
                     history.add(*line)
             left -= found.total() - before
             rest(servers, history, found)

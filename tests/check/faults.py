@@ -15,11 +15,23 @@ from collections import Counter
 from s3_fault_proxy import s3_error, stall
 
 
+FINALE = 5                      # seconds
+
+
 def late(seconds):
     """The request is applied after it has been given up."""
     def act(exchange):
         time.sleep(seconds)
         exchange.forward()
+    return act
+
+
+def answered_late(seconds):
+    """The answer tells what was there when the request came."""
+    def act(exchange):
+        head, body = exchange.fetch()
+        time.sleep(seconds)
+        exchange.send(head + body)
     return act
 
 
@@ -31,20 +43,24 @@ class Faults:
         self.random = random.Random(seed)
         self.done = Counter()
         self.choices = [self.kill_worker, self.kill_writer, self.pause_node,
-                        self.cut_redis, self.delay_redis, self.restart_redis,
+                        self.cut_redis, self.delay_redis,
+                        self.delay_what_is_heard, self.restart_redis,
                         self.kill_redis]
+        if not redis.options:                   # it keeps nothing
+            self.choices += [self.roll_redis_back]
         if storage:
             self.choices += [self.storage_refuses, self.storage_fails,
-                             self.storage_stalls, self.storage_is_late] * 2
+                             self.storage_stalls, self.storage_is_late, self.reads_are_late] * 2
         self.problem = None
 
     # in a thread of its own, beside the clients
 
     @contextlib.contextmanager
-    def under_way(self, choices=None):
+    def under_way(self, seconds):
+        """Until the clients have ended; the last few seconds are special."""
         stop = threading.Event()
-        thread = threading.Thread(target=self._run,
-                                  args=(stop, choices or self.choices))
+        finale = time.monotonic() + seconds - FINALE
+        thread = threading.Thread(target=self._run, args=(stop, finale))
         thread.start()
         try:
             yield
@@ -54,10 +70,13 @@ class Faults:
         if self.problem:
             raise self.problem
 
-    def _run(self, stop, choices):
+    def _run(self, stop, finale):
         try:
             while not stop.wait(self.random.uniform(0.2, 1.0)):
-                self.random.choice(choices)()
+                if time.monotonic() > finale:
+                    self.finale()
+                    break
+                self.random.choice(self.choices)()
         except BaseException as problem:
             self.problem = problem
 
@@ -107,6 +126,22 @@ class Faults:
         time.sleep(self.random.uniform(0.5, 2.5))
         proxy.delay(0)
 
+    def delay_what_is_heard(self):
+        """Commands go through at once, what is published comes late."""
+        proxy = self.random.choice(self.proxies)
+        proxy.delay(self.random.choice([0.5, 1.2, 1.8]), heard=True)
+        self.count("hears late")
+        time.sleep(self.random.uniform(2, 4))
+        proxy.delay(0)
+
+    def roll_redis_back(self):
+        """It comes up as it was a while ago: a replica that lagged behind."""
+        self.redis.client.save()
+        time.sleep(self.random.uniform(0.2, 1.5))
+        self.redis.kill()
+        self.redis.start()
+        self.count("Redis rolled back")
+
     def restart_redis(self):
         self.redis.restart()
         self.count("Redis restarted")
@@ -136,6 +171,22 @@ class Faults:
     def storage_is_late(self):
         self.storage_fault("storage late", late(self.random.choice(
             [0.1, 0.5, 2.5])))
+
+    def reads_are_late(self):
+        times = self.random.randint(4, 12)
+        self.storage.fault(answered_late(self.random.choice([0.1, 0.4, 1.0])),
+                           times, method="GET")
+        self.count("storage answers late", times)
+
+    def finale(self):
+        """Writes that storage applies after they were given up, and writers
+        that die before that: nobody writes these keys again."""
+        if self.storage:
+            self.storage.fault(late(2.5), times=12, method="PUT")
+            self.count("storage late", 12)
+            time.sleep(1.0)
+        self.kill_worker(self.random.choice(self.nodes))
+        time.sleep(1.5)
 
     def forget(self):
         """What was ordered and has not happened."""

@@ -4,6 +4,7 @@
         proxy.cut()             # all connections, and no new ones
         proxy.mend()
         proxy.delay(0.05)       # what is sent from now on, in both directions
+        proxy.delay(1.5, heard=True)    # only what a subscriber hears
 
 Order is kept, nothing is lost but with its connection.  It runs in a thread of
 its own.
@@ -17,7 +18,7 @@ import threading
 class Proxy:
     def __init__(self, path, upstream):
         self.path, self.upstream = str(path), str(upstream)
-        self.seconds, self.is_cut = 0, False
+        self.seconds, self.heard, self.is_cut = 0, False, False
         self.writers = set()
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -42,8 +43,8 @@ class Proxy:
     def mend(self):
         self.is_cut = False
 
-    def delay(self, seconds):
-        self.seconds = seconds
+    def delay(self, seconds, heard=False):
+        self.seconds, self.heard = seconds, heard
 
     # the loop
 
@@ -82,22 +83,36 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        both = {writer, ours}
+        both, kind = {writer, ours}, set()
         self.writers |= both
         try:
-            await asyncio.gather(self._pass(reader, ours),
-                                 self._pass(theirs, writer))
+            await asyncio.gather(self._pass(reader, ours, kind, False),
+                                 self._pass(theirs, writer, kind, True))
         finally:
             self.writers -= both
             for one in both:
                 one.transport.abort()
 
-    async def _pass(self, reader, writer):
+    async def _pass(self, reader, writer, kind, answers):
         """Until either end has gone; then the other one goes too."""
+        queue, due = asyncio.Queue(), 0
+        sender = asyncio.ensure_future(self._send(queue, writer))
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if self.seconds:
-                    await asyncio.sleep(self.seconds)
+                if not answers and b"SUBSCRIBE" in data.upper():
+                    kind.add("subscriber")
+                delayed = not self.heard or (answers and kind)
+                due = max(due, self.loop.time()
+                          + (self.seconds if delayed else 0))
+                queue.put_nowait((due, data))
+        sender.cancel()
+        writer.transport.abort()
+
+    async def _send(self, queue, writer):
+        with contextlib.suppress(OSError):
+            while True:
+                due, data = await queue.get()
+                if (wait := due - self.loop.time()) > 0:
+                    await asyncio.sleep(wait)
                 writer.write(data)
                 await writer.drain()
-        writer.transport.abort()
