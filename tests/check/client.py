@@ -7,10 +7,11 @@
 Each task does one operation after the other, at random nodes and keys, until
 its time is up or its share is done.  Each is a line of the file `out`, JSON:
 
-    [kind, key, value, begin, end, status, node]
+    [kind, key, value, begin, end, status, where]
 
 kind is "read", "write", "delete" or "purge" (a write past the fleet, then
-POST /-/purge to a node; see main).  Status 0: no answer.
+POST /-/purge to a node).  Status 0: no answer.  where is the node and, of a read,
+the Cache-Status.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ class Port:
     def __init__(self, port):
         self.port = port
         self.reader = self.writer = None
+        self.cache = ""             # Cache-Status of the last answer
 
     async def request(self, method, path, token=None, body=b""):
         """(status, body); (0, b"") if it is not known what happened."""
@@ -61,6 +63,7 @@ class Port:
         lines = answer.decode("latin-1").lower().split("\r\n")
         status = int(lines[0].split()[1])
         fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
+        self.cache = fields.get("cache-status", "")
         length = 0 if status == 204 else int(fields["content-length"])
         body = await self.reader.readexactly(length)
         if fields.get("connection") == "close":
@@ -90,7 +93,8 @@ class Task:
             value, status = await getattr(self, kind)(self.ports[node], key)
             end = time.monotonic()
             self.out.write(json.dumps(
-                [kind, key, value, begin, end, status, node]) + "\n")
+                [kind, key, value, begin, end, status,
+                 f"n{node} {self.ports[node].cache}"]) + "\n")
             if status == 0 or status >= 500:
                 await asyncio.sleep(0.02)
         for port in [*self.ports, self.outside]:
