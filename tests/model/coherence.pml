@@ -667,6 +667,10 @@ end:
         d_step {
             least = floor;
             moved[r] = false;
+#ifdef BREAK_JOIN_FENCE
+            /* the fill's fence is compared with the one of this moment */
+            turn = filling[1 - r] && !moved[1 - r];
+#endif
 #ifdef CDN
             if
             :: r == 0 -> busy = true
@@ -703,7 +707,10 @@ end:
                 offer = true
             }
         :: d_step { v = stored; offer = true }  /* storage, past Redis */
-#if READERS > 1
+#ifdef BREAK_JOIN_FENCE
+        :: d_step { turn && filling[1 - r] && lease[NODE(r)] ->
+                    v = filled[1 - r] }
+#elif READERS > 1
         :: d_step { NODE(1 - r) == NODE(r) && JOINABLE(1 - r) ->
                     v = filled[1 - r] }
 #endif

@@ -61,6 +61,7 @@ FINER = [
     ("EMPTY_ORDER", "CUTS=1"),
     ("INBAND", ""),
     ("CONFIRMED", ""),
+    ("JOIN_FENCE", "READERS=2"),
     ("SECOND_WHOLE", "UNKNOWNS=1"),
     ("DEADLINE", "CRASHES=1"),
     ("REPEAT", "CDN"),
