@@ -9,16 +9,17 @@ import hashlib
 import pathlib
 import random
 import sys
+import threading
 
 import pytest
 
 import edge
-from harness import EDITOR, Nginx, problem, wait_until
+from harness import EDITOR, Nginx, problem, request_head, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
 from s3_fault_proxy import (FaultProxy, answer, cut_after_forwarding,  # noqa: E402
-                            first, s3_error)
+                            first, hold, s3_error)
 
 MIB = 1 << 20
 PAST, FUTURE = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
@@ -427,3 +428,32 @@ def test_copy_whose_answer_was_lost_drops_the_caches(tmp_path, bucket, proxy,
         problem(copy(origin, key, key + "-2"), 502, "not known")
         proxy.clear()
         assert origin.get(key + "-2").body == b"new"
+
+
+@both
+def test_client_that_leaves_changes_nothing_of_it(tmp_path, bucket, proxy,
+                                                  redis, key, method):
+    """Once begun it is ended, and the caches are told."""
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), redis=redis,
+               server="content_hot hits=1;", workers=1) as origin:
+        origin.put(key, b"new")
+        origin.put(key + "-2", b"old")
+        for _ in range(2):
+            assert origin.get(key + "-2").body == b"old"
+        arrived, release = threading.Event(), threading.Event()
+
+        def act(exchange):
+            arrived.set()
+            hold(release, before=True)(exchange)
+
+        proxy.fault(act, method="PUT")
+        with origin.connect() as connection:
+            connection.send(request_head(method, key, {
+                "Host": "origin.test", "Destination": key + "-2",
+                "Authorization": f"Bearer {EDITOR}"}))
+            assert arrived.wait(30)
+            connection.reset()
+        release.set()
+        wait_until(lambda: origin.get(key + "-2").body == b"new")
+        if method == "MOVE":
+            wait_until(lambda: origin.get(key).status == 404)
