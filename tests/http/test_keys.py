@@ -242,10 +242,10 @@ def test_spellings_are_one_record_of_redis(with_redis, shared_redis, name,
     with_redis.delete(paths[0])
     before = set(shared_redis.records())
     assert with_redis.put(paths[0], b"one").status == 201
-    hits = with_redis.counters()["node"]["hits_redis"]
-    assert with_redis.get(paths[0]).body == b"one"
-    wait_until(lambda: set(shared_redis.records()) - before,
+    wait_until(lambda: with_redis.get(paths[0]).body == b"one"
+               and set(shared_redis.records()) - before,
                what="the record of " + name)
+    hits = with_redis.counters()["node"]["hits_redis"]
     for path in paths[1:]:
         assert with_redis.get(path).body == b"one"
     assert (with_redis.counters()["node"]["hits_redis"]

@@ -145,7 +145,7 @@ def test_a_server_without_if_match(origin, proxy, key):
     (500, "InternalError", 503), (503, "SlowDown", 503)])
 def test_what_losers_are_told(origin, proxy, key, status, code, told):
     etag = origin.put(key, b"0").headers["ETag"]
-    proxy.fault(s3_error(status, code), method="PUT")
+    proxy.fault(s3_error(status, code), method="PUT", times=9)
     problem(origin.put(key, b"1", if_match=etag), told)
     assert origin.get(key).body == b"0"
 
