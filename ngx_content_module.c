@@ -344,7 +344,7 @@ static ngx_command_t  ngx_content_commands[] = {
 
 
 static ngx_http_module_t  ngx_content_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_content_variables_add,             /* preconfiguration */
     ngx_content_postconfiguration,         /* postconfiguration */
 
     ngx_content_create_main_conf,          /* create main configuration */

@@ -691,7 +691,8 @@ ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"content_memory\" must be at least %uzm for "
                            "objects of up to %z bytes",
-                           ngx_max(NGX_CONTENT_MEMORY_MIN, max * 16) >> 20,
+                           (ngx_max(NGX_CONTENT_MEMORY_MIN, max * 16)
+                            + (1 << 20) - 1) >> 20,
                            max);
         return NGX_CONF_ERROR;
     }

@@ -213,6 +213,7 @@ ngx_content_get_open(ngx_content_get_t *get)
     }
 
     get->opened = 1;
+    get->since = ngx_current_msec;
     ngx_content_count(&ngx_content_shared(get->mcf)->counters, store_reads);
 
     return get->read.store->ops->open(&get->read);
@@ -369,6 +370,7 @@ ngx_content_get_send(ngx_content_get_t *get)
     }
 
     if (!get->opened) {
+        get->since = ngx_current_msec;
         ngx_content_count(&ngx_content_shared(get->mcf)->counters,
                           store_reads);
     }

@@ -61,6 +61,7 @@ typedef struct {
                                                 storage fails */
     int64_t                     stale_age;   /* ms since it was fresh */
 
+    ngx_msec_t                  since;       /* storage, or Redis, was asked */
     ngx_event_t                 timer;       /* until Redis is asked again */
     ngx_uint_t                  asks;        /* how often it was */
     ngx_content_fill_wait_t     wait;        /* wait.fill: joined or begun */
@@ -122,6 +123,9 @@ void ngx_content_get_woken(ngx_content_fill_wait_t *wait);
 ngx_int_t ngx_content_get_headers(ngx_content_read_t *read);
 ngx_int_t ngx_content_get_copy(ngx_content_read_t *read, u_char *data,
     size_t len);
+
+/* Storage has answered, or failed: for the log. */
+void ngx_content_get_told(ngx_content_get_t *get);
 
 /* Each ends the request: its headers alone, or the body at hand. */
 ngx_int_t ngx_content_get_send_headers(ngx_content_get_t *get);

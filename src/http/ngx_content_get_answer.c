@@ -40,6 +40,12 @@ ngx_content_get_headers(ngx_content_read_t *read)
     }
 
     get->ctx->answered = 1;
+    get->ctx->size = read->object->size;
+    get->ctx->tier = get->hit ? "redis"
+                     : get->joined ? "joined"
+                     : get->wait.fill && !get->large ? "fill" : "store";
+
+    ngx_content_get_told(get);
 
     /* nothing will pass by */
 
@@ -181,6 +187,8 @@ ngx_content_get_fault(ngx_content_get_t *get)
     ngx_uint_t               status;
     ngx_content_counters_t  *counters;
 
+    ngx_content_get_told(get);
+
     counters = &ngx_content_shared(get->mcf)->counters;
     status = ngx_content_outcome_status(get->read.outcome);
 
@@ -200,6 +208,17 @@ ngx_content_get_fault(ngx_content_get_t *get)
     }
 
     return ngx_content_problem(get->request, status, "the storage failed");
+}
+
+
+/* Storage has answered. */
+
+void
+ngx_content_get_told(ngx_content_get_t *get)
+{
+    if (!get->hit && get->ctx->store_time == 0) {
+        get->ctx->store_time = ngx_current_msec - get->since + 1;
+    }
 }
 
 

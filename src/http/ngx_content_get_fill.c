@@ -116,6 +116,7 @@ ngx_content_get_fill(ngx_content_get_t *get)
         ngx_content_count(&ngx_content_shared(get->mcf)->counters, fills);
     }
 
+    get->since = ngx_current_msec;
     ngx_content_get_next(get, NGX_CONTENT_GET_FILLED);
     ngx_content_fill_wait(fill, &get->wait);
 

@@ -44,6 +44,8 @@ ngx_content_get_lookup(ngx_content_get_t *get)
         get->keep.hot = ngx_content_get_is_hot(get);
     }
 
+    get->since = ngx_current_msec;
+
     /* too large for Redis */
 
     if (known && known->size > (int64_t) get->lcf->hot.size) {
@@ -83,6 +85,9 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
     ngx_content_get_t *get = op->data;
 
     get->lookup = NULL;
+    get->ctx->redis_time += ngx_current_msec - get->since
+                            + (get->ctx->redis_time == 0);
+    get->since = ngx_current_msec;
 
     switch (op->result) {
 
@@ -230,6 +235,7 @@ ngx_content_get_take_absence(ngx_content_get_t *get)
         ngx_content_count(&ngx_content_shared(get->mcf)->counters,
                           hits_redis);
 
+        get->hit = 1;
         get->opened = 1;
         get->read.outcome = NGX_CONTENT_ABSENT;
         ngx_content_get_next(get, NGX_CONTENT_GET_CHECK);

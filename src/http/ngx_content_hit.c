@@ -335,6 +335,8 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     }
 
     ctx->answered = 1;
+    ctx->tier = "memory";
+    ctx->size = head->size;
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = head->size;
     r->headers_out.last_modified_time = head->mtime;

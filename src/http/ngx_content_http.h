@@ -30,6 +30,11 @@ typedef struct {
                                                 is answered; 0: it is fresh */
     ngx_uint_t               fault;          /* status of storage's failure,
                                                 for which it is answered; 0 */
+    const char              *tier;           /* of an object that is answered:
+                                                "memory", ...; or NULL */
+    int64_t                  size;           /* its bytes */
+    ngx_msec_t               redis_time;     /* ms, and one more: 0 is not */
+    ngx_msec_t               store_time;     /* asked */
     ngx_uint_t               problem;        /* HTTP status; 0: none yet */
     ngx_str_t                detail;
     ngx_chain_t             *problem_out;    /* the body that replaces
@@ -133,6 +138,10 @@ ngx_uint_t ngx_content_digest_is_wanted(ngx_http_request_t *r);
 /* Sends status with a JSON body; body is not copied. */
 ngx_int_t ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
     content_str_t body);
+
+
+/* For preconfiguration. */
+ngx_int_t ngx_content_variables_add(ngx_conf_t *cf);
 
 
 /* The handlers that ngx_content_handler() routes to. */

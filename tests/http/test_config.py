@@ -269,6 +269,23 @@ GOOD = [
 ]
 
 
+@pytest.mark.parametrize("setting, rest", [
+    ("content_memory", "max=1025k"), ("content_memory", "max=3m"),
+    ("content_memory", ""), ("content_zone", "")])
+def test_zone_that_is_too_small_is_told_the_least_size(tmp_path, setting,
+                                                       rest):
+    def test(size):
+        nginx = Nginx(tmp_path / size, http=f"{setting} {size} {rest};",
+                      start=False)
+        return nginx.test()
+
+    fine, said = test("1m")
+    assert not fine
+    least = re.search(rf'"{setting}" must be at least (\d+)m', said)[1]
+    assert test(f"{least}m")[0]
+    assert not test(f"{int(least) - 1}m")[0]
+
+
 @pytest.mark.parametrize("name, where, text", GOOD, ids=[g[0] for g in GOOD])
 def test_what_is_right_is_taken(prepared, name, where, text):
     if where == "s3":
