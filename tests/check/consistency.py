@@ -42,11 +42,24 @@ PHASE = 25                      # seconds between two rests
 LEASE, DEADLINE = "1s", "8s"    # of content_fleet
 S3_TIMEOUT = "2s"
 TRIES = 1                       # see README.md, "What it does not allow for"
+ONLY = ()                       # faults; all if empty
 REST = 60                       # seconds in which all intents have to end
 
 # The rules that a read can find out.  PURGE is about the CDN: the model's.
 RULES = ["TOKEN", "FENCE", "PUBLISH", "ACKS", "LEASE", "SENT", "EMPTY",
          "EPOCH", "QUARANTINE", "INTENT", "TAKEOVER", "SECOND", "JOIN"]
+
+# What a rule is for: with --broken, these faults alone.
+FOCUS = {
+    "SENT": ["delay_what_is_heard"],
+    "EMPTY": ["cut_redis"],
+    "EPOCH": ["roll_redis_back", "kill_redis"],
+    "QUARANTINE": ["restart_redis", "kill_redis"],
+    "INTENT": ["kill_writer"],
+    "TAKEOVER": ["kill_writer"],
+    "SECOND": ["storage_is_late"],
+    "JOIN": ["reads_are_late"],
+}
 
 
 class Found:
@@ -83,7 +96,7 @@ class Servers:
         for node in self.nodes:
             stack.push(node.__exit__)
         self.faults = Faults(self.nodes, self.redis, self.proxies,
-                             self.storage, seed)
+                             self.storage, seed, ONLY)
 
     def node(self, workdir, i, store):
         node = Nginx(
@@ -256,6 +269,7 @@ def show(found):
 
 def broken(rules, arguments):
     """Each rule left out: is it found?"""
+    global ONLY
     missed = []
     for rule in rules:
         subprocess.run([ROOT / "scripts/build-module.sh", "debug"], check=True,
@@ -263,6 +277,7 @@ def broken(rules, arguments):
                        stdout=subprocess.DEVNULL)
         harness.MODULE = (ROOT / f"build/debug-break-{rule}"
                           / "ngx_content_module.so")
+        ONLY = FOCUS.get(rule, ())
         found = run(arguments.store, arguments.operations, arguments.seconds,
                     arguments.seed)
         print(f"{rule:12} {found.total():>9,} operations "

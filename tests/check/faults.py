@@ -36,8 +36,8 @@ def answered_late(seconds):
 
 
 class Faults:
-    def __init__(self, nodes, redis, proxies, storage, seed):
-        """storage: a FaultProxy, or None"""
+    def __init__(self, nodes, redis, proxies, storage, seed, only=()):
+        """storage: a FaultProxy, or None; only: names of faults"""
         self.nodes, self.redis, self.proxies = nodes, redis, proxies
         self.storage = storage
         self.random = random.Random(seed)
@@ -51,6 +51,8 @@ class Faults:
         if storage:
             self.choices += [self.storage_refuses, self.storage_fails,
                              self.storage_stalls, self.storage_is_late, self.reads_are_late] * 2
+        if only:
+            self.choices = [c for c in self.choices if c.__name__ in only]
         self.problem = None
 
     # in a thread of its own, beside the clients
