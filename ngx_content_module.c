@@ -24,6 +24,13 @@ static ngx_conf_enum_t  ngx_content_s3_styles[] = {
     { ngx_null_string, 0 }
 };
 
+static ngx_conf_enum_t  ngx_content_s3_probe_modes[] = {
+    { ngx_string("on"), NGX_CONTENT_S3_PROBE_ON },
+    { ngx_string("read"), NGX_CONTENT_S3_PROBE_READ },
+    { ngx_string("off"), NGX_CONTENT_S3_PROBE_OFF },
+    { ngx_null_string, 0 }
+};
+
 static ngx_conf_enum_t  ngx_content_anonymous_rights[] = {
     { ngx_string("off"), 0 },
     { ngx_string("read"), CONTENT_RIGHT_READ },
@@ -164,11 +171,11 @@ static ngx_command_t  ngx_content_commands[] = {
       NULL },
 
     { ngx_string("content_s3_probe"),
-      NGX_CONTENT_ANY|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      NGX_CONTENT_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       ngx_content_loc(s3.probe),
-      NULL },
+      ngx_content_s3_probe_modes },
 
     { ngx_string("content_s3_tries"),
       NGX_CONTENT_ANY|NGX_CONF_TAKE1,

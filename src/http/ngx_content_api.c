@@ -225,6 +225,7 @@ ngx_content_status_probe(content_out_t *out, ngx_content_main_conf_t *mcf,
     ngx_content_probe_shared_t *probe)
 {
     ngx_uint_t              i, k;
+    const char             *found;
     ngx_content_store_t   **store;
     ngx_content_profile_t  *profile;
 
@@ -263,6 +264,20 @@ ngx_content_status_probe(content_out_t *out, ngx_content_main_conf_t *mcf,
 
         content_out_uint(out, (ngx_atomic_int_t) profile->skew < 0
                               ? -profile->skew : profile->skew);
+
+        for (k = 0; k < NGX_CONTENT_FACT_N; k++) {
+            found = ngx_content_probe_fact(profile, k);
+
+            content_out_text(out, ",\"");
+            content_out_text(out, ngx_content_probe_fact_name(k));
+            content_out_text(out, found ? "\":\"" : "\":null");
+
+            if (found) {
+                content_out_text(out, found);
+                content_out_char(out, '"');
+            }
+        }
+
         content_out_char(out, '}');
     }
 }

@@ -767,13 +767,17 @@ ngx_content_init_process(ngx_cycle_t *cycle)
 
         if (ngx_content_sweep_start(cycle, store[i],
                                     &ngx_content_shared(mcf)->sweep)
-            != NGX_OK
-            || ngx_content_probe_start(cycle, store[i],
-                                       &ngx_content_shared(mcf)->probe)
-               != NGX_OK)
+            != NGX_OK)
         {
             return NGX_ERROR;
         }
+    }
+
+    if (ngx_content_probe_start(cycle, &mcf->stores,
+                                &ngx_content_shared(mcf)->probe)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     mcf->fills = ngx_content_fills_create(cycle, mcf->flights);

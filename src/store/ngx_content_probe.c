@@ -7,39 +7,95 @@
 #define NGX_CONTENT_PROBE_MAX    (60 * 1000)
 
 
+static ngx_content_profile_t *ngx_content_probe_place(
+    ngx_content_probe_shared_t *shared, uint64_t id);
+static ngx_int_t ngx_content_probe_add(ngx_cycle_t *cycle,
+    ngx_content_store_t *store);
 static void ngx_content_probe_timer(ngx_event_t *ev);
 
 
+static const char  *ngx_content_fact_names[] = {
+#define NGX_CONTENT_FACT(name, text)  #text,
+    NGX_CONTENT_FACTS(NGX_CONTENT_FACT)
+#undef NGX_CONTENT_FACT
+};
+
+static const char  *ngx_content_findings[] = {
+    NULL,
+#define NGX_CONTENT_FINDING(name, text)  text,
+    NGX_CONTENT_FINDINGS(NGX_CONTENT_FINDING)
+#undef NGX_CONTENT_FINDING
+};
+
+
 ngx_int_t
-ngx_content_probe_start(ngx_cycle_t *cycle, ngx_content_store_t *store,
+ngx_content_probe_start(ngx_cycle_t *cycle, ngx_array_t *stores,
     ngx_content_probe_shared_t *shared)
 {
-    ngx_uint_t            i;
-    ngx_content_probe_t  *probe;
+    ngx_uint_t             i, k;
+    ngx_content_store_t  **store;
 
-    if (ngx_worker != 0 || !store->probed) {
-        return NGX_OK;
+    store = stores->elts;
+
+    for (i = 0; i < stores->nelts; i++) {
+        if (!store[i]->probed) {
+            continue;
+        }
+
+        store[i]->profile = ngx_content_probe_place(shared, store[i]->id);
+
+        /* two that ask at once in one place would see each other's object */
+
+        for (k = 0; k < i; k++) {
+            if (store[k]->probed && store[k]->id == store[i]->id) {
+                break;
+            }
+        }
+
+        if (ngx_worker != 0 || store[i]->profile == NULL || k < i) {
+            continue;
+        }
+
+        if (ngx_content_probe_add(cycle, store[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
+
+    return NGX_OK;
+}
+
+
+/* The profile of that id, a free one if it has none yet; NULL: all taken. */
+
+static ngx_content_profile_t *
+ngx_content_probe_place(ngx_content_probe_shared_t *shared, uint64_t id)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CONTENT_PROBE_PLACES; i++) {
+        (void) ngx_atomic_cmp_set(&shared->places[i].id, 0, id);
+
+        if (shared->places[i].id == id) {
+            return &shared->places[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_content_probe_add(ngx_cycle_t *cycle, ngx_content_store_t *store)
+{
+    ngx_content_probe_t  *probe;
 
     probe = ngx_pcalloc(cycle->pool, sizeof(ngx_content_probe_t));
     if (probe == NULL) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_CONTENT_PROBE_PLACES; i++) {
-        (void) ngx_atomic_cmp_set(&shared->places[i].id, 0, store->id);
-
-        if (shared->places[i].id == store->id) {
-            break;
-        }
-    }
-
-    if (i == NGX_CONTENT_PROBE_PLACES) {
-        return NGX_OK;
-    }
-
     probe->store = store;
-    probe->profile = &shared->places[i];
+    probe->profile = store->profile;
     probe->timer.handler = ngx_content_probe_timer;
     probe->timer.data = probe;
     probe->timer.log = cycle->log;
@@ -57,6 +113,16 @@ ngx_content_probe_timer(ngx_event_t *ev)
     ngx_content_probe_t  *probe = ev->data;
 
     probe->step = 0;
+    probe->state = NULL;
+    ngx_memzero(probe->found, sizeof(probe->found));
+
+    probe->pool = ngx_create_pool(1024, ngx_cycle->log);
+
+    if (probe->pool == NULL) {
+        ngx_content_probe_end(probe, NGX_ERROR);
+        return;
+    }
+
     probe->store->ops->probe(probe);
 }
 
@@ -64,9 +130,19 @@ ngx_content_probe_timer(ngx_event_t *ev)
 void
 ngx_content_probe_end(ngx_content_probe_t *probe, ngx_int_t rc)
 {
+    ngx_uint_t  i;
     ngx_msec_t  delay;
 
+    if (probe->pool) {
+        ngx_destroy_pool(probe->pool);
+        probe->pool = NULL;
+    }
+
     if (rc == NGX_OK) {
+        for (i = 0; i < NGX_CONTENT_FACT_N; i++) {
+            probe->profile->facts[i] = probe->found[i];
+        }
+
         probe->profile->probed = ngx_time();
         return;
     }
@@ -94,4 +170,22 @@ ngx_content_probe_profile(ngx_content_probe_shared_t *shared, uint64_t id)
     }
 
     return NULL;
+}
+
+
+const char *
+ngx_content_probe_fact_name(ngx_content_fact_e fact)
+{
+    return ngx_content_fact_names[fact];
+}
+
+
+const char *
+ngx_content_probe_fact(ngx_content_profile_t *profile, ngx_content_fact_e fact)
+{
+    ngx_atomic_uint_t  found;
+
+    found = profile->facts[fact];
+
+    return found < NGX_CONTENT_FOUND_N ? ngx_content_findings[found] : NULL;
 }

@@ -52,7 +52,7 @@ ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf)
     conf->connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->fail_timeout = NGX_CONF_UNSET_MSEC;
-    conf->probe = NGX_CONF_UNSET;
+    conf->probe = NGX_CONF_UNSET_UINT;
     conf->tries = NGX_CONF_UNSET_UINT;
     conf->retry_timeout = NGX_CONF_UNSET_MSEC;
     conf->part_size = NGX_CONF_UNSET_SIZE;
@@ -77,7 +77,8 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
                               5000);
     ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 60000);
     ngx_conf_merge_msec_value(conf->fail_timeout, prev->fail_timeout, 10000);
-    ngx_conf_merge_value(conf->probe, prev->probe, 1);
+    ngx_conf_merge_uint_value(conf->probe, prev->probe,
+                              NGX_CONTENT_S3_PROBE_ON);
     ngx_conf_merge_uint_value(conf->tries, prev->tries, 3);
     ngx_conf_merge_msec_value(conf->retry_timeout, prev->retry_timeout,
                               10000);
@@ -124,7 +125,7 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
     (void) ngx_sprintf(p, "%V/%V", &conf->endpoints[0].origin, &conf->bucket);
 
     ngx_str_set(&store->name, "s3");
-    store->probed = conf->probe;
+    store->probed = (conf->probe != NGX_CONTENT_S3_PROBE_OFF);
     store->ops = &ngx_content_s3_ops;
     store->conf = conf;
     store->threads = threads;

@@ -25,6 +25,13 @@
 #define NGX_CONTENT_S3_PATH     0
 #define NGX_CONTENT_S3_VIRTUAL  1
 
+#define NGX_CONTENT_S3_PROBE_OFF   0
+#define NGX_CONTENT_S3_PROBE_READ  1              /* nothing is written */
+#define NGX_CONTENT_S3_PROBE_ON    2
+
+/* The probe's object; the name of the host follows.  No client reaches it. */
+#define NGX_CONTENT_S3_PROBE_KEY   "-/the probe/"
+
 #define NGX_CONTENT_S3_PARTS    3              /* stored at once, an upload */
 #define NGX_CONTENT_S3_LIST     (8 * 1024 * 1024)
 
@@ -50,7 +57,7 @@ typedef struct {
     ngx_msec_t                     timeout;
     ngx_uint_t                     tries;
     ngx_msec_t                     retry_timeout;
-    ngx_flag_t                     probe;
+    ngx_uint_t                     probe;
     size_t                         part_size;
     off_t                          copy_part_size;
     ngx_content_credentials_t     *credentials;
@@ -75,6 +82,7 @@ typedef struct {
                                                    configured */
     u_char                         region_text[64];
     unsigned                       bare_if_match:1; /* without its quotes */
+    unsigned                       if_match_known:1; /* probed or learnt */
     unsigned                       no_if_match:1;   /* not on writes */
     unsigned                       no_tags:1;       /* not to be written */
     unsigned                       no_tags_read:1;
@@ -120,6 +128,15 @@ void ngx_content_s3_param(ngx_content_s3_request_t *request, const char *name,
     content_str_t value);
 void ngx_content_s3_header(ngx_content_s3_request_t *request,
     const char *name, content_str_t value);
+
+/*
+ * Content-MD5 of text, which AWS wants of a tagging, whatever the signature
+ * says of the body; buf has NGX_CONTENT_S3_MD5 bytes, until the call is made.
+ */
+#define NGX_CONTENT_S3_MD5  24                   /* in base64 */
+
+ngx_int_t ngx_content_s3_md5(ngx_content_s3_request_t *request,
+    ngx_str_t *text, u_char *buf);
 
 /* The headers that keep an object's metadata; strings in pool. */
 ngx_int_t ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
@@ -259,7 +276,7 @@ void ngx_content_s3_guard_set(ngx_content_s3_guard_t *guard,
     const ngx_content_conditions_t *conditions,
     const content_object_t *object);
 void ngx_content_s3_guard_header(ngx_content_s3_guard_t *guard,
-    ngx_content_s3_conf_t *conf, ngx_content_s3_request_t *request);
+    ngx_content_store_t *store, ngx_content_s3_request_t *request);
 ngx_content_s3_verdict_e ngx_content_s3_guard_verdict(
     ngx_content_s3_guard_t *guard, ngx_content_s3_conf_t *conf,
     ngx_content_call_t *call, ngx_content_outcome_e *outcome);

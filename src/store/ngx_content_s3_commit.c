@@ -129,7 +129,7 @@ ngx_content_s3_conditions(ngx_content_upload_t *up,
         ngx_content_s3_header(request, "if-none-match", content_cstr("*"));
     }
 
-    ngx_content_s3_guard_header(&s3->guard, up->task.store->conf, request);
+    ngx_content_s3_guard_header(&s3->guard, up->task.store, request);
 }
 
 

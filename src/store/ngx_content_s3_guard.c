@@ -5,14 +5,19 @@
  *
  * Servers differ.  AWS compares with the ETag as it is sent, in quotes;
  * Ceph compares with the text between them, so that the quoted one never
- * holds; some refuse the header with 501, some do not look at it.  No probe is
- * needed to tell: a refusal writes nothing, and a HEAD after it says whether
- * the ETag has changed.  If not, the other form is tried, and remembered when
- * it was right.
+ * holds; some refuse the header with 501, some do not look at it.  The probe's
+ * profile tells the form to start with, if it is known yet.  It need not be
+ * right: a refusal writes nothing, and a HEAD after it says whether the ETag
+ * has changed.  If not, the other form is tried, and remembered when it was
+ * right.
  */
 
 #include "store/ngx_content_s3.h"
+#include "store/ngx_content_probe.h"
 #include "core/ngx_content_str.h"
+
+
+static void ngx_content_s3_guard_form(ngx_content_store_t *store);
 
 
 void
@@ -41,9 +46,13 @@ ngx_content_s3_guard_set(ngx_content_s3_guard_t *guard,
 
 void
 ngx_content_s3_guard_header(ngx_content_s3_guard_t *guard,
-    ngx_content_s3_conf_t *conf, ngx_content_s3_request_t *request)
+    ngx_content_store_t *store, ngx_content_s3_request_t *request)
 {
-    content_str_t  etag;
+    content_str_t           etag;
+    ngx_content_s3_conf_t  *conf;
+
+    conf = store->conf;
+    ngx_content_s3_guard_form(store);
 
     guard->sent = (guard->etag.len && !conf->no_if_match);
 
@@ -60,6 +69,28 @@ ngx_content_s3_guard_header(ngx_content_s3_guard_t *guard,
     }
 
     ngx_content_s3_header(request, "if-match", etag);
+}
+
+
+static void
+ngx_content_s3_guard_form(ngx_content_store_t *store)
+{
+    ngx_content_s3_conf_t  *conf;
+    ngx_content_found_e     form;
+
+    conf = store->conf;
+
+    if (conf->if_match_known || store->profile == NULL) {
+        return;
+    }
+
+    form = store->profile->facts[NGX_CONTENT_FACT_IF_MATCH];
+
+    if (form == NGX_CONTENT_FOUND_QUOTED || form == NGX_CONTENT_FOUND_UNQUOTED)
+    {
+        conf->bare_if_match = (form == NGX_CONTENT_FOUND_UNQUOTED);
+        conf->if_match_known = 1;
+    }
 }
 
 
@@ -85,6 +116,7 @@ ngx_content_s3_guard_verdict(ngx_content_s3_guard_t *guard,
     case NGX_CONTENT_OK:
         if (guard->again) {
             conf->bare_if_match = guard->bare;
+            conf->if_match_known = 1;
             ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                           "content: S3 at \"%V\" takes If-Match %s quotes",
                           &conf->authority, guard->bare ? "without" : "with");

@@ -103,6 +103,7 @@ static ngx_int_t ngx_content_s3_sweep_page(ngx_content_s3_sweep_t *s);
 static void ngx_content_s3_sweep_listed(ngx_content_call_t *call);
 static int ngx_content_s3_sweep_note(void *data,
     const content_s3upload_t *upload);
+static ngx_uint_t ngx_content_s3_sweep_may(content_str_t key);
 static void ngx_content_s3_sweep_parted(ngx_content_call_t *call);
 static void ngx_content_s3_sweep_aborted(ngx_content_call_t *call);
 static ngx_uint_t ngx_content_s3_sweep_gone(ngx_content_call_t *call);
@@ -479,10 +480,7 @@ ngx_content_s3_sweep_note(void *data, const content_s3upload_t *upload)
     if (upload->initiated + s->sweep->age >= s->now
         || !content_s3uploads_same(upload->initiator, s->initiator)
         || content_key_check(upload->key, &why) != CONTENT_OK
-        || (upload->key.len >= 2
-            && ngx_memcmp(upload->key.data, "-/", 2) == 0
-            && !content_str_eq(upload->key,
-                            ngx_content_from_ngx(ngx_content_s3_sweep_key))))
+        || !ngx_content_s3_sweep_may(upload->key))
     {
         return CONTENT_OK;
     }
@@ -496,6 +494,23 @@ ngx_content_s3_sweep_note(void *data, const content_s3upload_t *upload)
     stale->id = ngx_content_to_ngx(ngx_content_str_dup(s->pool, upload->id));
 
     return stale->key.len && stale->id.len ? CONTENT_OK : CONTENT_ERROR;
+}
+
+
+/* Below "-/" only the keys of the sweep and of the probe are ours. */
+
+static ngx_uint_t
+ngx_content_s3_sweep_may(content_str_t key)
+{
+    content_str_t  probe;
+
+    probe = content_cstr(NGX_CONTENT_S3_PROBE_KEY);
+
+    return key.len < 2 || ngx_memcmp(key.data, "-/", 2) != 0
+           || content_str_eq(key,
+                             ngx_content_from_ngx(ngx_content_s3_sweep_key))
+           || (key.len > probe.len
+               && ngx_memcmp(key.data, probe.data, probe.len) == 0);
 }
 
 

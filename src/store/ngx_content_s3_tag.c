@@ -15,12 +15,9 @@
 
 
 #define NGX_CONTENT_S3_TAG_LIMIT  (64 * 1024)
-#define NGX_CONTENT_S3_TAG_MD5    24               /* in base64 */
 
 
 static ngx_int_t ngx_content_s3_tag_send(ngx_content_upload_t *up);
-static ngx_int_t ngx_content_s3_tag_md5(ngx_content_s3_request_t *request,
-    ngx_str_t *text, u_char *buf);
 static void ngx_content_s3_tag_sent(ngx_content_call_t *call);
 static void ngx_content_s3_tag_done(ngx_content_call_t *call);
 static ngx_uint_t ngx_content_s3_tag_refused(ngx_content_call_t *call);
@@ -60,7 +57,7 @@ ngx_content_s3_tag_send(ngx_content_upload_t *up)
     s3 = up->state;
 
     buf = ngx_pnalloc(up->task.pool,
-                      CONTENT_S3TAG_SIZE + 64 + NGX_CONTENT_S3_TAG_MD5);
+                      CONTENT_S3TAG_SIZE + 64 + NGX_CONTENT_S3_MD5);
     if (buf == NULL) {
         return NGX_ERROR;
     }
@@ -96,7 +93,7 @@ ngx_content_s3_tag_send(ngx_content_upload_t *up)
                              ngx_content_from_ngx(s3->version));
     }
 
-    if (ngx_content_s3_tag_md5(&request, &text, hash + 64) != NGX_OK) {
+    if (ngx_content_s3_md5(&request, &text, hash + 64) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -113,10 +110,8 @@ ngx_content_s3_tag_send(ngx_content_upload_t *up)
 }
 
 
-/* AWS wants it of this request, whatever the signature says of the body. */
-
-static ngx_int_t
-ngx_content_s3_tag_md5(ngx_content_s3_request_t *request, ngx_str_t *text,
+ngx_int_t
+ngx_content_s3_md5(ngx_content_s3_request_t *request, ngx_str_t *text,
     u_char *buf)
 {
     content_out_t  out;
@@ -126,7 +121,7 @@ ngx_content_s3_tag_md5(ngx_content_s3_request_t *request, ngx_str_t *text,
         return NGX_ERROR;
     }
 
-    content_out_init(&out, buf, NGX_CONTENT_S3_TAG_MD5);
+    content_out_init(&out, buf, NGX_CONTENT_S3_MD5);
     content_digest_base64(&out, md5, sizeof(md5));
 
     ngx_content_s3_header(request, "content-md5", content_out_done(&out));

@@ -57,6 +57,7 @@ typedef struct ngx_content_read_s    ngx_content_read_t;
 typedef struct ngx_content_upload_s  ngx_content_upload_t;
 typedef struct ngx_content_part_s    ngx_content_part_t;
 typedef struct ngx_content_probe_s   ngx_content_probe_t;
+typedef struct ngx_content_profile_s  ngx_content_profile_t;
 typedef struct ngx_content_fetch_s   ngx_content_fetch_t;
 typedef struct ngx_content_sweep_s   ngx_content_sweep_t;
 
@@ -372,6 +373,7 @@ struct ngx_content_store_s {
     void                            *engine;      /* ngx_content_curl_t of this
                                                      process, S3 only */
     ngx_content_uploads_t           *uploads;     /* of this process */
+    ngx_content_profile_t           *profile;     /* or NULL; if probed */
 
     time_t                           sweep_age;   /* seconds; 0: never */
     time_t                           sweep_min;   /* the least of it */

@@ -84,6 +84,7 @@ class Upload:
 def test_stale_upload_is_swept(tmp_path, bucket):
     begin(bucket, "without a part")
     begin(bucket, "with a part/ü", b"x")
+    begin(bucket, "-/the probe/host")            # the probe's: goes
     begin(bucket, "-/reserved")                  # can be no object of ours
     with Nginx(tmp_path / "n", bucket, server=SWEEPS) as nginx:
         wait_until(lambda: under_way(bucket) == ["-/reserved"],
