@@ -87,6 +87,7 @@ BAD = [
      ["content_s3_endpoint", "duplicate"]),
     # nginx's own words for an unknown value: it and the line
     ("style", "s3", S3 + "content_s3_style host;", ["host", "nginx.conf:"]),
+    ("probe", "s3", S3 + "content_s3_probe write;", ["write", "nginx.conf:"]),
     ("part size", "s3", S3 + "content_s3_part_size 4m;",
      ["content_s3_part_size", "5m"]),
     ("copy part size", "s3", S3 + "content_s3_copy_part_size 4m;",
