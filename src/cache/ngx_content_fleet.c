@@ -42,8 +42,6 @@ static void ngx_content_fleet_forget(ngx_content_fleet_t *fleet,
     content_notice_t *notice);
 static void ngx_content_fleet_drop(ngx_content_fleet_t *fleet,
     content_change_t *change, content_change_entry_t *entry);
-static void ngx_content_fleet_acknowledge(ngx_content_fleet_t *fleet,
-    content_notice_t *notice);
 static void ngx_content_fleet_claim(ngx_content_fleet_t *fleet, uint64_t now);
 static void ngx_content_fleet_claimed(ngx_content_redis_op_t *op);
 
@@ -51,8 +49,8 @@ static void ngx_content_fleet_claimed(ngx_content_redis_op_t *op);
 ngx_content_fleet_t *
 ngx_content_fleet_create(ngx_cycle_t *cycle, ngx_content_fleet_conf_t *conf,
     ngx_content_fleet_shared_t *shared, ngx_content_redis_t *redis,
-    ngx_content_memory_t *memory, ngx_content_fleet_taken_pt taken,
-    void *data)
+    ngx_content_memory_t *memory, ngx_content_responses_t *responses,
+    ngx_content_fleet_taken_pt taken, void *data)
 {
     ngx_content_fleet_t  *fleet;
 
@@ -65,11 +63,13 @@ ngx_content_fleet_create(ngx_cycle_t *cycle, ngx_content_fleet_conf_t *conf,
     fleet->shared = shared;
     fleet->redis = redis;
     fleet->memory = memory;
+    fleet->responses = responses;
     fleet->log = cycle->log;
     fleet->taken = taken;
     fleet->data = data;
     fleet->link.fleet = fleet;
     ngx_queue_init(&fleet->notices);
+    ngx_queue_init(&fleet->watches);
 
     if (ngx_content_fleet_draw(fleet) != NGX_OK
         || ngx_content_fleet_names(fleet, cycle->pool) != NGX_OK)
@@ -219,6 +219,8 @@ ngx_content_fleet_tick(ngx_event_t *ev)
 
         ngx_content_fleet_claim(fleet, now);
     }
+
+    ngx_content_fleet_watch(fleet);
 
     ngx_add_timer(ev, ngx_min(NGX_CONTENT_FLEET_TICK,
                               content_lease_interval(fleet->conf->lease)));
@@ -521,36 +523,6 @@ ngx_content_fleet_drop(ngx_content_fleet_t *fleet, content_change_t *change,
 
     ngx_content_memory_key(fleet->memory, &mkey, change->store, &key);
     ngx_content_memory_drop(fleet->memory, &mkey);
-}
-
-
-static void
-ngx_content_fleet_acknowledge(ngx_content_fleet_t *fleet,
-    content_notice_t *notice)
-{
-    u_char            text[64], channel[NGX_CONTENT_REDIS_PREFIX + 64];
-    ngx_str_t         argv[3];
-    content_out_t     out, to;
-    content_notice_t  ack;
-
-    ack.kind = CONTENT_NOTICE_ACK;
-    ack.serial = notice->serial;
-    ack.node = fleet->shared->node;
-    ack.under_way = 0;
-
-    content_out_init(&out, text, sizeof(text));
-    (void) content_notice_write(&out, &ack);
-
-    content_out_init(&to, channel, sizeof(channel));
-    content_out_str(&to, ngx_content_from_ngx(fleet->channel));
-    content_out_char(&to, ':');
-    content_notice_number(&to, notice->worker);
-
-    ngx_str_set(&argv[0], "PUBLISH");
-    argv[1] = ngx_content_to_ngx(content_out_done(&to));
-    argv[2] = ngx_content_to_ngx(content_out_done(&out));
-
-    (void) ngx_content_redis_call(fleet->redis, 3, argv, NULL, NULL, NULL);
 }
 
 

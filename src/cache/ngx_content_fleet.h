@@ -28,6 +28,7 @@
 
 #include "cache/ngx_content_memory.h"
 #include "cache/ngx_content_redis.h"
+#include "cache/ngx_content_responses.h"
 #include "lib/content_lease.h"
 #include "lib/content_notice.h"
 
@@ -101,7 +102,9 @@ typedef enum {
     NGX_CONTENT_FLEET_SENT = 0,
     NGX_CONTENT_FLEET_PUBLISHED,             /* Redis has passed it on */
     NGX_CONTENT_FLEET_FORGOTTEN,             /* no node answers from memory */
-    NGX_CONTENT_FLEET_FAILED                 /* nobody knows */
+    NGX_CONTENT_FLEET_FAILED,                /* nobody knows */
+    NGX_CONTENT_FLEET_ENDING                 /* its own: some node is still
+                                                sending older bytes */
 } ngx_content_fleet_state_e;
 
 
@@ -112,8 +115,6 @@ typedef enum {
 
 struct ngx_content_fleet_notice_s {
     ngx_content_fleet_state_e     state;
-    unsigned                      under_way:1;  /* FORGOTTEN: some node is
-                                                   still sending older bytes */
     ngx_content_fleet_notice_pt   handler;
     void                         *data;
 
@@ -129,6 +130,8 @@ struct ngx_content_fleet_notice_s {
     ngx_uint_t                    nawaited;
     uint64_t                      acked[NGX_CONTENT_FLEET_NODES];
     uint64_t                      awaited[NGX_CONTENT_FLEET_NODES];
+    ngx_uint_t                    nsending;
+    uint64_t                      sending[NGX_CONTENT_FLEET_NODES];
 };
 
 
@@ -147,7 +150,8 @@ ngx_int_t ngx_content_fleet_conf_init(ngx_conf_t *cf,
 ngx_content_fleet_t *ngx_content_fleet_create(ngx_cycle_t *cycle,
     ngx_content_fleet_conf_t *conf, ngx_content_fleet_shared_t *shared,
     ngx_content_redis_t *redis, ngx_content_memory_t *memory,
-    ngx_content_fleet_taken_pt taken, void *data);
+    ngx_content_responses_t *responses, ngx_content_fleet_taken_pt taken,
+    void *data);
 
 /* For exit_process, before the Redis client goes. */
 void ngx_content_fleet_destroy(ngx_content_fleet_t *fleet);
@@ -174,6 +178,14 @@ ngx_int_t ngx_content_fleet_begun(ngx_content_redis_op_t *op, ngx_str_t *id);
 ngx_content_fleet_notice_t *ngx_content_fleet_announce(
     ngx_content_fleet_t *fleet, ngx_str_t *change,
     ngx_content_fleet_notice_pt handler, void *data);
+
+/*
+ * Whether some other node may still be sending what is older than that
+ * announcement, which was FORGOTTEN: it has said so and not yet that it has
+ * ended, or it has not answered; for NGX_CONTENT_RESPONSES_BOUND at most.
+ */
+ngx_uint_t ngx_content_fleet_sending(ngx_content_fleet_t *fleet,
+    uint64_t serial);
 
 /* The intent is not needed any more. */
 void ngx_content_fleet_settle(ngx_content_fleet_t *fleet, ngx_str_t *id);

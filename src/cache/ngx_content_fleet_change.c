@@ -22,12 +22,15 @@ static ngx_int_t ngx_content_fleet_whom(ngx_content_fleet_notice_t *notice,
     redisReply *reply);
 static uint64_t ngx_content_fleet_seen(ngx_content_fleet_t *fleet,
     uint64_t node);
+static void ngx_content_fleet_mark(ngx_content_fleet_notice_t *notice,
+    uint64_t node, ngx_uint_t sending);
 static ngx_uint_t ngx_content_fleet_missing(
-    ngx_content_fleet_notice_t *notice);
+    ngx_content_fleet_notice_t *notice, ngx_uint_t mark);
 static void ngx_content_fleet_look(ngx_content_fleet_notice_t *notice);
 static void ngx_content_fleet_timer(ngx_event_t *ev);
 static void ngx_content_fleet_end(ngx_content_fleet_notice_t *notice,
     ngx_content_fleet_state_e state);
+static void ngx_content_fleet_ended(ngx_content_fleet_notice_t *notice);
 
 
 void
@@ -274,8 +277,13 @@ ngx_content_fleet_acked(ngx_content_fleet_t *fleet, content_notice_t *ack)
             continue;
         }
 
-        if (ack->under_way) {
-            notice->under_way = 1;
+        if (ack->node != fleet->shared->node) {
+            ngx_content_fleet_mark(notice, ack->node, ack->under_way);
+        }
+
+        if (notice->state == NGX_CONTENT_FLEET_ENDING) {
+            ngx_content_fleet_ended(notice);
+            return;
         }
 
         if (notice->nacked < NGX_CONTENT_FLEET_NODES) {
@@ -291,8 +299,34 @@ ngx_content_fleet_acked(ngx_content_fleet_t *fleet, content_notice_t *ack)
 }
 
 
+/* That node is sending older bytes, or has ended. */
+
+static void
+ngx_content_fleet_mark(ngx_content_fleet_notice_t *notice, uint64_t node,
+    ngx_uint_t sending)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < notice->nsending; i++) {
+        if (notice->sending[i] == node) {
+            break;
+        }
+    }
+
+    if (sending && i == notice->nsending && i < NGX_CONTENT_FLEET_NODES) {
+        notice->sending[notice->nsending++] = node;
+    }
+
+    if (!sending && i < notice->nsending) {
+        notice->sending[i] = notice->sending[--notice->nsending];
+    }
+}
+
+
+/* mark: those that have not answered may be sending, too. */
+
 static ngx_uint_t
-ngx_content_fleet_missing(ngx_content_fleet_notice_t *notice)
+ngx_content_fleet_missing(ngx_content_fleet_notice_t *notice, ngx_uint_t mark)
 {
     ngx_uint_t  i, n, missing;
 
@@ -305,7 +339,13 @@ ngx_content_fleet_missing(ngx_content_fleet_notice_t *notice)
             }
         }
 
-        missing += (n == notice->nacked);
+        if (n == notice->nacked) {
+            missing++;
+
+            if (mark) {
+                ngx_content_fleet_mark(notice, notice->awaited[i], 1);
+            }
+        }
     }
 
     return missing;
@@ -323,7 +363,7 @@ ngx_content_fleet_look(ngx_content_fleet_notice_t *notice)
 
     fleet = notice->fleet;
     now = ngx_content_fleet_now();
-    missing = ngx_content_fleet_missing(notice);
+    missing = ngx_content_fleet_missing(notice, 0);
     until = missing ? notice->latest : notice->earliest;
 
     if (now < until) {
@@ -337,6 +377,7 @@ ngx_content_fleet_look(ngx_content_fleet_notice_t *notice)
 
     if (missing) {
         (void) ngx_atomic_fetch_add(&fleet->shared->waited, 1);
+        (void) ngx_content_fleet_missing(notice, 1);
 
         ngx_log_error(NGX_LOG_WARN, fleet->log, 0,
                       "content fleet: %ui of %ui nodes have not said that "
@@ -360,7 +401,17 @@ ngx_content_fleet_look(ngx_content_fleet_notice_t *notice)
 static void
 ngx_content_fleet_timer(ngx_event_t *ev)
 {
-    ngx_content_fleet_look(ev->data);
+    ngx_content_fleet_notice_t  *notice;
+
+    notice = ev->data;
+
+    if (notice->state == NGX_CONTENT_FLEET_ENDING) {
+        notice->nsending = 0;
+        ngx_content_fleet_ended(notice);
+        return;
+    }
+
+    ngx_content_fleet_look(notice);
 }
 
 
@@ -372,13 +423,61 @@ ngx_content_fleet_end(ngx_content_fleet_notice_t *notice,
         ngx_del_timer(&notice->timer);
     }
 
-    ngx_queue_remove(&notice->queue);
-
     notice->state = state;
 
     if (!notice->fleet->closing) {
         notice->handler(notice);
     }
 
+    /* from here on only _sending() asks for it, and keeps no worker alive */
+
+    notice->state = NGX_CONTENT_FLEET_ENDING;
+
+    if (state != NGX_CONTENT_FLEET_FORGOTTEN) {
+        notice->nsending = 0;
+    }
+
+    notice->timer.cancelable = 1;
+    ngx_add_timer(&notice->timer, NGX_CONTENT_RESPONSES_BOUND);
+
+    ngx_content_fleet_ended(notice);
+}
+
+
+/* Frees it, unless some node is still sending. */
+
+static void
+ngx_content_fleet_ended(ngx_content_fleet_notice_t *notice)
+{
+    if (notice->nsending) {
+        return;
+    }
+
+    if (notice->timer.timer_set) {
+        ngx_del_timer(&notice->timer);
+    }
+
+    ngx_queue_remove(&notice->queue);
     ngx_free(notice);
+}
+
+
+ngx_uint_t
+ngx_content_fleet_sending(ngx_content_fleet_t *fleet, uint64_t serial)
+{
+    ngx_queue_t                 *q;
+    ngx_content_fleet_notice_t  *notice;
+
+    for (q = ngx_queue_head(&fleet->notices);
+         q != ngx_queue_sentinel(&fleet->notices);
+         q = ngx_queue_next(q))
+    {
+        notice = ngx_queue_data(q, ngx_content_fleet_notice_t, queue);
+
+        if (notice->serial == serial) {
+            return notice->nsending != 0;
+        }
+    }
+
+    return 0;
 }

@@ -38,6 +38,7 @@ struct ngx_content_fleet_s {
     ngx_content_fleet_shared_t   *shared;
     ngx_content_redis_t          *redis;
     ngx_content_memory_t         *memory;    /* or NULL */
+    ngx_content_responses_t      *responses;
     ngx_log_t                    *log;
     ngx_content_fleet_taken_pt    taken;
     void                         *data;
@@ -57,6 +58,8 @@ struct ngx_content_fleet_s {
     uint64_t                      pinged;    /* when */
     uint64_t                      claimed;
     ngx_queue_t                   notices;   /* under way */
+    ngx_queue_t                   watches;   /* ngx_content_fleet_watch_t */
+    ngx_uint_t                    nwatches;
     unsigned                      control:1; /* has the role */
     unsigned                      closing:1;
 };
@@ -82,6 +85,15 @@ void ngx_content_fleet_heard(ngx_content_fleet_t *fleet, ngx_str_t *text);
 /* Of ngx_content_fleet_change.c: an acknowledgement. */
 void ngx_content_fleet_acked(ngx_content_fleet_t *fleet,
     content_notice_t *notice);
+
+/*
+ * Of ngx_content_fleet_sending.c: acknowledges what was forgotten; if older
+ * responses are under way, once more when they have ended, which
+ * watch() is called for from time to time.
+ */
+void ngx_content_fleet_acknowledge(ngx_content_fleet_t *fleet,
+    content_notice_t *notice);
+void ngx_content_fleet_watch(ngx_content_fleet_t *fleet);
 
 /* The words of EVAL: script, then keys and arguments from argv[3] on. */
 void ngx_content_fleet_eval(ngx_str_t *argv, const char *script,

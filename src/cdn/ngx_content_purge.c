@@ -122,7 +122,7 @@ ngx_content_purge_destroy(ngx_content_purge_t *purge)
 ngx_int_t
 ngx_content_purge_enqueue(ngx_content_purge_t *purge,
     ngx_content_purge_conf_t *conf, const content_purge_item_t *items,
-    ngx_uint_t n, u_char id[CONTENT_PURGE_ID_SIZE])
+    ngx_uint_t n, u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t *repeat)
 {
     ngx_int_t   rc;
     ngx_uint_t  i;
@@ -132,13 +132,21 @@ ngx_content_purge_enqueue(ngx_content_purge_t *purge,
     }
 
     rc = ngx_content_purge_queue_add(purge->shared, conf->target, items, n,
-                                     id);
+                                     id, repeat);
 
     if (rc != NGX_BUSY && conf->target) {
         ngx_content_purge_schedule(purge, NGX_CONTENT_PURGE_COLLECT);
     }
 
     return rc;
+}
+
+
+void
+ngx_content_purge_repeat(ngx_content_purge_t *purge, ngx_uint_t repeat)
+{
+    ngx_content_purge_queue_repeat(purge->shared, repeat);
+    ngx_content_purge_schedule(purge, NGX_CONTENT_PURGE_COLLECT);
 }
 
 

@@ -97,10 +97,14 @@ void ngx_content_purge_destroy(ngx_content_purge_t *purge);
  * Without a CDN (conf->target 0) the job is done at once.
  * Returns NGX_OK; NGX_DECLINED: queued, but there are too many open jobs for
  * another id; or NGX_BUSY: the queue is full.
+ *
+ * repeat, if not NULL: once more when _repeat() is called with *repeat, or
+ * after NGX_CONTENT_PURGE_REPEAT, whatever becomes of this worker.
  */
 ngx_int_t ngx_content_purge_enqueue(ngx_content_purge_t *purge,
     ngx_content_purge_conf_t *conf, const content_purge_item_t *items,
-    ngx_uint_t n, u_char id[CONTENT_PURGE_ID_SIZE]);
+    ngx_uint_t n, u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t *repeat);
+void ngx_content_purge_repeat(ngx_content_purge_t *purge, ngx_uint_t repeat);
 
 
 #endif

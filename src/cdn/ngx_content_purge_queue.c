@@ -62,21 +62,26 @@ ngx_content_purge_queue_create(ngx_slab_pool_t *pool)
 ngx_int_t
 ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
     uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
-    const u_char id[CONTENT_PURGE_ID_SIZE])
+    const u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t *repeat)
 {
-    ngx_uint_t                   i;
+    ngx_uint_t                   i, total;
     ngx_queue_t                  added, *q;
     ngx_content_purge_node_t    *node;
     ngx_content_purge_record_t  *job;
 
     ngx_queue_init(&added);
+    total = (target && repeat) ? 2 * n : n;
 
     ngx_shmtx_lock(&shared->pool->mutex);
 
     job = ngx_content_purge_job_open(shared);
 
-    for (i = 0; target && i < n; i++) {
-        node = ngx_content_purge_node(shared, &items[i]);
+    if (repeat) {
+        *repeat = ++shared->next_repeat;
+    }
+
+    for (i = 0; target && i < total; i++) {
+        node = ngx_content_purge_node(shared, &items[i % n]);
 
         if (node == NULL) {
             break;
@@ -85,10 +90,16 @@ ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
         node->job = job ? (ngx_uint_t) (job - shared->jobs)
                         : NGX_CONTENT_PURGE_JOBS;
         node->target = target;
+
+        if (i >= n) {
+            node->repeat = *repeat;
+            node->due = ngx_current_msec + NGX_CONTENT_PURGE_REPEAT;
+        }
+
         ngx_queue_insert_tail(&added, &node->queue);
     }
 
-    if (target && i < n) {
+    if (target && i < total) {
         while (!ngx_queue_empty(&added)) {
             q = ngx_queue_head(&added);
             ngx_queue_remove(q);
@@ -105,7 +116,7 @@ ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
         ngx_memzero(job, sizeof(ngx_content_purge_record_t));
         ngx_memcpy(job->id, id, CONTENT_PURGE_ID_SIZE);
         job->created = ngx_time();
-        job->items = n;
+        job->items = total;
 
         if (target == 0) {
             job->state = CONTENT_PURGE_DONE;
@@ -116,12 +127,36 @@ ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
 
     if (target) {
         ngx_queue_add(&shared->queued, &added);
-        shared->pending += n;
+        shared->pending += total;
     }
 
     ngx_shmtx_unlock(&shared->pool->mutex);
 
     return job ? NGX_OK : NGX_DECLINED;
+}
+
+
+void
+ngx_content_purge_queue_repeat(ngx_content_purge_shared_t *shared,
+    ngx_uint_t repeat)
+{
+    ngx_queue_t               *q;
+    ngx_content_purge_node_t  *node;
+
+    ngx_shmtx_lock(&shared->pool->mutex);
+
+    for (q = ngx_queue_head(&shared->queued);
+         q != ngx_queue_sentinel(&shared->queued);
+         q = ngx_queue_next(q))
+    {
+        node = ngx_queue_data(q, ngx_content_purge_node_t, queue);
+
+        if (node->repeat == repeat && node->attempt == 0) {
+            node->due = 0;
+        }
+    }
+
+    ngx_shmtx_unlock(&shared->pool->mutex);
 }
 
 

@@ -21,6 +21,7 @@
 #define NGX_CONTENT_PURGE_JOBS     1024
 #define NGX_CONTENT_PURGE_TARGETS  16
 #define NGX_CONTENT_PURGE_BATCH    500      /* the most items of a call */
+#define NGX_CONTENT_PURGE_REPEAT   300000   /* ms */
 
 
 typedef struct {
@@ -49,6 +50,8 @@ typedef struct {
                                                refused; 0: what the plan says */
     ngx_msec_t                due;          /* not before; when taken: until */
     ngx_uint_t                ticket;       /* of the batch that took it */
+    ngx_uint_t                repeat;       /* number of the repetition that
+                                               it is of; 0: none */
     size_t                    len;
     u_char                    value[1];     /* len bytes */
 } ngx_content_purge_node_t;
@@ -71,6 +74,7 @@ typedef struct {
     ngx_atomic_t              pending;      /* items in both */
     ngx_uint_t                next_job;
     ngx_uint_t                next_ticket;
+    ngx_uint_t                next_repeat;
     ngx_content_purge_pace_t  paces[NGX_CONTENT_PURGE_TARGETS];
     ngx_content_purge_record_t
                               jobs[NGX_CONTENT_PURGE_JOBS];
@@ -105,10 +109,18 @@ ngx_content_purge_shared_t *ngx_content_purge_queue_create(
 /*
  * NGX_OK; NGX_DECLINED: queued, but no job tells of it, for all the places of
  * jobs are open ones; NGX_BUSY: no room for the items, nothing was queued.
+ *
+ * repeat, if not NULL: the items are queued twice, and all of them are the
+ * job's; the second time is due after NGX_CONTENT_PURGE_REPEAT, or when
+ * _repeat() is called with what *repeat is set to.
  */
 ngx_int_t ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
     uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
-    const u_char id[CONTENT_PURGE_ID_SIZE]);
+    const u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t *repeat);
+
+/* That repetition is due now. */
+void ngx_content_purge_queue_repeat(ngx_content_purge_shared_t *shared,
+    ngx_uint_t repeat);
 
 /*
  * Takes a batch of one target and kind that may be sent now, until the time

@@ -372,6 +372,7 @@ ngx_content_change_announce(ngx_content_change_t *change)
                                                 ngx_content_change_noticed,
                                                 change);
     if (change->notice) {
+        change->serial = change->notice->serial;
         change->pending++;
 
     } else {
@@ -501,40 +502,14 @@ ngx_content_change_ignored(ngx_content_fleet_notice_t *notice)
 static ngx_int_t
 ngx_content_change_forget(ngx_content_change_t *change)
 {
-    ngx_uint_t                 i;
-    ngx_content_memory_key_t   mkey;
-
     ngx_content_change_next(change, NGX_CONTENT_CHANGE_AWAIT);
 
-    if (change->mcf->memory_zone == NULL) {
-        return NGX_OK;
+    if (change->mcf->memory_zone) {
+        ngx_content_change_forget_records(change);
     }
 
-    if (change->everything) {
-        ngx_content_memory_clear(ngx_content_memory(change->mcf));
-        return NGX_OK;
-    }
-
-    for (i = 0; i < change->nselectors; i++) {
-        if (change->selectors[i].kind == CONTENT_CHANGE_TAG) {
-            ngx_content_memory_purge_tag(ngx_content_memory(change->mcf),
-                                         change->lcf->store->id,
-                                         change->selectors[i].value);
-        } else {
-            ngx_content_memory_purge_prefix(ngx_content_memory(change->mcf),
-                                            change->lcf->store->id,
-                                            change->selectors[i].value);
-        }
-    }
-
-    for (i = 0; i < change->nkeys; i++) {
-        if (change->keys[i].touched) {
-            ngx_content_memory_key(ngx_content_memory(change->mcf), &mkey,
-                                   change->lcf->store->id,
-                                   &change->keys[i].key);
-            ngx_content_memory_drop(ngx_content_memory(change->mcf), &mkey);
-        }
-    }
+    change->turn = ngx_content_responses_turn(
+                               ngx_content_shared(change->mcf)->responses);
 
     return NGX_OK;
 }

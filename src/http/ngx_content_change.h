@@ -88,6 +88,8 @@ struct ngx_content_change_s {
     uint64_t                   begun;        /* when it was asked for */
     unsigned                   unheard:1;    /* some answer did not come */
     unsigned                   waiting:1;    /* in AWAIT */
+    ngx_atomic_uint_t          turn;         /* of FORGET */
+    uint64_t                   serial;       /* of the notice; 0: none */
 };
 
 
@@ -102,8 +104,25 @@ void ngx_content_changed_init(ngx_content_changed_t *changed, ngx_str_t *key);
 ngx_int_t ngx_content_change_begin(ngx_content_change_t *change);
 ngx_int_t ngx_content_change_end(ngx_content_change_t *change);
 
-/* Its PURGE: queues the items, or one for each key that was replaced. */
+/* Its FORGET, where there is a memory cache. */
+void ngx_content_change_forget_records(ngx_content_change_t *change);
+
+/*
+ * Its PURGE: queues the items, or one for each key that was replaced; once
+ * more for when older responses that are under way have ended.
+ */
 void ngx_content_change_enqueue(ngx_content_change_t *change);
+
+/*
+ * Whether older responses are under way, here or on some node: then an object
+ * that waits for their end, for _repeat_start() with the number of the purge's
+ * repetition.  NULL: none are.
+ */
+typedef struct ngx_content_repeat_s  ngx_content_repeat_t;
+
+ngx_content_repeat_t *ngx_content_repeat_create(ngx_content_change_t *change);
+void ngx_content_repeat_start(ngx_content_repeat_t *repeat, ngx_uint_t number);
+void ngx_content_repeat_destroy(ngx_content_repeat_t *repeat);
 
 /* The intent that some node has left, for ngx_content_fleet_create(). */
 void ngx_content_change_take_over(void *mcf, ngx_str_t *id, ngx_str_t *text);

@@ -17,8 +17,9 @@ void
 ngx_content_change_enqueue(ngx_content_change_t *change)
 {
     ngx_int_t              rc;
-    ngx_uint_t             n;
+    ngx_uint_t             n, number;
     content_purge_item_t  *items;
+    ngx_content_repeat_t  *repeat;
 
     /* a job that was asked for is one, even without a CDN */
 
@@ -37,10 +38,20 @@ ngx_content_change_enqueue(ngx_content_change_t *change)
         return;
     }
 
+    repeat = items ? ngx_content_repeat_create(change) : NULL;
+
     rc = items ? ngx_content_purge_enqueue(change->mcf->purge,
                                            &change->lcf->purge, items, n,
-                                           change->job)
+                                           change->job,
+                                           repeat ? &number : NULL)
                : NGX_ERROR;
+
+    if (repeat && (rc == NGX_OK || rc == NGX_DECLINED)) {
+        ngx_content_repeat_start(repeat, number);
+
+    } else if (repeat) {
+        ngx_content_repeat_destroy(repeat);
+    }
 
     if (rc == NGX_BUSY || rc == NGX_ERROR) {
         change->lost = 1;

@@ -226,8 +226,11 @@ ngx_content_init_zone(ngx_shm_zone_t *zone, void *data)
 
     shared->hot = content_hot_init(sketch, size, NGX_CONTENT_HOT_WIDTH);
     shared->purge = ngx_content_purge_queue_create(pool);
+    shared->responses = ngx_content_responses_create(pool);
 
-    if (shared->hot == NULL || shared->purge == NULL) {
+    if (shared->hot == NULL || shared->purge == NULL
+        || shared->responses == NULL)
+    {
         return NGX_ERROR;
     }
 
@@ -744,6 +747,8 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         ngx_content_memory_enter(ngx_content_memory(mcf));
     }
 
+    ngx_content_responses_init(ngx_content_shared(mcf)->responses);
+
     mcf->curl = ngx_content_curl_create(cycle, 0);
     if (mcf->curl == NULL) {
         return NGX_ERROR;
@@ -804,6 +809,7 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         mcf->fleet = ngx_content_fleet_create(cycle, &mcf->fleet_conf,
                          &ngx_content_shared(mcf)->fleet, mcf->redis_client,
                          mcf->memory_zone ? ngx_content_memory(mcf) : NULL,
+                         ngx_content_shared(mcf)->responses,
                          ngx_content_change_take_over, mcf);
         if (mcf->fleet == NULL) {
             return NGX_ERROR;

@@ -19,6 +19,7 @@
 #include "cache/ngx_content_flight.h"
 #include "cache/ngx_content_memory.h"
 #include "cache/ngx_content_redis.h"
+#include "cache/ngx_content_responses.h"
 #include "cdn/ngx_content_purge.h"
 #include "core/ngx_content_counters.h"
 #include "core/ngx_content_curl.h"
@@ -43,6 +44,7 @@ typedef struct {
     ngx_content_fleet_shared_t   fleet;
     ngx_content_purge_shared_t  *purge;       /* in the same zone */
     content_hot_t               *hot;
+    ngx_content_responses_t     *responses;
 } ngx_content_shared_t;
 
 

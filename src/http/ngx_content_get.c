@@ -31,6 +31,11 @@
 
 typedef ngx_int_t (*ngx_content_get_step_pt)(ngx_content_get_t *get);
 
+static ngx_int_t ngx_content_get_hit(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
+static ngx_uint_t ngx_content_get_goes_on(ngx_http_request_t *r,
+    ngx_int_t rc);
+static void ngx_content_get_end_response(void *data);
 static void ngx_content_get_cleanup(void *data);
 static void ngx_content_get_opened(ngx_content_read_t *read);
 static void ngx_content_get_changed(ngx_content_read_t *read);
@@ -66,7 +71,7 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     r->disable_not_modified = 1;
 
-    rc = ngx_content_hit(r, ctx);
+    rc = ngx_content_get_hit(r, ctx);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -110,6 +115,71 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     ngx_content_get_run(get);
 
     return NGX_DONE;
+}
+
+
+/*
+ * The look into shared memory, and what of the response is under way when it
+ * has returned: see ngx_content_responses.h.
+ */
+
+static ngx_int_t
+ngx_content_get_hit(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_pool_cleanup_t       *cln;
+    ngx_content_loc_conf_t   *lcf;
+    ngx_content_main_conf_t  *mcf;
+    ngx_content_responses_t  *responses;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+    responses = ngx_content_shared(mcf)->responses;
+
+    ngx_content_responses_enter(responses,
+        ngx_content_responses_hash(lcf->store->id, ctx->key.data,
+                                   ctx->key.len));
+
+    rc = ngx_content_hit(r, ctx);
+
+    if (ngx_content_get_goes_on(r, rc)) {
+        cln = ngx_pool_cleanup_add(r->pool, 0);
+
+        if (cln) {
+            cln->data = ngx_content_responses_go_on(responses);
+            cln->handler = ngx_content_get_end_response;
+
+        } else {
+            rc = NGX_ERROR;
+        }
+    }
+
+    ngx_content_responses_leave(responses);
+
+    return rc;
+}
+
+
+/*
+ * Whether bytes of the response are yet to be given to the kernel.  What an
+ * HTTP/2 or HTTP/3 connection has queued can't be seen from its stream.
+ */
+
+static ngx_uint_t
+ngx_content_get_goes_on(ngx_http_request_t *r, ngx_int_t rc)
+{
+    return rc == NGX_DECLINED || r != r->main || r->postponed || r->out
+           || r->buffered || r->connection->buffered
+           || r->http_version >= NGX_HTTP_VERSION_20;
+}
+
+
+static void
+ngx_content_get_end_response(void *data)
+{
+    if (data) {
+        ngx_content_responses_end(data);
+    }
 }
 
 

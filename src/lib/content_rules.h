@@ -110,5 +110,12 @@
 #define CONTENT_RULE_JOIN         CONTENT_RULE_ON
 #endif
 
+/* The purge is repeated when older responses under way have ended. */
+#ifdef CONTENT_BREAK_REPEAT
+#define CONTENT_RULE_REPEAT       CONTENT_RULE_OFF
+#else
+#define CONTENT_RULE_REPEAT       CONTENT_RULE_ON
+#endif
+
 
 #endif
