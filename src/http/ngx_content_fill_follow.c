@@ -7,8 +7,11 @@
 
 #include "core/ngx_content_str.h"
 #include "http/ngx_content_fill.h"
+#include "lib/content_rules.h"
 
 
+static ngx_uint_t ngx_content_fill_may_follow(ngx_content_fills_t *fills,
+    ngx_content_keep_t *keep);
 static ngx_int_t ngx_content_fill_learn(ngx_content_fill_t *fill,
     size_t size);
 static ngx_int_t ngx_content_fill_gather(ngx_content_fill_t *fill,
@@ -24,7 +27,7 @@ ngx_content_fill_enter(ngx_content_fill_t *fill)
 
     fills = fill->fills;
 
-    if (fills->flights == NULL || !ngx_content_coherent(fill->keep.mcf)) {
+    if (!ngx_content_fill_may_follow(fills, &fill->keep)) {
         return NGX_DECLINED;
     }
 
@@ -54,9 +57,25 @@ ngx_uint_t
 ngx_content_fill_in_flight(ngx_content_fills_t *fills,
     ngx_content_keep_t *keep, const u_char *hash)
 {
-    return fills->flights != NULL && ngx_content_coherent(keep->mcf)
+    return ngx_content_fill_may_follow(fills, keep)
            && ngx_content_flight_there(fills->flights, keep->lcf->store->id,
                                        hash, keep->fence);
+}
+
+
+/*
+ * A flight of the fence that the request took is as new as the request, if the
+ * node was told of all writes until then.  That it is told now says so only if
+ * the fence is the same now: it moves when a lease is lost and found again.
+ */
+
+static ngx_uint_t
+ngx_content_fill_may_follow(ngx_content_fills_t *fills,
+    ngx_content_keep_t *keep)
+{
+    return fills->flights != NULL && ngx_content_coherent(keep->mcf)
+           && (ngx_content_keep_is_current(keep)
+               || !CONTENT_RULE_JOIN);
 }
 
 

@@ -303,6 +303,19 @@ ngx_content_keep_now(void)
 }
 
 
+ngx_uint_t
+ngx_content_keep_is_current(ngx_content_keep_t *keep)
+{
+    ngx_content_memory_key_t  mkey;
+
+    ngx_content_memory_key(ngx_content_memory(keep->mcf), &mkey,
+                           keep->lcf->store->id, &keep->key);
+
+    return ngx_content_memory_fence(ngx_content_memory(keep->mcf), &mkey)
+           == keep->fence;
+}
+
+
 void
 ngx_content_keep_forget(ngx_content_keep_t *keep)
 {

@@ -61,6 +61,12 @@ void ngx_content_keep_absent(ngx_content_keep_t *keep);
 ngx_int_t ngx_content_keep_read(ngx_content_keep_t *keep, ngx_str_t *stored,
     content_str_t *record);
 
+/*
+ * Nothing has changed the object since the fence was taken, as far as this
+ * node has been told; where shared memory keeps it.
+ */
+ngx_uint_t ngx_content_keep_is_current(ngx_content_keep_t *keep);
+
 /* What the caches say of the object is not so any more; takes a new fence. */
 void ngx_content_keep_forget(ngx_content_keep_t *keep);
 

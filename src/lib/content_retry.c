@@ -6,15 +6,22 @@
 #include "lib/content_retry.h"
 
 
+/* What is known of a try; 0: it would fail again. */
+
 typedef enum {
-    CERTAIN = 1,                 /* nothing was done */
-    UNCERTAIN                    /* it may have been done */
+    UNDONE = 1,                  /* nothing was done */
+    ENDED,                       /* it may have been done, but is not later */
+    UNKNOWN                      /* it may be done, now or later */
 } certainty_e;
 
 typedef struct {
     const char   *code;
     certainty_e   certainty;
 } code_t;
+
+/* How little may be known for a repetition, by content_repeat_e. */
+
+static const certainty_e  suffices[] = { UNKNOWN, ENDED, UNDONE };
 
 
 static int wrong_clock(const content_retry_state_t *state,
@@ -27,11 +34,11 @@ static int passing(const content_retry_answer_t *answer);
 /* Amazon S3 API Reference, "Error responses" */
 
 static const code_t  codes[] = {
-    { "SlowDown",            CERTAIN },
-    { "ServiceUnavailable",  CERTAIN },
-    { "TooManyRequests",     CERTAIN },
-    { "RequestTimeout",      CERTAIN },     /* 400: the body came too slowly */
-    { "InternalError",       UNCERTAIN },
+    { "SlowDown",            UNDONE },
+    { "ServiceUnavailable",  UNDONE },
+    { "TooManyRequests",     UNDONE },
+    { "RequestTimeout",      UNDONE },      /* 400: the body came too slowly */
+    { "InternalError",       ENDED },
     { NULL, 0 }
 };
 
@@ -53,7 +60,7 @@ content_retry_decide(const content_retry_state_t *state,
 
     certainty = passing(answer);
 
-    if (certainty == 0 || (state->once && certainty != CERTAIN)
+    if (certainty == 0 || certainty > (int) suffices[state->repeat]
         || state->tries >= state->tries_max)
     {
         return CONTENT_RETRY_NO;
@@ -164,14 +171,14 @@ passing(const content_retry_answer_t *answer)
     switch (answer->status) {
 
     case 0:
-        return answer->unsent ? CERTAIN : UNCERTAIN;
+        return answer->unsent ? UNDONE : UNKNOWN;
 
     case 429:
     case 500:
     case 502:                    /* of a balancer, as 503 without a code is */
     case 503:
     case 504:
-        return UNCERTAIN;
+        return UNKNOWN;
 
     default:
         return 0;

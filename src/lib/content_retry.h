@@ -28,6 +28,21 @@
 #define CONTENT_RETRY_SKEW_MIN  30
 
 
+/*
+ * When a request may be sent again.  A write that nobody has answered may be
+ * done later still, after the next try and over whatever somebody else has
+ * written in between.
+ */
+
+typedef enum {
+    CONTENT_REPEAT_ANY = 0,      /* always: it reads, or what it writes is
+                                    seen by nobody yet */
+    CONTENT_REPEAT_ENDED,        /* when S3 has ended the earlier try, whatever
+                                    came of it */
+    CONTENT_REPEAT_UNDONE        /* only when it was certainly not done */
+} content_repeat_e;
+
+
 typedef enum {
     CONTENT_RETRY_NO = 0,        /* the last word */
     CONTENT_RETRY_WAIT,          /* again, after *delay ms */
@@ -57,8 +72,7 @@ typedef struct {
     int64_t         deadline;    /* ms: no try begins later */
     content_str_t   region;      /* that it was signed for */
     int64_t         signed_at;   /* seconds since 1970, as it was signed */
-    unsigned        once:1;      /* must not be done twice: again only if it
-                                    was certainly not done */
+    content_repeat_e  repeat;
     unsigned        clocked:1;   /* signed anew already, for the clock */
     unsigned        moved:1;     /* and for the region */
 } content_retry_state_t;

@@ -113,6 +113,7 @@ typedef struct {
     content_field_t                headers[CONTENT_SIGV4_HEADERS_MAX];
     ngx_uint_t                     nheaders;
     content_str_t                  payload_hash;  /* empty: no body */
+    content_repeat_e               repeat;     /* if no condition forbids it */
 } ngx_content_s3_request_t;
 
 typedef struct {
@@ -183,7 +184,7 @@ typedef struct {
     ngx_str_t                      region_used;
     ngx_content_s3_endpoint_t     *endpoint;   /* of this try */
     ngx_content_s3_endpoint_t     *failed;     /* the last that has */
-    unsigned                       once:1;     /* must not be done twice */
+    content_repeat_e               repeat;
     unsigned                       clocked:1;
     unsigned                       moved:1;
     unsigned                       free:1;     /* the next one does not count */

@@ -87,6 +87,7 @@ ngx_content_s3_call_copy(ngx_pool_t *pool, ngx_content_s3_request_t *to,
     ngx_uint_t  i;
 
     to->method = from->method;
+    to->repeat = from->repeat;
     to->key = ngx_content_to_ngx(ngx_content_str_dup(pool,
                                         ngx_content_from_ngx(from->key)));
     to->payload_hash = ngx_content_str_dup(pool, from->payload_hash);
@@ -217,7 +218,8 @@ ngx_content_s3_call_again(ngx_content_call_t *call, ngx_msec_t *delay)
         return NGX_OK;
     }
 
-    s3->tries.once = call->fresh;
+    s3->tries.repeat = call->fresh ? CONTENT_REPEAT_UNDONE
+                                   : s3->request.repeat;
 
     ngx_content_s3_call_answer(call, &answer, text, sizeof(text));
 

@@ -209,6 +209,7 @@ ngx_content_s3_copy_object(ngx_content_upload_t *up)
 
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
     request.method = "PUT";
+    request.repeat = CONTENT_REPEAT_ENDED;
     request.key = up->task.key;
 
     ngx_content_s3_header(&request, "x-amz-copy-source", c->source);

@@ -22,6 +22,7 @@ ngx_content_s3_put(ngx_content_upload_t *up)
 
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
     request.method = "PUT";
+    request.repeat = CONTENT_REPEAT_ENDED;
     request.key = up->task.key;
 
     part = ngx_content_upload_single(up);

@@ -69,6 +69,7 @@ ngx_content_s3_remove_headed(void *data, ngx_content_outcome_e outcome,
 
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
     request.method = "DELETE";
+    request.repeat = CONTENT_REPEAT_ENDED;
     request.key = remove->task.key;
 
     call = ngx_content_s3_call(remove->task.store, &request);

@@ -99,6 +99,7 @@ ngx_content_s3_remove_batch(ngx_content_s3_removals_t *s3)
 
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
     request.method = "POST";
+    request.repeat = CONTENT_REPEAT_ENDED;
     ngx_content_s3_param(&request, "delete", content_cstr(""));
 
     if (ngx_content_s3_remove_body(s3, pool, &text) != NGX_OK
@@ -341,6 +342,7 @@ ngx_content_s3_remove_singles(ngx_content_s3_removals_t *s3)
 
         ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
         request.method = "DELETE";
+        request.repeat = CONTENT_REPEAT_ENDED;
         request.key = removal->key;
 
         call = ngx_content_s3_call(removals->task.store, &request);

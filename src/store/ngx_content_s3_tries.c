@@ -62,7 +62,7 @@ ngx_content_s3_tries_again(ngx_content_s3_tries_t *tries,
     state.deadline = conf->retry_timeout;
     state.region = ngx_content_from_ngx(tries->region_used);
     state.signed_at = tries->signed_at;
-    state.once = tries->once;
+    state.repeat = tries->repeat;
     state.clocked = tries->clocked;
     state.moved = tries->moved;
 

@@ -2,7 +2,7 @@
 """Is any read older than an acknowledged write?  make check-consistency.
 
     consistency.py [--operations N] [--seconds N] [--store s3|file|both]
-                   [--seed N] [--retries] [--broken RULE,...|all]
+                   [--seed N] [--broken RULE,...|all]
 
 Three nodes of two workers on one Redis and one storage; clients read and write
 a few keys at random (client.py) while things are broken (faults.py); then
@@ -41,7 +41,6 @@ NODES, KEYS, PROCESSES, TASKS = 3, 40, 2, 12     # key 0 to 7: busy
 PHASE = 25                      # seconds between two rests
 LEASE, DEADLINE = "1s", "8s"    # of content_fleet
 S3_TIMEOUT = "2s"
-TRIES = 1                       # see README.md, "What it does not allow for"
 ONLY = ()                       # faults; all if empty
 REST = 60                       # seconds in which all intents have to end
 
@@ -103,8 +102,7 @@ class Servers:
             workdir, store, redis=f"unix:{self.proxies[i].path}",
             fleet=f"on lease={LEASE} deadline={DEADLINE} name=n{i}",
             http="content_memory 16m; content_redis_timeout 500ms;",
-            server=f"content_s3_timeout {S3_TIMEOUT}; "
-                   f"content_s3_tries {TRIES};", start=False)
+            server=f"content_s3_timeout {S3_TIMEOUT};", start=False)
         node.write(server=node.settings["server"].replace(
             str(node.files), str(self.outside.files)))
         node.start()
@@ -299,12 +297,8 @@ def main():
                         default="both")
     parser.add_argument("--seed", type=int,
                         default=random.randrange(1_000_000))
-    parser.add_argument("--retries", action="store_true")
     parser.add_argument("--broken", default="")
     arguments = parser.parse_args()
-    if arguments.retries:
-        global TRIES
-        TRIES = 3
     print(f"seed        {arguments.seed}", flush=True)
     if arguments.broken:
         rules = (RULES if arguments.broken == "all"

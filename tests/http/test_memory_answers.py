@@ -407,7 +407,7 @@ def test_delete_of_what_others_deleted_drops_it(pair, bucket, store, key):
 SELECTIONS = [
     ("url", lambda key: {"urls": [f"https://www.example.com{key}"]}),
     ("tag", lambda key: {"tags": ["red"]}),
-    ("prefix", lambda key: {"prefixes": ["www.example.com/x"]}),
+    ("prefix", lambda key: {"prefixes": ["www.example.com/a"]}),
     ("host", lambda key: {"hosts": ["www.example.com"]}),
     ("everything", lambda key: {"everything": True}),
 ]
@@ -430,8 +430,8 @@ def test_purge_drops_it(tmp_path, request, name, document, with_redis):
             writer.start()
             put(writer, "/a", b"old", cache_tag="red")
             if with_redis:
-                origin.get("/a")
-                wait_until(redis.records)
+                wait_until(lambda: origin.get("/a").body == b"old"
+                           and redis.records())
             wait_until(lambda: from_memory(origin.get("/a")))
             put(writer, "/a", b"new", cache_tag="red")
             assert origin.get("/a").body == b"old"

@@ -79,6 +79,9 @@ FAULTS = {
         ([answer(401), s3_error(403, "AccessDenied"),
           s3_error(403, "InvalidAccessKeyId"),
           s3_error(403, "SignatureDoesNotMatch")], EVERY, {}),
+    "403 `QuotaExceeded`":
+        ([s3_error(403, "QuotaExceeded")], ["PUT", "PUT IF"],
+         {"PUT": PUT, "PUT IF": PUT}),
     "404 `NoSuchBucket`, `NoSuchUpload`":
         ([s3_error(404, "NoSuchBucket"), s3_error(404, "NoSuchUpload")],
          EVERY, {}),
@@ -195,9 +198,9 @@ def test_row(origin, proxy, bucket, redis_server, key, name, gets, again,
 
 
 def tries(again, what):
-    twice = what not in ("PUT IF", "MULTIPART")
+    twice = what not in ("PUT", "PUT IF", "MULTIPART", "DELETE")
     if again.startswith("once"):
         return 2
-    if again == "yes" or (again == "if it may be done twice" and twice):
+    if again == "yes" or (again.startswith("if it may be done twice") and twice):
         return TRIES
     return 1

@@ -17,6 +17,10 @@
 #define HOUR        3600
 
 
+#define ANY     CONTENT_REPEAT_ANY
+#define ENDED   CONTENT_REPEAT_ENDED
+#define UNDONE  CONTENT_REPEAT_UNDONE
+
 static void
 test_decide(void **state)
 {
@@ -30,31 +34,36 @@ test_decide(void **state)
         const char       *name;
         unsigned          status;
         const char       *code;
-        unsigned          once;
+        content_repeat_e  repeat;
         unsigned          unsent;
         content_retry_e   expected;
     } rows[] = {
-        { "slow down",      503, "SlowDown",           0, 0, CONTENT_RETRY_WAIT },
-        { "once, slow",     503, "SlowDown",           1, 0, CONTENT_RETRY_WAIT },
-        { "429",            429, "TooManyRequests",    1, 0, CONTENT_RETRY_WAIT },
-        { "429, no code",   429, "",                   0, 0, CONTENT_RETRY_WAIT },
-        { "503, no code",   503, "",                   0, 0, CONTENT_RETRY_WAIT },
-        { "once, balancer", 503, "",                   1, 0, CONTENT_RETRY_NO },
-        { "500",            500, "InternalError",      0, 0, CONTENT_RETRY_WAIT },
-        { "once, 500",      500, "InternalError",      1, 0, CONTENT_RETRY_NO },
-        { "502",            502, "",                   0, 0, CONTENT_RETRY_WAIT },
-        { "504",            504, "",                   0, 0, CONTENT_RETRY_WAIT },
-        { "a slow body",    400, "RequestTimeout",     1, 0, CONTENT_RETRY_WAIT },
-        { "cut",              0, "",                   0, 0, CONTENT_RETRY_WAIT },
-        { "once, cut",        0, "",                   1, 0, CONTENT_RETRY_NO },
-        { "unsent",           0, "",                   1, 1, CONTENT_RETRY_WAIT },
-        { "not found",      404, "NoSuchKey",          0, 0, CONTENT_RETRY_NO },
-        { "no bucket",      404, "NoSuchBucket",       0, 0, CONTENT_RETRY_NO },
-        { "denied",         403, "AccessDenied",       0, 0, CONTENT_RETRY_NO },
-        { "refused",        412, "PreconditionFailed", 0, 0, CONTENT_RETRY_NO },
-        { "no such thing",  501, "NotImplemented",     0, 0, CONTENT_RETRY_NO },
-        { "full",           507, "",                   0, 0, CONTENT_RETRY_NO },
-        { "success",        200, "",                   0, 0, CONTENT_RETRY_NO },
+        { "slow down",      503, "SlowDown",           ANY, 0, CONTENT_RETRY_WAIT },
+        { "once, slow",     503, "SlowDown",           UNDONE, 0, CONTENT_RETRY_WAIT },
+        { "429",            429, "TooManyRequests",    UNDONE, 0, CONTENT_RETRY_WAIT },
+        { "429, no code",   429, "",                   ANY, 0, CONTENT_RETRY_WAIT },
+        { "503, no code",   503, "",                   ANY, 0, CONTENT_RETRY_WAIT },
+        { "once, balancer", 503, "",                   UNDONE, 0, CONTENT_RETRY_NO },
+        { "500",            500, "InternalError",      ANY, 0, CONTENT_RETRY_WAIT },
+        { "once, 500",      500, "InternalError",      UNDONE, 0, CONTENT_RETRY_NO },
+        { "write, 500",     500, "InternalError",      ENDED, 0, CONTENT_RETRY_WAIT },
+        { "write, slow",    503, "SlowDown",           ENDED, 0, CONTENT_RETRY_WAIT },
+        { "write, cut",       0, "",                   ENDED, 0, CONTENT_RETRY_NO },
+        { "write, unsent",    0, "",                   ENDED, 1, CONTENT_RETRY_WAIT },
+        { "write, balancer", 504, "",                  ENDED, 0, CONTENT_RETRY_NO },
+        { "502",            502, "",                   ANY, 0, CONTENT_RETRY_WAIT },
+        { "504",            504, "",                   ANY, 0, CONTENT_RETRY_WAIT },
+        { "a slow body",    400, "RequestTimeout",     UNDONE, 0, CONTENT_RETRY_WAIT },
+        { "cut",              0, "",                   ANY, 0, CONTENT_RETRY_WAIT },
+        { "once, cut",        0, "",                   UNDONE, 0, CONTENT_RETRY_NO },
+        { "unsent",           0, "",                   UNDONE, 1, CONTENT_RETRY_WAIT },
+        { "not found",      404, "NoSuchKey",          ANY, 0, CONTENT_RETRY_NO },
+        { "no bucket",      404, "NoSuchBucket",       ANY, 0, CONTENT_RETRY_NO },
+        { "denied",         403, "AccessDenied",       ANY, 0, CONTENT_RETRY_NO },
+        { "refused",        412, "PreconditionFailed", ANY, 0, CONTENT_RETRY_NO },
+        { "no such thing",  501, "NotImplemented",     ANY, 0, CONTENT_RETRY_NO },
+        { "full",           507, "",                   ANY, 0, CONTENT_RETRY_NO },
+        { "success",        200, "",                   ANY, 0, CONTENT_RETRY_NO },
     };
 
     (void) state;
@@ -64,7 +73,7 @@ test_decide(void **state)
         sent.tries = 1;
         sent.tries_max = 3;
         sent.deadline = 10000;
-        sent.once = rows[i].once;
+        sent.repeat = rows[i].repeat;
 
         memset(&answer, 0, sizeof(answer));
         answer.status = rows[i].status;
