@@ -1,5 +1,6 @@
 /*
- * Memory and turns of a worker's uploads: see ngx_content_uploads.h.
+ * Memory of a worker's uploads: see ngx_content_uploads.h; their turns are in
+ * ngx_content_uploads_turns.c.
  *
  * Buffers of a part's size come back again and again while a body passes
  * through: they are kept for the next part, since the kernel has to clear
@@ -10,56 +11,12 @@
 
 #include <sys/mman.h>
 
-#include "store/ngx_content_uploads.h"
+#include "store/ngx_content_uploads_internal.h"
 
 
 #define NGX_CONTENT_UPLOADS_MAPPED  (256 * 1024)   /* smaller: malloc() */
 #define NGX_CONTENT_UPLOADS_TICK    1000           /* ms */
 #define NGX_CONTENT_UPLOADS_IDLE    10000
-
-#define NGX_CONTENT_READ_ROUND      (512 * 1024)   /* bytes an iteration */
-#define NGX_CONTENT_READ_TURN       (128 * 1024)   /* of one upload */
-
-
-/* At the beginning of a buffer that is kept. */
-
-typedef struct ngx_content_kept_s  ngx_content_kept_t;
-
-struct ngx_content_kept_s {
-    ngx_content_kept_t            *next;
-    size_t                         size;
-};
-
-struct ngx_content_uploads_s {
-    size_t                         limit;
-    ngx_msec_t                     patience;
-    ngx_content_uploads_shared_t  *shared;
-    ngx_log_t                     *log;
-
-    size_t                         used;
-    size_t                         kept_size;
-    ngx_content_kept_t            *kept;
-    ngx_queue_t                    waiting;       /* claims, oldest first */
-    ngx_queue_t                    filling;       /* claims, oldest first */
-    ngx_uint_t                     nwaiting;
-
-    ngx_queue_t                    readers;       /* that wait */
-    ngx_content_reader_t          *reading;       /* whose turn it is */
-    size_t                         round_left;
-    size_t                         turn_left;
-
-    ngx_queue_t                    turns;         /* that wait */
-    ngx_uint_t                     hashing;
-    ngx_uint_t                     hashing_max;
-
-    ngx_event_t                    round;         /* posted */
-    ngx_event_t                    grant;         /* posted */
-    ngx_event_t                    tick;          /* while somebody waits: it
-                                                     keeps an exiting worker
-                                                     alive, since who waits has
-                                                     no timer */
-    ngx_event_t                    idle;          /* while nobody uploads */
-};
 
 
 static void ngx_content_uploads_event(ngx_event_t *ev,
@@ -75,8 +32,6 @@ static u_char *ngx_content_buffer_alloc(ngx_content_uploads_t *uploads,
 static u_char *ngx_content_buffer_kept(ngx_content_uploads_t *uploads,
     size_t size);
 static void ngx_content_buffer_drop(ngx_content_uploads_t *uploads);
-static void ngx_content_read_round(ngx_event_t *ev);
-static void ngx_content_turn_next(ngx_content_uploads_t *uploads);
 
 
 ngx_content_uploads_t *
@@ -465,145 +420,5 @@ ngx_content_uploads_trim(ngx_event_t *ev)
 
     while (uploads->kept) {
         ngx_content_buffer_drop(uploads);
-    }
-}
-
-
-/* Reading. */
-
-size_t
-ngx_content_read_turn(ngx_content_uploads_t *uploads,
-    ngx_content_reader_t *reader)
-{
-    if (reader->waiting) {
-        return 0;
-    }
-
-    if (uploads->reading == reader) {
-        if (uploads->turn_left) {
-            return uploads->turn_left;
-        }
-
-    } else if (ngx_queue_empty(&uploads->readers) && uploads->round_left) {
-        return ngx_min(uploads->round_left, NGX_CONTENT_READ_TURN);
-    }
-
-    reader->waiting = 1;
-    ngx_queue_insert_tail(&uploads->readers, &reader->link);
-
-    if (!uploads->round.posted) {
-        ngx_post_event(&uploads->round, &ngx_posted_next_events);
-    }
-
-    return 0;
-}
-
-
-void
-ngx_content_read_done(ngx_content_uploads_t *uploads, size_t bytes)
-{
-    uploads->round_left -= ngx_min(uploads->round_left, bytes);
-    uploads->turn_left -= ngx_min(uploads->turn_left, bytes);
-
-    if (!uploads->round.posted) {
-        ngx_post_event(&uploads->round, &ngx_posted_next_events);
-    }
-}
-
-
-void
-ngx_content_read_cancel(ngx_content_reader_t *reader)
-{
-    if (reader->waiting) {
-        reader->waiting = 0;
-        ngx_queue_remove(&reader->link);
-    }
-}
-
-
-/* An iteration of the event loop: whoever has waited longest goes first. */
-
-static void
-ngx_content_read_round(ngx_event_t *ev)
-{
-    ngx_content_uploads_t *uploads = ev->data;
-
-    ngx_queue_t           *q;
-    ngx_content_reader_t  *reader;
-
-    uploads->round_left = NGX_CONTENT_READ_ROUND;
-
-    while (uploads->round_left && !ngx_queue_empty(&uploads->readers)) {
-        q = ngx_queue_head(&uploads->readers);
-        reader = ngx_queue_data(q, ngx_content_reader_t, link);
-
-        ngx_content_read_cancel(reader);
-
-        uploads->reading = reader;
-        uploads->turn_left = ngx_min(uploads->round_left,
-                                     NGX_CONTENT_READ_TURN);
-
-        reader->read(reader);              /* may be gone now */
-
-        uploads->reading = NULL;
-    }
-
-    if (!ngx_queue_empty(&uploads->readers) && !uploads->round.posted) {
-        ngx_post_event(&uploads->round, &ngx_posted_next_events);
-    }
-}
-
-
-/* Turns. */
-
-void
-ngx_content_turn_begin(ngx_content_uploads_t *uploads,
-    ngx_content_turn_t *turn)
-{
-    turn->waiting = 1;
-    ngx_queue_insert_tail(&uploads->turns, &turn->link);
-
-    ngx_content_turn_next(uploads);
-}
-
-
-void
-ngx_content_turn_end(ngx_content_uploads_t *uploads)
-{
-    uploads->hashing--;
-    ngx_content_turn_next(uploads);
-}
-
-
-static void
-ngx_content_turn_next(ngx_content_uploads_t *uploads)
-{
-    ngx_queue_t         *q;
-    ngx_content_turn_t  *turn;
-
-    while (uploads->hashing < uploads->hashing_max
-           && !ngx_queue_empty(&uploads->turns))
-    {
-        q = ngx_queue_head(&uploads->turns);
-        turn = ngx_queue_data(q, ngx_content_turn_t, link);
-
-        ngx_queue_remove(q);
-        turn->waiting = 0;
-
-        uploads->hashing++;
-
-        if (turn->begin(turn) != NGX_OK) {
-            uploads->hashing--;
-        }
-    }
-}
-
-
-void
-ngx_content_turn_cancel(ngx_content_turn_t *turn)
-{
-    if (turn->waiting) {
-        turn->waiting = 0;
-        ngx_queue_remove(&turn->link);
     }
 }
