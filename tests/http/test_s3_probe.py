@@ -10,7 +10,8 @@ from harness import EDITOR, Nginx, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import FaultProxy, s3_error, stall  # noqa: E402
+from s3_fault_proxy import (FaultProxy, answer, s3_error,  # noqa: E402
+                            stall)
 
 
 @pytest.fixture
@@ -192,3 +193,38 @@ def test_object_that_stays_is_told_of(tmp_path, s3, proxy):
     with start(tmp_path, s3.bucket(), proxy) as origin:
         assert facts(origin)["delete_conditions"] == "denied"
         assert "is left: " in origin.read_log()
+
+
+def compares(taken):
+    """Takes those PUTs with If-Match of whose value taken() holds."""
+    def act(exchange):
+        value = exchange.request.headers.get("if-match")
+        if value is None:
+            exchange.forward()
+        elif taken(value):
+            answer(200, ETag=value)(exchange)
+        else:
+            s3_error(412, "PreconditionFailed")(exchange)
+    return act
+
+
+@pytest.mark.parametrize("form, taken", [
+    ("ignored", lambda value: True),
+    ("quoted", lambda value: value[0] == '"' and "000000" not in value),
+    (None, lambda value: False)])
+def test_form_of_if_match(tmp_path, s3, proxy, form, taken):
+    bucket = s3.bucket()
+    proxy.fault(compares(taken), method="PUT", times=99)
+    with start(tmp_path, bucket, proxy) as origin:
+        assert facts(origin) == CEPH | {"if_match": form}
+        assert nothing_is_left(bucket)
+
+
+def test_style_is_told(tmp_path, s3):
+    bucket = s3.bucket()
+    port = s3.endpoint.rsplit(":", 1)[1]
+    with Nginx(tmp_path / "n", bucket, location=f"""
+            content_s3_endpoint http://localhost:{port};
+            content_s3_style virtual; content_s3_probe on;""") as origin:
+        assert facts(origin) == CEPH | {"style": "virtual"}
+        assert nothing_is_left(bucket)
