@@ -42,8 +42,13 @@ ngx_content_task_create(ngx_content_store_t *store, size_t size,
     }
 
     task->key.len = key->len;
-    ngx_memcpy(task->key.data, key->data, key->len);
     task->key.data[key->len] = '\0';
+
+    /* a task about the whole place has no key */
+
+    if (key->len) {
+        ngx_memcpy(task->key.data, key->data, key->len);
+    }
 
     /* the request's log handler would print a request that may be gone */
 
