@@ -278,12 +278,10 @@ def test_many_items_are_sent_in_batches(tmp_path, fake, selector, field, plan,
         sent = [item.format(i) for i in range(750)]
         job = origin.finished_job(purge(origin, {selector: sent}))
         assert (job["state"], job["done"]) == ("done", 750)
-        calls = fake.calls()
+        # the fake notes a call's status after its answer has gone out
+        calls = fake.calls(len(fake.calls(state="arrived")))
         assert all(len(call["body"][field]) <= most for call in calls)
-        # two clocks measure the budget: one call may come a moment too early
-        refused = [call for call in calls if call["status"] != 200]
-        assert [call["status"] for call in refused] in ([], [429])
-        calls = [call for call in calls if call["status"] == 200]
+        assert all(call["status"] == 200 for call in calls)
         assert sorted(items(calls, field)) == sorted(sent)
         assert len(calls) <= 750 // most + 3
 
