@@ -3,6 +3,7 @@
  * those behind it as one common prefix, as S3 lists.
  */
 
+#include "http/ngx_content_api_wait.h"
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
 #include "lib/content_list.h"
@@ -12,18 +13,10 @@
 #define NGX_CONTENT_LIST_DELIMITER  64      /* bytes */
 
 
-typedef struct {
-    ngx_http_request_t     *request;        /* NULL: the client has left */
-    ngx_content_list_t     *list;
-} ngx_content_listing_t;
-
-
 static ngx_int_t ngx_content_list_args(ngx_http_request_t *r,
     ngx_content_list_t *list);
-static void ngx_content_list_left(void *data);
-static void ngx_content_listed(ngx_content_task_t *task);
 static ngx_int_t ngx_content_list_answer(ngx_http_request_t *r,
-    ngx_content_list_t *list);
+    ngx_content_task_t *task);
 static content_str_t ngx_content_list_next(ngx_content_list_t *list);
 static size_t ngx_content_list_size(ngx_content_list_t *list,
     content_str_t *next);
@@ -35,9 +28,7 @@ ngx_int_t
 ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
     ngx_int_t                rc;
-    ngx_pool_cleanup_t      *cln;
     ngx_content_list_t      *list;
-    ngx_content_listing_t   *listing;
     ngx_content_loc_conf_t  *lcf;
 
     rc = ngx_http_discard_request_body(r);
@@ -47,11 +38,6 @@ ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     }
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_listing_t));
-    if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
 
     list = ngx_content_task_create(lcf->store, sizeof(ngx_content_list_t),
                                    &ctx->key, r->connection->log);
@@ -73,25 +59,13 @@ ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return rc;
     }
 
-    listing = cln->data;
-    listing->request = r;
-    listing->list = list;
-    cln->handler = ngx_content_list_left;
-
-    list->task.done = ngx_content_listed;
-    list->task.data = listing;
-
-    r->main->count++;
-
-    if (!r->discard_body) {
-        r->read_event_handler = ngx_http_test_reading;
+    rc = ngx_content_api_wait(r, &list->task, "listing", &list->prefix,
+                              ngx_content_list_answer);
+    if (rc == NGX_DONE) {
+        lcf->store->ops->list(list);
     }
 
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    lcf->store->ops->list(list);
-
-    return NGX_DONE;
+    return rc;
 }
 
 
@@ -121,55 +95,11 @@ ngx_content_list_args(ngx_http_request_t *r, ngx_content_list_t *list)
 }
 
 
-static void
-ngx_content_list_left(void *data)
-{
-    ngx_content_listing_t *listing = data;
-
-    if (listing->list) {
-        listing->list->task.done = NULL;
-    }
-}
-
-
-static void
-ngx_content_listed(ngx_content_task_t *task)
-{
-    ngx_int_t                rc;
-    ngx_connection_t        *c;
-    ngx_http_request_t      *r;
-    ngx_content_list_t      *list;
-    ngx_content_listing_t   *listing;
-
-    list = (ngx_content_list_t *) task;
-    listing = task->data;
-    r = listing->request;
-    c = r->connection;
-
-    listing->list = NULL;
-
-    if (task->outcome == NGX_CONTENT_OK) {
-        rc = ngx_content_list_answer(r, list);
-
-    } else {
-        ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                      "content: listing \"%V\" failed: %V", &list->prefix,
-                      &task->cause);
-
-        rc = ngx_content_problem(r, ngx_content_outcome_status(task->outcome),
-                                 "the storage failed");
-    }
-
-    ngx_content_task_free(task);
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
-}
-
-
 static ngx_int_t
-ngx_content_list_answer(ngx_http_request_t *r, ngx_content_list_t *list)
+ngx_content_list_answer(ngx_http_request_t *r, ngx_content_task_t *task)
 {
+    ngx_content_list_t *list = (ngx_content_list_t *) task;
+
     size_t                size;
     u_char               *buf;
     ngx_str_t            *prefix;

@@ -10,6 +10,7 @@
  * read what was deleted.
  */
 
+#include "http/ngx_content_api_wait.h"
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_copy.h"
 #include "http/ngx_content_http.h"
@@ -21,20 +22,12 @@
 #define NGX_CONTENT_VERSION_SIZE    160     /* of the JSON, without texts */
 
 
-typedef struct {
-    ngx_http_request_t      *request;
-    ngx_content_versions_t  *versions;      /* under way */
-} ngx_content_versions_wait_t;
-
-
 static ngx_int_t ngx_content_versions_key(ngx_http_request_t *r,
     ngx_str_t *key);
 static ngx_int_t ngx_content_versions_id(ngx_http_request_t *r,
     const char *name, ngx_str_t *id);
-static void ngx_content_versions_left(void *data);
-static void ngx_content_versions_done(ngx_content_task_t *task);
 static ngx_int_t ngx_content_versions_answer(ngx_http_request_t *r,
-    ngx_content_versions_t *versions);
+    ngx_content_task_t *task);
 static void ngx_content_versions_entry(content_out_t *out,
     ngx_content_version_t *version);
 static ngx_int_t ngx_content_version_headers(ngx_content_read_t *read);
@@ -110,13 +103,11 @@ invalid:
 ngx_int_t
 ngx_content_api_versions(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
-    ngx_int_t                     rc;
-    ngx_str_t                     key, after;
-    ngx_uint_t                    limit;
-    ngx_pool_cleanup_t           *cln;
-    ngx_content_loc_conf_t       *lcf;
-    ngx_content_versions_t       *versions;
-    ngx_content_versions_wait_t  *wait;
+    ngx_int_t                rc;
+    ngx_str_t                key, after;
+    ngx_uint_t               limit;
+    ngx_content_loc_conf_t  *lcf;
+    ngx_content_versions_t  *versions;
 
     rc = ngx_content_versions_key(r, &key);
 
@@ -134,11 +125,6 @@ ngx_content_api_versions(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_versions_wait_t));
-    if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     versions = ngx_content_task_create(lcf->store,
                                        sizeof(ngx_content_versions_t), &key,
                                        r->connection->log);
@@ -146,81 +132,26 @@ ngx_content_api_versions(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    wait = cln->data;
-    wait->request = r;
-    wait->versions = versions;
-    cln->handler = ngx_content_versions_left;
-
     versions->after = ngx_content_to_ngx(ngx_content_str_dup(
                          versions->task.pool, ngx_content_from_ngx(after)));
     versions->limit = limit;
-    versions->task.done = ngx_content_versions_done;
-    versions->task.data = wait;
 
-    r->main->count++;
-
-    if (!r->discard_body) {
-        r->read_event_handler = ngx_http_test_reading;
+    rc = ngx_content_api_wait(r, &versions->task, "listing the versions of",
+                              &versions->task.key,
+                              ngx_content_versions_answer);
+    if (rc == NGX_DONE) {
+        lcf->store->ops->versions(versions);
     }
 
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    lcf->store->ops->versions(versions);
-
-    return NGX_DONE;
-}
-
-
-static void
-ngx_content_versions_left(void *data)
-{
-    ngx_content_versions_wait_t *wait = data;
-
-    if (wait->versions) {
-        wait->versions->task.done = NULL;
-    }
-}
-
-
-static void
-ngx_content_versions_done(ngx_content_task_t *task)
-{
-    ngx_int_t                     rc;
-    ngx_connection_t             *c;
-    ngx_http_request_t           *r;
-    ngx_content_versions_t       *versions;
-    ngx_content_versions_wait_t  *wait;
-
-    versions = (ngx_content_versions_t *) task;
-    wait = task->data;
-    r = wait->request;
-    c = r->connection;
-
-    wait->versions = NULL;
-
-    if (task->outcome == NGX_CONTENT_OK) {
-        rc = ngx_content_versions_answer(r, versions);
-
-    } else {
-        ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                      "content: listing the versions of \"%V\" failed: %V",
-                      &task->key, &task->cause);
-
-        rc = ngx_content_problem(r, ngx_content_outcome_status(task->outcome),
-                                 "the storage failed");
-    }
-
-    ngx_content_task_free(task);
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    return rc;
 }
 
 
 static ngx_int_t
-ngx_content_versions_answer(ngx_http_request_t *r,
-    ngx_content_versions_t *versions)
+ngx_content_versions_answer(ngx_http_request_t *r, ngx_content_task_t *task)
 {
+    ngx_content_versions_t *versions = (ngx_content_versions_t *) task;
+
     size_t                  size;
     u_char                 *buf;
     ngx_uint_t              i, n;
