@@ -1,0 +1,21 @@
+/*
+ * Between the files of an answer from the memory cache.
+ */
+
+#ifndef NGX_CONTENT_HIT_H
+#define NGX_CONTENT_HIT_H
+
+#include "http/ngx_content_http.h"
+#include "lib/content_shard.h"
+
+
+/*
+ * Answers with the pinned record, which may be unpinned when this has
+ * returned.  NGX_DECLINED: it has not what is wanted; ctx->known is the object
+ * if it knows that.
+ */
+ngx_int_t ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    content_entry_t *entry);
+
+
+#endif

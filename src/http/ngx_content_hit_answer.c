@@ -1,0 +1,475 @@
+/*
+ * The answer from a record of the memory cache; the body goes out of shared
+ * memory without a copy.
+ *
+ * A record's head is made when it is stored (ngx_content_head.h).  Its headers
+ * are copied (some hundred bytes), because filters change headers and logs
+ * read them after the record may be gone.
+ *
+ * The body is handed to nginx while the record is pinned.  When the socket
+ * does not take it at once, the record is held until the request ends; a
+ * small rest, or one for which there is no hold left, is copied.
+ *
+ * A record of metadata stands for an object whose body is not here: it is too
+ * large, or only its HEAD was asked for.  In the place of the body it has the
+ * object in the form of lib/content_object.h.  HEAD, 304, 412 and 416 are
+ * answered from it; who wants the body goes on with ctx->known.
+ */
+
+#include "http/ngx_content_conf.h"
+#include "http/ngx_content_head.h"
+#include "http/ngx_content_hit.h"
+#include "http/ngx_content_http.h"
+#include "lib/content_range.h"
+
+
+#define NGX_CONTENT_HIT_REST       4096       /* copied rather than held */
+
+
+typedef struct {
+    ngx_content_memory_t  *memory;
+    ngx_uint_t             n;
+} ngx_content_hold_t;
+
+
+static ngx_int_t ngx_content_hit_known(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, content_entry_t *entry);
+static content_str_t ngx_content_hit_etag(ngx_content_head_t *head);
+static ngx_table_elt_t *ngx_content_hit_headers(ngx_http_request_t *r,
+    ngx_content_head_t *head, size_t len);
+static ngx_int_t ngx_content_hit_policy(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, ngx_content_head_t *head, ngx_table_elt_t *h);
+static ngx_int_t ngx_content_hit_cacheable(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, ngx_content_head_t *head, ngx_table_elt_t *h);
+static ngx_int_t ngx_content_hit_send(ngx_http_request_t *r,
+    content_entry_t *entry);
+static ngx_int_t ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b);
+static void ngx_content_hit_release(void *data);
+static ngx_int_t ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b);
+static ngx_uint_t ngx_content_hit_transformed(ngx_http_request_t *r,
+    off_t size);
+
+
+ngx_int_t
+ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    content_entry_t *entry)
+{
+    int64_t                   first, last;
+    ngx_int_t                 rc;
+    content_str_t             etag;
+    ngx_table_elt_t          *h;
+    ngx_content_head_t       *head;
+    ngx_content_main_conf_t  *mcf;
+
+    head = (ngx_content_head_t *) content_entry_head(entry);
+    etag = ngx_content_hit_etag(head);
+
+    /* a problem has none of the object's headers */
+
+    rc = ngx_content_conditions(r, etag, head->mtime);
+
+    if (rc == NGX_OK && r->headers_in.range && r->method != NGX_HTTP_HEAD
+        && ngx_content_range(r, etag, head->mtime, head->size, &first, &last)
+           == CONTENT_RANGE_UNSATISFIABLE)
+    {
+        rc = NGX_HTTP_RANGE_NOT_SATISFIABLE;
+    }
+
+    if (rc != NGX_OK && rc != NGX_HTTP_NOT_MODIFIED) {
+        return rc;
+    }
+
+    /* storage may know more than whoever has filled this record */
+
+    if (head->metadata && !head->has_sha256
+        && ngx_content_digest_is_wanted(r))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (head->metadata && rc == NGX_OK && r->method != NGX_HTTP_HEAD) {
+        return ngx_content_hit_known(r, ctx, entry);
+    }
+
+    h = ngx_content_hit_headers(r, head, entry->head_len);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->answered = 1;
+    ctx->tier = "memory";
+    ctx->size = head->size;
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = head->size;
+    r->headers_out.last_modified_time = head->mtime;
+
+    if (ngx_content_hit_policy(r, ctx, head, h) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_HTTP_NOT_MODIFIED) {
+        mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+        ngx_content_count(&ngx_content_shared(mcf)->counters, not_modified);
+
+        r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+        r->headers_out.content_type.len = 0;
+        r->headers_out.content_length_n = -1;
+    }
+
+    if (head->has_sha256
+        && ngx_content_digest_headers(r, (u_char *) head + entry->head_len
+                                         - NGX_CONTENT_HEAD_SHA256)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return rc == NGX_HTTP_NOT_MODIFIED ? ngx_http_send_header(r)
+                                       : ngx_content_hit_send(r, entry);
+}
+
+
+/* Without the body, which somebody else has to find: NGX_DECLINED. */
+
+static ngx_int_t
+ngx_content_hit_known(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    content_entry_t *entry)
+{
+    content_str_t      record, body;
+    content_object_t  *object;
+
+    record.data = content_entry_body(entry);
+    record.len = entry->body_len;
+
+    record = ngx_content_str_dup(r->pool, record);
+    object = ngx_palloc(r->pool, sizeof(content_object_t));
+
+    if (record.len && object
+        && content_record_decode(record, object, &body, NULL) == CONTENT_OK)
+    {
+        ctx->known = object;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* The first header, in the record. */
+
+static content_str_t
+ngx_content_hit_etag(ngx_content_head_t *head)
+{
+    u_char         *p;
+    uint16_t        name, value;
+    content_str_t   etag;
+
+    p = (u_char *) (head + 1) + head->type;
+    ngx_memcpy(&name, p, 2);
+    ngx_memcpy(&value, p + 2, 2);
+
+    etag.data = p + 4 + name + 1;
+    etag.len = value;
+
+    return etag;
+}
+
+
+/*
+ * The headers in the request's memory, as a part of r->headers_out.headers;
+ * NULL: no memory.
+ */
+
+static ngx_table_elt_t *
+ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
+    size_t len)
+{
+    u_char           *p;
+    uint16_t          name, value;
+    ngx_uint_t        i;
+    ngx_list_t       *list;
+    ngx_list_part_t  *tail;
+    ngx_table_elt_t  *h;
+
+    list = &r->headers_out.headers;
+
+    /* ngx_http_clean_header() takes any first part for one of list->nalloc */
+
+    h = ngx_pcalloc(r->pool, ngx_max(head->n, list->nalloc)
+                             * sizeof(ngx_table_elt_t));
+    tail = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
+    p = ngx_pnalloc(r->pool, len - sizeof(ngx_content_head_t));
+
+    if (h == NULL || tail == NULL || p == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(p, head + 1, len - sizeof(ngx_content_head_t));
+
+    r->headers_out.content_type.len = head->type;
+    r->headers_out.content_type.data = p;
+    r->headers_out.content_type_len = head->type_main;
+    p += head->type;
+
+    for (i = 0; i < head->n; i++) {
+        ngx_memcpy(&name, p, 2);
+        ngx_memcpy(&value, p + 2, 2);
+        p += 4;
+
+        h[i].hash = 1;
+        h[i].key.len = name;
+        h[i].key.data = p;
+        p += name + 1;
+        h[i].value.len = value;
+        h[i].value.data = p;
+        p += value;
+
+        if (name == sizeof("Content-Encoding") - 1
+            && ngx_strcmp(h[i].key.data, "Content-Encoding") == 0)
+        {
+            r->headers_out.content_encoding = &h[i];
+        }
+    }
+
+    r->headers_out.etag = &h[NGX_CONTENT_HEAD_ETAG];
+    r->headers_out.last_modified = &h[NGX_CONTENT_HEAD_MODIFIED];
+
+    /* before the list's own first part, whose elements others push to */
+
+    *tail = list->part;
+
+    if (list->last == &list->part) {
+        list->last = tail;
+    }
+
+    list->part.elts = h;
+    list->part.nelts = head->n;
+    list->part.next = tail;
+
+    return h;
+}
+
+
+static ngx_int_t
+ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    ngx_content_head_t *head, ngx_table_elt_t *h)
+{
+    static content_str_t  status =
+        content_string("ngx_content; hit; detail=memory");
+    static content_str_t  memory = content_string("memory");
+
+    if (r->headers_out.content_type.len == 0
+        && ngx_http_set_content_type(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_content_hit_cacheable(r, ctx, head, h) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ctx->age == 0 ? ngx_content_header(r, "Cache-Status", status)
+                         : ngx_content_stale_header(r, ctx, memory);
+}
+
+
+/* What caches are told: by the object, else by the location. */
+
+static ngx_int_t
+ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    ngx_content_head_t *head, ngx_table_elt_t *h)
+{
+    ngx_uint_t               i;
+    content_str_t            value;
+    ngx_content_loc_conf_t  *lcf;
+
+    if (ctx->by_token) {
+        for (i = 0; i < head->n; i++) {
+            if (ngx_strcmp(h[i].key.data, "Cache-Tag") == 0
+                || ngx_strcmp(h[i].key.data, "Cache-Control") == 0
+                || ngx_strcmp(h[i].key.data, "CDN-Cache-Control") == 0)
+            {
+                h[i].hash = 0;
+            }
+        }
+
+        return ngx_content_private_headers(r);
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+
+    value = lcf->policy.cache_control;
+
+    /* in a place that nginx has a pointer to: "expires" replaces it */
+
+    for (i = 0; head->cache_control && i < head->n; i++) {
+        if (ngx_strcmp(h[i].key.data, "Cache-Control") == 0) {
+            h[i].hash = 0;
+            value = ngx_content_from_ngx(h[i].value);
+        }
+    }
+
+    if (ngx_content_header(r, "Cache-Control", value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!head->cdn_cache_control
+        && ngx_content_header(r, "CDN-Cache-Control",
+                              lcf->policy.cdn_cache_control)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_hit_send(ngx_http_request_t *r, content_entry_t *entry)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    static content_str_t  bytes = content_string("bytes");
+
+    if (r->method == NGX_HTTP_HEAD) {
+
+        /* nginx's range filter says so with a body only */
+
+        return ngx_content_header(r, "Accept-Ranges", bytes) == NGX_OK
+               ? ngx_http_send_header(r) : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->allow_ranges = 1;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->pos = content_entry_body(entry);
+    b->last = b->pos + entry->body_len;
+    b->memory = entry->body_len ? 1 : 0;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->memory) ? 0 : 1;
+
+    if (ngx_content_hit_transformed(r, entry->body_len)
+        && ngx_content_hit_copy(r, b) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    rc = ngx_http_output_filter(r, &out);
+
+    /* what the socket did not take */
+
+    if (b->pos != b->last && b->pos >= content_entry_body(entry)
+        && b->pos < content_entry_body(entry) + entry->body_len
+        && rc != NGX_ERROR
+        && ngx_content_hit_hold(r, b) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_content_hold_t       *hold;
+    ngx_content_main_conf_t  *mcf;
+
+    if (b->last - b->pos <= NGX_CONTENT_HIT_REST) {
+        return ngx_content_hit_copy(r, b);
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_hold_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+
+    hold = cln->data;
+    hold->memory = ngx_content_memory(mcf);
+
+    if (ngx_content_memory_hold(hold->memory, &hold->n) != NGX_OK) {
+        return ngx_content_hit_copy(r, b);
+    }
+
+    cln->handler = ngx_content_hit_release;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_hit_release(void *data)
+{
+    ngx_content_hold_t *hold = data;
+
+    ngx_content_memory_release(hold->memory, hold->n);
+}
+
+
+static ngx_int_t
+ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    size_t   size;
+    u_char  *p;
+
+    size = b->last - b->pos;
+
+    p = ngx_pnalloc(r->pool, size + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, b->pos, size);
+
+    b->pos = p;
+    b->last = p + size;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Whether some filter keeps pointers of its own into the body: one that
+ * changes the length (gzip, sub), several ranges, HTTP/2's frames; in a
+ * subrequest none of them tells by the length.
+ */
+
+static ngx_uint_t
+ngx_content_hit_transformed(ngx_http_request_t *r, off_t size)
+{
+#if (NGX_HTTP_V2)
+    if (r->stream) {
+        return 1;
+    }
+#endif
+
+    if (r != r->main) {
+        return 1;
+    }
+
+    return r->headers_out.content_length_n != size
+           && (r->headers_out.status != NGX_HTTP_PARTIAL_CONTENT
+               || ngx_strlchr(r->headers_in.range->value.data,
+                              r->headers_in.range->value.data
+                              + r->headers_in.range->value.len, ','));
+}
