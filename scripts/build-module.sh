@@ -18,9 +18,14 @@
 # that make knows what to compile: one file for a changed .c, all of them for a
 # changed header.
 #
-# Configure uses one core for seconds: src/lib, which needs no nginx, is
-# compiled meanwhile, into a library (the same that the unit tests make).  For
-# the rest nginx's headers are compiled once.
+# The first build is made quick, as whoever tries `make run` waits for it:
+# - configure uses one core for seconds.  src/lib, which needs no nginx, is
+#   compiled meanwhile, into a library (the same that the unit tests make);
+#   and configure's hundred probes are compiled without our flags, which only
+#   make gets, and linked by the quicker linker where there is one.
+# - the rest is compiled in as many units as there are cores, each some dozens of
+#   files, which read nginx's headers but once and lets the compiler see across
+#   files.  Not with the sanitizers: so each file is seen to compile by itself.
 
 set -eu
 unset MAKEFLAGS MFLAGS MAKELEVEL            # of a make that called us
@@ -32,19 +37,24 @@ nginx_src=/usr/share/nginx/src
 
 hardening="-fPIC -fstack-protector-strong -Wformat -Werror=format-security"
 link="-Wl,-z,relro -Wl,-z,now -fPIC"
+probe_link=""
+if command -v ld.gold > /dev/null; then probe_link="-fuse-ld=gold"; fi
 sanitize=""
+units=$(nproc)
 
 case $flavour in
     release)  optimise="-O2 -g -D_FORTIFY_SOURCE=2" ;;
     debug)    optimise="-O1 -g -fno-omit-frame-pointer" ;;
     asan)     optimise="-O1 -g -fno-omit-frame-pointer"
+              units=
               sanitize="-fsanitize=address,undefined"
               sanitize="$sanitize -fno-sanitize-recover=undefined" ;;
     *)        echo "usage: $0 [release|debug|asan]" >&2; exit 2 ;;
 esac
 
-# nginx adds -Wno-unused-parameter and -Werror itself, before these.
-cc_opt="$optimise -Wall -Wextra -Wno-unused-parameter -Werror $hardening"
+# As nginx's own CFLAGS, and -Wextra.
+warnings="-Wall -Wextra -Wpointer-arith -Wno-unused-parameter -Werror"
+cc_opt="-pipe $optimise $warnings $hardening"
 
 if [ -n "${BREAK:-}" ]; then
     flavour=$flavour-break-$BREAK
@@ -68,7 +78,7 @@ esac
 
 # All that configure's result depends on, as text.
 inputs() {
-    echo "$cc_opt"
+    echo "$units $cc_opt"
     echo "$link"
     cat $nginx_src/conf_flags $nginx_src/src/core/nginx.h "$root/config"
     find "$root/src" "$root/ngx_content_module.c" -name '*.[ch]' | LC_ALL=C sort
@@ -83,12 +93,12 @@ configure() {
 
     # conf_flags is an array, hence bash.
     # shellcheck disable=SC2016
-    if ! CONTENT_LIB="$out.lib/libcontent.a" bash -c '
+    if ! CONTENT_LIB="$out.lib/libcontent.a" CONTENT_UNITS=$units bash -c '
         cd "$1"
         . ./conf_flags
         ./configure "${NGX_CONF_FLAGS[@]}" --builddir="$2" \
-            --with-cc-opt="$3" --with-ld-opt="$4" --add-dynamic-module="$5"
-        ' configure $nginx_src "$out" "$cc_opt" "$link" "$root" \
+            --with-ld-opt="$3" --add-dynamic-module="$4"
+        ' configure $nginx_src "$out" "$probe_link" "$root" \
         > "$out/configure.log" 2>&1
     then
         grep -i 'error' "$out/configure.log" >&2 ||
@@ -98,28 +108,10 @@ configure() {
 }
 
 
-# src/lib alone, with this flavour's flags.
+# src/lib alone, with this flavour's flags.  A core is left to configure.
 build_lib() {
-    make --no-print-directory -s -j"$(nproc)" -C "$root" lib CC="cc $sanitize" \
-        UNIT="$out.lib" LIB_FLAGS="-std=c11 -Isrc $cc_opt"
-}
-
-
-# nginx's headers, precompiled with the very flags of the sources; the compiler
-# takes the plain header where they don't fit.
-precompile() {
-    cat > "$out/nginx.h" << 'END'
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_event.h>
-#include <ngx_http.h>
-END
-
-    # shellcheck disable=SC2016  # make's variables
-    make --no-print-directory -s -C $nginx_src -f "$out/Makefile" \
-        CC="cc $sanitize" precompiled --eval 'precompiled: ; \
-            $(CC) $(CFLAGS) $(ALL_INCS) -x c-header \
-                -o '"$out"'/nginx.h.gch '"$out"'/nginx.h'
+    make --no-print-directory -s -j"$(nproc --ignore=1)" -C "$root" lib \
+        CC="cc $sanitize" UNIT="$out.lib" LIB_FLAGS="-std=c11 -Isrc $cc_opt"
 }
 
 
@@ -132,7 +124,6 @@ lib=$!
 
 if ! inputs | cmp -s - "$out/inputs"; then
     configure
-    precompile
     inputs > "$out/inputs"
 fi
 
@@ -144,6 +135,6 @@ find "$out" -name ngx_content_module.so ! -newer "$out.lib/libcontent.a" -delete
 # The sanitizers come in with the compiler's name: configure's own probes must
 # not be built with them, and make takes CC for compiling and for linking.
 make --no-print-directory -s -j"$(nproc)" -C $nginx_src -f "$out/Makefile" \
-    CC="cc $sanitize -include $out/nginx.h" modules
+    CC="cc $sanitize" CFLAGS="$cc_opt" LINK="cc $sanitize $link" modules
 
 echo "$out/ngx_content_module.so"

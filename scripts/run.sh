@@ -177,13 +177,16 @@ choose_socket() {
     fi
 }
 
-start_redis() {
+# Redis starts while the module is built.
+launch_redis() {
     launch "${drop[@]}" redis-server --port 0 --unixsocket "$socket" \
         --unixsocketperm 700 --dir "$VAR/redis" --save '' --appendonly no \
         --maxmemory 256mb --maxmemory-policy volatile-lfu \
         >> "$VAR/log/redis.log" 2>&1
     redis_pid=$!
+}
 
+await_redis() {
     local i
     for ((i = 0; i < 50; i++)); do
         if redis-cli -s "$socket" ping > /dev/null 2>&1; then return; fi
@@ -322,12 +325,13 @@ rm -f "$VAR/run.env"
 groups=(build run)
 [ "$STORE" = file ] || groups+=(s3)
 scripts/install-packages.sh "${groups[@]}"
-step scripts/build-module.sh release
 
 url=http://127.0.0.1:$PORT
 choose_user
 make_directories
-start_redis
+launch_redis
+step scripts/build-module.sh release
+await_redis
 [ "$STORE" = file ] || start_s3
 make_token
 for ((node = 1; node <= NODES; node++)); do
