@@ -6,7 +6,9 @@
  */
 
 #include "http/ngx_content_conf.h"
+#include "http/ngx_content_conf_cache.h"
 #include "http/ngx_content_http.h"
+#include "http/ngx_content_process.h"
 
 
 #define NGX_CONTENT_ANY  NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF

@@ -15,6 +15,10 @@
 #ifndef NGX_CONTENT_REDIS_LOCK_H
 #define NGX_CONTENT_REDIS_LOCK_H
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
 #include "cache/ngx_content_redis.h"
 
 

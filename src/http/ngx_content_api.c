@@ -4,6 +4,7 @@
 
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
+#include "http/ngx_content_zones.h"
 
 
 #define NGX_CONTENT_STATUS_SIZE   (32 * 1024)

@@ -15,6 +15,7 @@
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_write.h"
+#include "http/ngx_content_zones.h"
 #include "lib/content_batch.h"
 
 

@@ -11,6 +11,7 @@
 #include "http/ngx_content_change.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_write.h"
+#include "http/ngx_content_zones.h"
 
 
 #define NGX_CONTENT_PURGE_BODY  (8 * 1024 * 1024)

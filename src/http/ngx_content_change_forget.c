@@ -1,6 +1,7 @@
 /* What a change drops from the node's own memory.  For ngx_content_change.c. */
 
 #include "http/ngx_content_change.h"
+#include "http/ngx_content_zones.h"
 
 
 void

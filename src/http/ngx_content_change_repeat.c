@@ -6,6 +6,7 @@
  */
 
 #include "http/ngx_content_change.h"
+#include "http/ngx_content_zones.h"
 #include "lib/content_rules.h"
 
 

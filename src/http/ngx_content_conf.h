@@ -1,7 +1,7 @@
 /*
  * The module's configuration: what the directives fill, and the objects that
- * a worker builds on it.  Only src/http sees these structs; every service
- * below declares its own part in its header.
+ * a worker builds on it (ngx_content_process.h).  Only src/http sees these
+ * structs; every service below declares its own part in its header.
  *
  * What a worker makes for itself (the Redis client, the HTTP engine, the
  * purge sender) hangs off the main conf of its cycle: made in init_process,
@@ -140,27 +140,8 @@ char *ngx_content_init_main_conf(ngx_conf_t *cf, void *conf);
 void *ngx_content_create_loc_conf(ngx_conf_t *cf);
 char *ngx_content_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 
-/* The slots of directives that stock slots can't fill. */
+/* content: which store a location has. */
 char *ngx_content_set_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_content_set_fresh(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-ngx_int_t ngx_content_init_module(ngx_cycle_t *cycle);
-ngx_int_t ngx_content_init_process(ngx_cycle_t *cycle);
-void ngx_content_exit_process(ngx_cycle_t *cycle);
-
-/* NULL before the zone is there, that is: never in a worker. */
-ngx_content_shared_t *ngx_content_shared(ngx_content_main_conf_t *mcf);
-
-/* The memory cache, where memory_zone is not NULL. */
-ngx_content_memory_t *ngx_content_memory(ngx_content_main_conf_t *mcf);
-
-/*
- * Whether what this node has in memory may be used now: it is alone, or has a
- * lease of the fleet.
- */
-ngx_uint_t ngx_content_coherent(ngx_content_main_conf_t *mcf);
 
 
 #endif

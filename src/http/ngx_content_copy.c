@@ -18,6 +18,7 @@
 #include "http/ngx_content_copy.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_write.h"
+#include "http/ngx_content_zones.h"
 
 
 #define NGX_CONTENT_COPY_STEPS(S)                                            \

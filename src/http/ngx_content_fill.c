@@ -4,6 +4,7 @@
 
 #include "core/ngx_content_str.h"
 #include "http/ngx_content_fill.h"
+#include "http/ngx_content_zones.h"
 
 
 static ngx_int_t ngx_content_fill_head(ngx_content_fetch_t *fetch);

@@ -7,6 +7,7 @@
 
 #include "core/ngx_content_str.h"
 #include "http/ngx_content_fill.h"
+#include "http/ngx_content_zones.h"
 #include "lib/content_rules.h"
 
 

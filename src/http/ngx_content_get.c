@@ -23,6 +23,7 @@
 
 #include "http/ngx_content_get.h"
 #include "http/ngx_content_refresh.h"
+#include "http/ngx_content_zones.h"
 #include "lib/content_range.h"
 #include "lib/content_rules.h"
 

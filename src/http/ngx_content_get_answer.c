@@ -4,6 +4,7 @@
  */
 
 #include "http/ngx_content_get.h"
+#include "http/ngx_content_zones.h"
 #include "lib/content_range.h"
 
 

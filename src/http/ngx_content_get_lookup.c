@@ -5,6 +5,7 @@
 
 #include "http/ngx_content_get.h"
 #include "http/ngx_content_refresh.h"
+#include "http/ngx_content_zones.h"
 
 
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);

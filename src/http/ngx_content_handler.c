@@ -5,6 +5,7 @@
 
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
+#include "http/ngx_content_zones.h"
 
 
 typedef ngx_int_t (*ngx_content_method_pt)(ngx_http_request_t *r,

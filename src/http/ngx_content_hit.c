@@ -9,6 +9,7 @@
 #include "http/ngx_content_hit.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_refresh.h"
+#include "http/ngx_content_zones.h"
 
 
 static ngx_inline ngx_int_t ngx_content_hit_fresh(ngx_http_request_t *r,

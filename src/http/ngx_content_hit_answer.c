@@ -20,6 +20,7 @@
 #include "http/ngx_content_head.h"
 #include "http/ngx_content_hit.h"
 #include "http/ngx_content_http.h"
+#include "http/ngx_content_zones.h"
 #include "lib/content_range.h"
 
 

@@ -3,6 +3,7 @@
 #include "core/ngx_content_str.h"
 #include "http/ngx_content_head.h"
 #include "http/ngx_content_keep.h"
+#include "http/ngx_content_zones.h"
 
 
 static content_str_t ngx_content_keep_record(ngx_content_keep_t *keep,

@@ -3,6 +3,7 @@
 #include "core/ngx_content_str.h"
 #include "http/ngx_content_fill.h"
 #include "http/ngx_content_refresh.h"
+#include "http/ngx_content_zones.h"
 
 
 typedef struct {

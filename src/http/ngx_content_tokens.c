@@ -5,6 +5,7 @@
 
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
+#include "http/ngx_content_zones.h"
 
 
 #define NGX_CONTENT_TOKENS_MAX  (1024 * 1024)    /* bytes of a file */

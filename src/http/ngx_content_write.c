@@ -21,6 +21,7 @@
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_receive.h"
 #include "http/ngx_content_write.h"
+#include "http/ngx_content_zones.h"
 
 
 #define NGX_CONTENT_WRITE_STEPS(S)                                           \
