@@ -1,0 +1,50 @@
+"""What the tree says of itself: files that the documentation names are there,
+and a layer includes only what lies below it."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "src/README.md",
+                    *ROOT.glob("docs/**/*.md")])
+
+# What each layer may include, itself aside.
+BELOW = {
+    "lib": set(),
+    "core": {"lib"},
+    "store": {"lib", "core"},
+    "cache": {"lib", "core"},
+    "cdn": {"lib", "core"},
+    "http": {"lib", "core", "store", "cache", "cdn"},
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS,
+                         ids=lambda d: str(d.relative_to(ROOT)))
+def test_files_that_a_document_names_exist(document):
+    text = document.read_text(encoding="utf-8")
+    names = re.findall(r"`((?:(?:src/)?(?:lib|core|store|cache|cdn|http)"
+                       r"|conf|scripts|tests|docs)/[\w./-]+\.\w+)`", text)
+    missing = [name for name in names
+               if not any((place / name).exists()
+                          for place in (ROOT, ROOT / "src"))]
+    assert missing == []
+
+
+@pytest.mark.parametrize("layer", BELOW)
+def test_layer_includes_downward_only(layer):
+    upward = []
+    for file in sorted((ROOT / "src" / layer).glob("*.[ch]")):
+        text = file.read_text(encoding="utf-8")
+        for other in re.findall(r'#include "(\w+)/', text):
+            if other != layer and other not in BELOW[layer]:
+                upward.append(f"{file.name}: {other}")
+    assert upward == []
+
+
+def test_lib_knows_nothing_of_nginx():
+    assert [file.name for file in sorted((ROOT / "src/lib").glob("*.[ch]"))
+            if "#include <ngx" in file.read_text(encoding="utf-8")] == []
