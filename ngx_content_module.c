@@ -33,6 +33,13 @@ static ngx_conf_enum_t  ngx_content_s3_probe_modes[] = {
     { ngx_null_string, 0 }
 };
 
+static ngx_conf_enum_t  ngx_content_s3_sign_payload_modes[] = {
+    { ngx_string("auto"), CONTENT_SIGV4_PAYLOAD_AUTO },
+    { ngx_string("on"), CONTENT_SIGV4_PAYLOAD_ON },
+    { ngx_string("off"), CONTENT_SIGV4_PAYLOAD_OFF },
+    { ngx_null_string, 0 }
+};
+
 static ngx_conf_enum_t  ngx_content_anonymous_rights[] = {
     { ngx_string("off"), 0 },
     { ngx_string("read"), CONTENT_RIGHT_READ },
@@ -178,6 +185,13 @@ static ngx_command_t  ngx_content_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       ngx_content_loc(s3.probe),
       ngx_content_s3_probe_modes },
+
+    { ngx_string("content_s3_sign_payload"),
+      NGX_CONTENT_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_content_loc(s3.sign_payload),
+      ngx_content_s3_sign_payload_modes },
 
     { ngx_string("content_s3_tries"),
       NGX_CONTENT_ANY|NGX_CONF_TAKE1,

@@ -132,6 +132,24 @@ content_sigv4_sign(const content_sigv4_request_t *request,
 }
 
 
+int
+content_sigv4_signs_payload(content_sigv4_payload_e payload, int secure,
+    int refused)
+{
+    switch (payload) {
+
+    case CONTENT_SIGV4_PAYLOAD_ON:
+        return 1;
+
+    case CONTENT_SIGV4_PAYLOAD_OFF:
+        return 0;
+
+    default:
+        return !secure || refused;
+    }
+}
+
+
 void
 content_sigv4_forget(content_sigv4_cache_t *cache)
 {

@@ -97,6 +97,21 @@ int content_sigv4_sign(const content_sigv4_request_t *request,
     content_sigv4_cache_t *cache, content_out_t *query,
     unsigned char date[CONTENT_SIGV4_DATE_LEN], content_out_t *authorization);
 
+/*
+ * Whether a body is signed with its SHA-256, or else as CONTENT_SIGV4_UNSIGNED.
+ * Of its own accord (AUTO) only where nothing else guards it on the way: not
+ * over TLS, unless the server is known to refuse what is not signed.
+ */
+
+typedef enum {
+    CONTENT_SIGV4_PAYLOAD_AUTO = 0,
+    CONTENT_SIGV4_PAYLOAD_ON,
+    CONTENT_SIGV4_PAYLOAD_OFF
+} content_sigv4_payload_e;
+
+int content_sigv4_signs_payload(content_sigv4_payload_e payload, int secure,
+    int refused);
+
 /* Wipes the signing key. */
 void content_sigv4_forget(content_sigv4_cache_t *cache);
 

@@ -173,6 +173,14 @@ ngx_content_probe_profile(ngx_content_probe_shared_t *shared, uint64_t id)
 }
 
 
+ngx_uint_t
+ngx_content_probe_says_no(ngx_content_found_e found)
+{
+    return found == NGX_CONTENT_FOUND_REFUSED
+           || found == NGX_CONTENT_FOUND_DENIED;
+}
+
+
 const char *
 ngx_content_probe_fact_name(ngx_content_fact_e fact)
 {

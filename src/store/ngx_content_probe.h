@@ -107,6 +107,9 @@ void ngx_content_probe_end(ngx_content_probe_t *probe, ngx_int_t rc);
 ngx_content_profile_t *ngx_content_probe_profile(
     ngx_content_probe_shared_t *shared, uint64_t id);
 
+/* REFUSED or DENIED. */
+ngx_uint_t ngx_content_probe_says_no(ngx_content_found_e found);
+
 /* For the log and the status.  NULL: not known. */
 const char *ngx_content_probe_fact_name(ngx_content_fact_e fact);
 const char *ngx_content_probe_fact(ngx_content_profile_t *profile,

@@ -36,6 +36,7 @@ static const ngx_content_store_ops_t  ngx_content_s3_ops = {
     .copy = ngx_content_s3_copy,
     .list = ngx_content_s3_list,
     .versions = ngx_content_s3_versions,
+    .part_digest = ngx_content_s3_signs_payload,
     .begin = ngx_content_s3_begin,
     .part = ngx_content_s3_part,
     .commit = ngx_content_s3_commit,
@@ -53,6 +54,7 @@ ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf)
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->fail_timeout = NGX_CONF_UNSET_MSEC;
     conf->probe = NGX_CONF_UNSET_UINT;
+    conf->sign_payload = NGX_CONF_UNSET_UINT;
     conf->tries = NGX_CONF_UNSET_UINT;
     conf->retry_timeout = NGX_CONF_UNSET_MSEC;
     conf->part_size = NGX_CONF_UNSET_SIZE;
@@ -79,6 +81,8 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
     ngx_conf_merge_msec_value(conf->fail_timeout, prev->fail_timeout, 10000);
     ngx_conf_merge_uint_value(conf->probe, prev->probe,
                               NGX_CONTENT_S3_PROBE_ON);
+    ngx_conf_merge_uint_value(conf->sign_payload, prev->sign_payload,
+                              CONTENT_SIGV4_PAYLOAD_AUTO);
     ngx_conf_merge_uint_value(conf->tries, prev->tries, 3);
     ngx_conf_merge_msec_value(conf->retry_timeout, prev->retry_timeout,
                               10000);
@@ -134,7 +138,6 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
     store->sweep_min = 4 * ((conf->timeout + 999) / 1000);
     store->part_size = conf->part_size;
     store->parts_max = NGX_CONTENT_S3_PARTS;
-    store->part_digest = 1;
     store->unguarded = 1;
     store->versions = 1;
 

@@ -58,6 +58,7 @@ typedef struct {
     ngx_uint_t                     tries;
     ngx_msec_t                     retry_timeout;
     ngx_uint_t                     probe;
+    ngx_uint_t                     sign_payload; /* content_sigv4_payload_e */
     size_t                         part_size;
     off_t                          copy_part_size;
     ngx_content_credentials_t     *credentials;
@@ -167,6 +168,12 @@ void ngx_content_s3_endpoint_worked(ngx_content_s3_conf_t *conf,
     ngx_content_s3_endpoint_t *endpoint);
 void ngx_content_s3_endpoint_failed(ngx_content_s3_conf_t *conf,
     ngx_content_s3_endpoint_t *endpoint);
+
+/*
+ * Whether the bodies of uploads are signed with their SHA-256, by what is
+ * configured and what the probe has found.
+ */
+ngx_uint_t ngx_content_s3_signs_payload(ngx_content_store_t *store);
 
 /* For the signature: the configured region, or that which the server told. */
 ngx_str_t *ngx_content_s3_region(ngx_content_s3_conf_t *conf);

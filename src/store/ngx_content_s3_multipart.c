@@ -8,8 +8,9 @@
  *     complete()  CompleteMultipartUpload, and HEAD if that told no ETag
  *     discard()   AbortMultipartUpload, if there is one
  *
- * Every part is signed with its SHA-256, so that the server refuses what was
- * changed on the way.
+ * A part is signed with its SHA-256, so that the server refuses what was
+ * changed on the way; or it is not signed, and sent while it is hashed
+ * (content_s3_sign_payload).
  */
 
 #include "store/ngx_content_s3_upload.h"
@@ -174,7 +175,7 @@ ngx_content_s3_upload_created(ngx_content_call_t *call)
     for (part = up->parts; part; part = next) {
         next = part->next;
 
-        if (!part->given) {          /* is being hashed */
+        if (!part->given) {          /* is still to be hashed */
             continue;
         }
 

@@ -20,6 +20,7 @@ static void ngx_content_s3_probe_done(ngx_content_call_t *call);
 static void ngx_content_s3_probe_clock(ngx_content_profile_t *profile,
     ngx_content_call_t *call);
 static void ngx_content_s3_probe_log(ngx_content_probe_t *probe);
+static void ngx_content_s3_probe_warn(ngx_content_probe_t *probe);
 
 
 static const ngx_content_s3_probe_step_t  ngx_content_s3_probe_steps[] = {
@@ -268,10 +269,32 @@ ngx_content_s3_probe_log(ngx_content_probe_t *probe)
                   : profile->versioning == 1 ? "off" : "on",
                   (size_t) (p - facts), facts);
 
-    if (profile->missing == NGX_HTTP_FORBIDDEN) {
+    ngx_content_s3_probe_warn(probe);
+}
+
+
+static void
+ngx_content_s3_probe_warn(ngx_content_probe_t *probe)
+{
+    ngx_content_found_e     found;
+    ngx_content_s3_conf_t  *conf;
+
+    conf = probe->store->conf;
+    found = probe->found[NGX_CONTENT_FACT_UNSIGNED];
+
+    if (probe->profile->missing == NGX_HTTP_FORBIDDEN) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "content: S3 at \"%V\" says 403 of missing keys, which "
                       "can't be told from a lack of rights and is 502: allow "
                       "s3:ListBucket", &probe->store->place);
+    }
+
+    if (conf->sign_payload == CONTENT_SIGV4_PAYLOAD_OFF
+        && ngx_content_probe_says_no(found))
+    {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "content: S3 at \"%V\" takes no UNSIGNED-PAYLOAD: "
+                      "uploads will fail while \"content_s3_sign_payload\" "
+                      "is \"off\"", &probe->store->place);
     }
 }

@@ -200,7 +200,7 @@ ngx_content_s3_probe_ask_unsigned(ngx_content_s3_probe_t *s3)
     ngx_int_t  rc;
 
     rc = ngx_content_s3_probe_begins(s3, "PUT", &ngx_content_s3_probe_body);
-    s3->request.payload_hash = content_cstr("UNSIGNED-PAYLOAD");
+    s3->request.payload_hash = content_cstr(CONTENT_SIGV4_UNSIGNED);
 
     return rc;
 }

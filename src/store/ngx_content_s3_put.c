@@ -1,6 +1,8 @@
 /*
- * PutObject: a body that fits one part, stored in one request.  Signed with
- * its SHA-256, so that the server refuses what was changed on the way.
+ * PutObject: a body that fits one part, stored in one request.  Its SHA-256
+ * goes along in any case, as metadata, and is what it is signed with unless
+ * content_s3_sign_payload says otherwise: then the server refuses what was
+ * changed on the way.
  */
 
 #include "store/ngx_content_s3_upload.h"
@@ -111,17 +113,24 @@ ngx_content_s3_body(ngx_content_upload_t *up, ngx_content_part_t *part,
     body->up = up;
     body->part = part;
 
-    if (part) {
-        body->buf.pos = part->data;
-        body->buf.last = part->data + part->size;
-        body->buf.memory = 1;
+    body->chain.buf = &body->buf;
 
+    if (part == NULL) {
+        return body;
+    }
+
+    body->buf.pos = part->data;
+    body->buf.last = part->data + part->size;
+    body->buf.memory = 1;
+
+    if (up->part_digest) {
         content_out_init(&out, body->hash, sizeof(body->hash));
         content_out_hex(&out, part->sha256, 32);
         request->payload_hash = content_out_done(&out);
-    }
 
-    body->chain.buf = &body->buf;
+    } else {
+        request->payload_hash = content_cstr(CONTENT_SIGV4_UNSIGNED);
+    }
 
     return body;
 }

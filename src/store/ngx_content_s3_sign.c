@@ -4,6 +4,7 @@
  */
 
 #include "store/ngx_content_s3.h"
+#include "store/ngx_content_probe.h"
 #include "core/ngx_content_str.h"
 #include "lib/content_key.h"
 
@@ -38,6 +39,21 @@ ngx_content_s3_header(ngx_content_s3_request_t *request, const char *name,
     f = &request->headers[request->nheaders++];
     f->name = content_cstr(name);
     f->value = value;
+}
+
+
+ngx_uint_t
+ngx_content_s3_signs_payload(ngx_content_store_t *store)
+{
+    ngx_content_found_e     found;
+    ngx_content_s3_conf_t  *conf;
+
+    conf = store->conf;
+    found = store->profile ? store->profile->facts[NGX_CONTENT_FACT_UNSIGNED]
+                           : NGX_CONTENT_FOUND_NOTHING;
+
+    return content_sigv4_signs_payload(conf->sign_payload, conf->secure,
+                                       ngx_content_probe_says_no(found));
 }
 
 

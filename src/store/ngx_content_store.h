@@ -218,9 +218,11 @@ struct ngx_content_part_s {
     size_t                     capacity;
     off_t                      offset;            /* in the body */
     ngx_uint_t                 number;            /* 1, 2, ... */
-    u_char                     sha256[32];        /* if the store wants it */
+    u_char                     sha256[32];        /* if up->part_digest */
     ngx_str_t                  etag;              /* for the store's use */
     unsigned                   given:1;           /* part() was called */
+    unsigned                   hashed:1;          /* into the body's digest */
+    unsigned                   stored:1;          /* or could not be */
 };
 
 /*
@@ -254,7 +256,7 @@ struct ngx_content_upload_s {
 
     ngx_content_part_t        *filling;
     ngx_content_part_t        *hashing;           /* in a thread */
-    ngx_content_part_t        *parts;             /* stored or being stored */
+    ngx_content_part_t        *parts;             /* full, in their order */
     ngx_content_part_t       **last_part;
     ngx_uint_t                 nparts;
     ngx_uint_t                 in_flight;
@@ -268,6 +270,8 @@ struct ngx_content_upload_s {
     ngx_content_claim_t        claim;             /* to memory */
     ngx_content_reader_t       reader;            /* its turn at reading */
     ngx_content_turn_t         turn;              /* at hashing */
+    unsigned                   part_digest:1;     /* of each part, before it is
+                                                     handed to the store */
     unsigned                   blocked:1;         /* until resume */
     unsigned                   ended:1;
     unsigned                   committing:1;
@@ -346,8 +350,11 @@ typedef struct {
     /*
      * upload: each ends in ngx_content_upload_stored() or _task_finish().
      * begin(), which may be NULL: more than a part will come.  NGX_OK:
-     * ngx_content_upload_begun() follows; else not, part() does without it
+     * ngx_content_upload_begun() follows; else not, part() does without it.
+     * part_digest(), which may be NULL: whether a new upload's part() needs
+     * part->sha256; if not, it is called while the part is being hashed
      */
+    ngx_uint_t               (*part_digest)(ngx_content_store_t *store);
     ngx_int_t                (*begin)(ngx_content_upload_t *up);
     void                     (*part)(ngx_content_upload_t *up,
                                      ngx_content_part_t *part);
@@ -379,7 +386,6 @@ struct ngx_content_store_s {
     time_t                           sweep_min;   /* the least of it */
     size_t                           part_size;   /* bytes */
     ngx_uint_t                       parts_max;   /* stored at once */
-    unsigned                         part_digest:1;
     unsigned                         probed:1;
     unsigned                         open_first:1; /* open() costs nothing */
     unsigned                         unguarded:1; /* a condition and the write

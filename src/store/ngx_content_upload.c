@@ -4,10 +4,10 @@
  * called from it.  An upload owns its parts and digests, and is freed with
  * its task's pool.
  *
- * A part that is full is hashed (ngx_content_upload_hash.c), then handed to
- * the store.  One part of an upload after the other is hashed, for the body's
- * digest; meanwhile the event loop receives the next, and the ones before are
- * on their way.
+ * A part that is full is hashed (ngx_content_upload_hash.c), one after the
+ * other, for the body's digest; and it is handed to the store: before that, or
+ * where the store needs the part's own digest, after it.  Meanwhile the event
+ * loop receives the next, and the ones before are on their way.
  */
 
 #include "store/ngx_content_upload.h"
@@ -29,6 +29,10 @@ static void ngx_content_upload_read(ngx_content_reader_t *reader);
 static void ngx_content_upload_granted(ngx_content_claim_t *claim);
 static void ngx_content_upload_lost(ngx_content_claim_t *claim);
 static void ngx_content_upload_cut(ngx_content_upload_t *up);
+static void ngx_content_upload_give(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
+static void ngx_content_upload_part_end(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
 static void ngx_content_upload_advance(ngx_content_upload_t *up);
 
 
@@ -51,6 +55,8 @@ ngx_content_upload_create(ngx_content_store_t *store, ngx_str_t *key,
     up->claim.granted = ngx_content_upload_granted;
     up->claim.lost = ngx_content_upload_lost;
     up->reader.read = ngx_content_upload_read;
+    up->part_digest = store->ops->part_digest
+                      && store->ops->part_digest(store);
 
     cln = ngx_pool_cleanup_add(up->task.pool, 0);
     if (cln == NULL) {
@@ -362,7 +368,7 @@ ngx_content_upload_give_up(ngx_content_upload_t *up,
 }
 
 
-/* The part that was filled goes to be hashed, and from there to the store. */
+/* The part that was filled goes to be hashed, and to the store. */
 
 static void
 ngx_content_upload_cut(ngx_content_upload_t *up)
@@ -377,9 +383,26 @@ ngx_content_upload_cut(ngx_content_upload_t *up)
     up->nparts++;
     up->in_flight++;
 
+    if (!up->part_digest) {
+        ngx_content_upload_give(up, part);
+    }
+
     if (up->hashing == NULL) {
         ngx_content_upload_hash_part(up, part);
     }
+}
+
+
+static void
+ngx_content_upload_give(ngx_content_upload_t *up, ngx_content_part_t *part)
+{
+    if (up->aborted || up->task.outcome != NGX_CONTENT_OK) {
+        ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED, NULL);
+        return;
+    }
+
+    part->given = 1;
+    up->task.store->ops->part(up, part);
 }
 
 
@@ -397,17 +420,18 @@ ngx_content_upload_hashed(ngx_content_upload_t *up, ngx_content_part_t *part,
         return;
     }
 
+    part->hashed = 1;
+
     if (part->next) {
         ngx_content_upload_hash_part(up, part->next);
     }
 
-    if (up->aborted || up->task.outcome != NGX_CONTENT_OK) {
-        ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED, NULL);
-        return;
-    }
+    if (up->part_digest) {
+        ngx_content_upload_give(up, part);
 
-    part->given = 1;
-    up->task.store->ops->part(up, part);
+    } else {
+        ngx_content_upload_part_end(up, part);
+    }
 }
 
 
@@ -429,12 +453,25 @@ void
 ngx_content_upload_stored(ngx_content_upload_t *up, ngx_content_part_t *part,
     ngx_content_outcome_e outcome, const char *cause)
 {
-    ngx_content_part_free(up, part);
-
-    up->in_flight--;
+    part->stored = 1;
 
     if (outcome != NGX_CONTENT_OK) {
         ngx_content_upload_fail(up, outcome, cause);
+    }
+
+    ngx_content_upload_part_end(up, part);
+}
+
+
+/* Its bytes are needed until it is both hashed and stored. */
+
+static void
+ngx_content_upload_part_end(ngx_content_upload_t *up,
+    ngx_content_part_t *part)
+{
+    if (part->hashed && part->stored) {
+        ngx_content_part_free(up, part);
+        up->in_flight--;
     }
 
     ngx_content_upload_advance(up);

@@ -167,7 +167,7 @@ ngx_content_upload_hash_now(ngx_content_upload_t *up)
 static ngx_uint_t
 ngx_content_upload_hash_apart(ngx_content_upload_t *up)
 {
-    return up->task.store->part_digest && up->hashing != up->filling;
+    return up->part_digest && up->hashing != up->filling;
 }
 
 

@@ -129,7 +129,7 @@ def direct_put(run, file, key):
 
 def signed_put(run, file, key):
     """The same, signed with the file's SHA-256, as aws-cli does over HTTP and
-    as we do: seconds, with those of the hash."""
+    we by default: seconds, with those of the hash."""
     digest, seconds = load.sha256(file)
     return seconds + load.curl(*run.site.s3.signing(digest), "-T", file,
                                run.site.s3.url(key))
@@ -149,39 +149,39 @@ def our_put(peer, file, key):
 
 
 def puts(run):
+    """One file of each size: through us, and straight into the same S3, and
+    both with the payload signed and not."""
     run.need_s3()
-    with started(run, "put", [peers.OursS3()]) as running:
-        for peer in running:
-            put_sizes(run, peer)
+    with started(run, "put", [peers.OursS3(), peers.OursS3Unsigned()]) as ours:
+        for kind, file, size, rounds in (
+                ("medium", run.medium, run.medium_size, run.rounds * 2),
+                ("large", run.large, run.large_size, run.rounds)):
+            say(f"PUT of {size_text(size)} to S3")
+            interleave(run.results, rounds, [
+                (f"put/{kind}/curl/unsigned", "MiB/s",
+                 put_cell(run, direct_put, file, size, f"direct-{kind}.bin")),
+                (f"put/{kind}/curl/signed", "MiB/s",
+                 put_cell(run, signed_put, file, size, f"signed-{kind}.bin")),
+                *((f"put/{kind}/{peer.name}", "MiB/s",
+                   our_cell(run, peer, file, size, f"put-{kind}.bin"))
+                  for peer in ours)])
 
 
-def put_sizes(run, peer):
-    """One file of each size: through us, and straight into the same S3."""
-    for kind, file, size, rounds in (
-            ("medium", run.medium, run.medium_size, run.rounds * 2),
-            ("large", run.large, run.large_size, run.rounds)):
+def put_cell(run, put, file, size, key):
+    def sample():
+        seconds = put(run, file, key)
+        run.site.s3.collect_garbage()
+        return size / MIB / seconds
+    return sample
 
-        def ours(file=file, size=size, kind=kind):
-            seconds, grown, used = our_put(peer, file, f"put-{kind}.bin")
-            run.site.s3.collect_garbage()
-            return {"value": size / MIB / seconds, "grown_mib": grown / MIB,
-                    "processor_seconds_a_gib": used * 2**30 / size}
 
-        def direct(file=file, size=size, kind=kind):
-            seconds = direct_put(run, file, f"direct-{kind}.bin")
-            run.site.s3.collect_garbage()
-            return size / MIB / seconds
-
-        def signed(file=file, size=size, kind=kind):
-            seconds = signed_put(run, file, f"signed-{kind}.bin")
-            run.site.s3.collect_garbage()
-            return size / MIB / seconds
-
-        say(f"PUT of {size_text(size)} to S3")
-        interleave(run.results, rounds, [
-            (f"put/{kind}/direct", "MiB/s", direct),
-            (f"put/{kind}/signed", "MiB/s", signed),
-            (f"put/{kind}/ours", "MiB/s", ours)])
+def our_cell(run, peer, file, size, key):
+    def sample():
+        seconds, grown, used = our_put(peer, file, key)
+        run.site.s3.collect_garbage()
+        return {"value": size / MIB / seconds, "grown_mib": grown / MIB,
+                "processor_seconds_a_gib": used * 2**30 / size}
+    return sample
 
 
 # Many uploads at once

@@ -456,6 +456,16 @@ class OursS3(Peer):
         self.server = ours(site, self.name, "s3")
 
 
+class OursS3Unsigned(Peer):
+    """As over https, but without what TLS costs."""
+
+    name, title = "s3_unsigned", "**ngx_content**, S3, payload not signed"
+
+    def start(self, site):
+        self.server = ours(site, self.name, "s3",
+                           "content_s3_sign_payload off;")
+
+
 def fill(peer, site):
     """Puts the objects into the peer's own store."""
     for size in SIZES:

@@ -63,14 +63,16 @@ GOALS = (
      value_of("misses/reads"), AT_MOST, 1),
     ("the same: first byte of the last waiter / of the first",
      value_of("misses/wait"), AT_MOST, 1.2),
-    ("PUT of 64 MiB to S3 / curl straight into it, unsigned payload",
-     ratio_of("put/medium/ours", "put/medium/direct"), AT_LEAST, 0.95),
-    ("the same / curl that signs the payload, as we do",
-     ratio_of("put/medium/ours", "put/medium/signed"), AT_LEAST, 0.95),
-    ("PUT of 1 GiB to S3 / curl straight into it, unsigned payload",
-     ratio_of("put/large/ours", "put/large/direct"), AT_LEAST, 0.95),
-    ("the same / curl that signs the payload, as we do",
-     ratio_of("put/large/ours", "put/large/signed"), AT_LEAST, 0.95),
+    ("PUT of 64 MiB to S3 / curl straight into it, payload signed by both",
+     ratio_of("put/medium/s3", "put/medium/curl/signed"), AT_LEAST, 0.95),
+    ("the same, signed by neither",
+     ratio_of("put/medium/s3_unsigned", "put/medium/curl/unsigned"), AT_LEAST,
+     0.95),
+    ("PUT of 1 GiB to S3 / curl straight into it, payload signed by both",
+     ratio_of("put/large/s3", "put/large/curl/signed"), AT_LEAST, 0.95),
+    ("the same, signed by neither",
+     ratio_of("put/large/s3_unsigned", "put/large/curl/unsigned"), AT_LEAST,
+     0.95),
     ("GET of 64 MiB from S3, uncached / proxy_pass",
      ratio_of("get/s3", "get/proxy_pass"), AT_LEAST, 0.97),
     ("GET of 4 KiB from S3, uncached / proxy_pass",
@@ -255,20 +257,8 @@ def storage_table(document, results):
     large = size_text(document["settings"]["large_bytes"])
     rows = [[what, value(results, ours), value(results, base), note]
             for what, ours, base, note in (
-                (f"PUT, {medium}, MiB/s (curl straight into S3, unsigned "
-                 "payload)",
-                 "put/medium/ours", "put/medium/direct",
-                 grown(results, "put/medium/ours")),
-                ("the same (curl, payload signed with its SHA-256)",
-                 "put/medium/ours", "put/medium/signed",
-                 processor(results, "put/medium/ours")),
-                (f"PUT, {large}, MiB/s (curl straight into S3, unsigned "
-                 "payload)",
-                 "put/large/ours", "put/large/direct",
-                 grown(results, "put/large/ours")),
-                ("the same (curl, payload signed with its SHA-256)",
-                 "put/large/ours", "put/large/signed",
-                 processor(results, "put/large/ours")),
+                *put_rows(results, "medium", medium),
+                *put_rows(results, "large", large),
                 (f"GET, {medium}, MiB/s (`proxy_pass`)", "get/s3",
                  "get/proxy_pass", ""),
                 ("GET, 4 KiB, requests/s (`proxy_pass`)", "small/s3",
@@ -279,6 +269,16 @@ def storage_table(document, results):
         return ""
     return "### Storage: Ceph's S3 gateway, nothing cached\n\n" + rows_text(
         ["", "ngx_content", "compared with", ""], rows)
+
+
+def put_rows(results, kind, size):
+    for how, ours in (("signed", "s3"), ("not signed", "s3_unsigned")):
+        name = f"put/{kind}/{ours}"
+        notes = (grown(results, name), processor(results, name))
+        yield (f"PUT, {size}, payload {how}, MiB/s (curl straight into S3, "
+               "the same way)", name,
+               f"put/{kind}/curl/{how.replace('not ', 'un')}",
+               "; ".join(note for note in notes if note))
 
 
 def value(results, name, digits=0):

@@ -10,6 +10,9 @@ A fault is a function (exchange) -> None that does something else than
 exchange.forward(); the first one that fits a request is taken.  What nobody
 has a fault for is forwarded unchanged, byte for byte, so that signatures
 hold.  Every request is in .requests.
+
+With tls (an ssl.SSLContext for https://localhost) it speaks TLS to nginx, and
+plain HTTP to the S3 server.
 """
 
 import http.client
@@ -119,16 +122,18 @@ def read_chunks(reader):
 class FaultProxy:
     """Listens on 127.0.0.1; one thread a connection."""
 
-    def __init__(self, upstream):
+    def __init__(self, upstream, tls=None):
         host, _, port = upstream.rpartition(":")
         self.upstream = (host, int(port))
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.faults, self.requests, self.connections = [], [], set()
         self.listener = None
+        self.tls = tls
         self.port = 0
         self.accept()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = (f"https://localhost:{self.port}" if tls
+                         else f"http://127.0.0.1:{self.port}")
 
     # The tests' side
 
@@ -199,6 +204,10 @@ class FaultProxy:
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tls:                # the handshake is left to the thread
+                connection = self.tls.wrap_socket(
+                    connection, server_side=True,
+                    do_handshake_on_connect=False)
             self.connections.add(connection)
             threading.Thread(target=self.talk, args=(connection,),
                              daemon=True).start()

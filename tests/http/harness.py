@@ -17,6 +17,7 @@ import random
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.parse
@@ -671,6 +672,13 @@ class S3Server:
 
     def stop(self):
         self.script("down", "--wipe")
+
+    def tls_context(self):
+        """For another server of https://localhost that is believed."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        place = pathlib.Path(self.ca_file).parent
+        context.load_cert_chain(place / "server.crt", place / "server.key")
+        return context
 
     def client(self):
         return boto3.client(

@@ -88,6 +88,10 @@ BAD = [
     # nginx's own words for an unknown value: it and the line
     ("style", "s3", S3 + "content_s3_style host;", ["host", "nginx.conf:"]),
     ("probe", "s3", S3 + "content_s3_probe write;", ["write", "nginx.conf:"]),
+    ("payload", "s3", S3 + "content_s3_sign_payload never;",
+     ["never", "nginx.conf:"]),
+    ("payload twice", "s3", S3 + "content_s3_sign_payload on;"
+     "content_s3_sign_payload off;", ["content_s3_sign_payload", "duplicate"]),
     ("part size", "s3", S3 + "content_s3_part_size 4m;",
      ["content_s3_part_size", "5m"]),
     ("copy part size", "s3", S3 + "content_s3_copy_part_size 4m;",
@@ -253,7 +257,8 @@ GOOD = [
      S3.replace("127.0.0.1", "localhost") + "content_s3_style virtual;"),
     ("all of S3", "s3", S3.replace("http://", "https://")
      + "content_s3_region eu-west-1; content_s3_part_size 16m;"
-       "content_s3_connect_timeout 1s; content_s3_timeout 2s;"),
+       "content_s3_connect_timeout 1s; content_s3_timeout 2s;"
+       "content_s3_sign_payload auto;"),
     ("all of Redis", "http",
      "content_redis 127.0.0.1:6380 db=3 prefix=a:;"
      "content_redis_password env A_SECRET; content_redis_timeout 1s;"),

@@ -610,6 +610,40 @@ test_header_count(void **state)
 }
 
 
+static void
+test_payload(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        content_sigv4_payload_e  payload;
+        int                      secure;
+        int                      refused;
+        int                      signs;
+    } payloads[] = {
+        { CONTENT_SIGV4_PAYLOAD_AUTO, 0, 0, 1 },
+        { CONTENT_SIGV4_PAYLOAD_AUTO, 0, 1, 1 },
+        { CONTENT_SIGV4_PAYLOAD_AUTO, 1, 0, 0 },
+        { CONTENT_SIGV4_PAYLOAD_AUTO, 1, 1, 1 },
+        { CONTENT_SIGV4_PAYLOAD_ON,   0, 0, 1 },
+        { CONTENT_SIGV4_PAYLOAD_ON,   1, 0, 1 },
+        { CONTENT_SIGV4_PAYLOAD_OFF,  0, 0, 0 },
+        { CONTENT_SIGV4_PAYLOAD_OFF,  1, 0, 0 },
+        { CONTENT_SIGV4_PAYLOAD_OFF,  1, 1, 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < ROWS(payloads); i++) {
+        print_message("  payload, row %zu\n", i);
+        assert_int_equal(content_sigv4_signs_payload(payloads[i].payload,
+                                                     payloads[i].secure,
+                                                     payloads[i].refused),
+                         payloads[i].signs);
+    }
+}
+
+
 int
 main(void)
 {
@@ -619,7 +653,8 @@ main(void)
         cmocka_unit_test(test_cache_is_used),
         cmocka_unit_test(test_dates),
         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_header_count)
+        cmocka_unit_test(test_header_count),
+        cmocka_unit_test(test_payload)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
