@@ -1,6 +1,7 @@
 /*
  * GET /-/list: the keys of the store in order, page by page; with a delimiter
- * those behind it as one common prefix, as S3 lists.
+ * those behind it as one common prefix, as S3 lists.  What lies below "-/" is
+ * no object that can be asked for, and is not listed.
  */
 
 #include "http/ngx_content_api_wait.h"
@@ -103,7 +104,7 @@ ngx_content_list_answer(ngx_http_request_t *r, ngx_content_task_t *task)
     size_t                size;
     u_char               *buf;
     ngx_str_t            *prefix;
-    ngx_uint_t            i;
+    ngx_uint_t            i, first;
     content_out_t         out;
     content_str_t         next;
     ngx_content_entry_t  *entry;
@@ -121,19 +122,28 @@ ngx_content_list_answer(ngx_http_request_t *r, ngx_content_task_t *task)
 
     entry = list->entries.elts;
 
-    for (i = 0; i < list->entries.nelts; i++) {
-        content_list_entry(&out, i == 0, ngx_content_from_ngx(entry[i].key),
+    for (i = 0, first = 1; i < list->entries.nelts; i++) {
+        if (ngx_content_is_reserved(&entry[i].key)) {
+            continue;
+        }
+
+        content_list_entry(&out, first, ngx_content_from_ngx(entry[i].key),
                            entry[i].size, ngx_content_from_ngx(entry[i].etag),
                            entry[i].mtime);
+        first = 0;
     }
 
     if (list->delimiter.len) {
         content_list_prefixes(&out);
         prefix = list->prefixes.elts;
 
-        for (i = 0; i < list->prefixes.nelts; i++) {
-            content_list_prefix(&out, i == 0,
-                                ngx_content_from_ngx(prefix[i]));
+        for (i = 0, first = 1; i < list->prefixes.nelts; i++) {
+            if (ngx_content_is_reserved(&prefix[i])) {
+                continue;
+            }
+
+            content_list_prefix(&out, first, ngx_content_from_ngx(prefix[i]));
+            first = 0;
         }
     }
 

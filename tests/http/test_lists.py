@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from harness import EDITOR, problem
+from harness import EDITOR, Nginx, problem
 
 NAMES = ["a", "a!", "a/", "a//", "a//b", "a/b", "a/b/c", "a/b/d", "a/z", "a0",
          "b/1", "b/2", "b/3/4", "c", "d", "e/f/g", "é/ü", "é0", "z-=y", "z-=z",
@@ -101,3 +101,19 @@ def test_a_prefix_goes_with_its_last_key(shelf):
                                    "delimiter=" + "x" * 65])
 def test_bad_delimiter_is_refused(shelf, query):
     problem(shelf.get(f"/-/list?{query}", token=EDITOR), 400, "delimiter")
+
+
+def test_what_is_reserved_is_not_listed(bucket, workdir):
+    """Somebody else's, or what a probe has left."""
+    for key in ["-/a", "-/b/c", "-a", "-b"]:
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"x")
+    with Nginx(workdir, bucket) as origin:
+        assert shown(page_of(origin, prefix="-", delimiter="/")) == [
+            "-a", "-b"]
+        page, keys = page_of(origin, prefix="-", limit=1), []
+        while True:
+            keys += [o["key"] for o in page["objects"]]
+            if page["next"] is None:
+                break
+            page = page_of(origin, prefix="-", limit=1, after=page["next"])
+        assert keys == ["-a", "-b"]
