@@ -452,7 +452,7 @@ ngx_content_memory_purge_tag(ngx_content_memory_t *memory, uint64_t store,
     uint32_t  number;
 
     number = ngx_content_memory_purge_begin(memory);
-    content_selector_tag(&memory->selectors, store, tag, number);
+    memory->selectors.numbers[content_selector_tag(store, tag)] = number;
     ngx_content_memory_purge_end(memory);
 }
 
@@ -464,7 +464,7 @@ ngx_content_memory_purge_prefix(ngx_content_memory_t *memory, uint64_t store,
     uint32_t  number;
 
     number = ngx_content_memory_purge_begin(memory);
-    content_selector_prefix(&memory->selectors, store, prefix, number);
+    memory->selectors.numbers[content_selector_prefix(store, prefix)] = number;
     ngx_content_memory_purge_end(memory);
 }
 

@@ -29,6 +29,7 @@ typedef enum {
     NGX_CONTENT_REDIS_FILL,
     NGX_CONTENT_REDIS_GIVE_BACK,
     NGX_CONTENT_REDIS_END,
+    NGX_CONTENT_REDIS_PURGE_OP,
     NGX_CONTENT_REDIS_EPOCH_OP,
     NGX_CONTENT_REDIS_SETTLE,             /* an epoch that nobody asked for */
     NGX_CONTENT_REDIS_CALL                /* a command of the caller's */
@@ -64,6 +65,7 @@ static ngx_int_t ngx_content_redis_believe(ngx_content_redis_op_t *op,
 static ngx_int_t ngx_content_redis_error(ngx_content_redis_op_t *op,
     redisReply *reply);
 static ngx_int_t ngx_content_redis_claim_next(ngx_content_redis_op_t *op);
+static ngx_int_t ngx_content_redis_look_again(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_redis_noscript(ngx_content_redis_op_t *op);
 static void ngx_content_redis_finish(ngx_content_redis_op_t *op,
     ngx_int_t result);
@@ -76,6 +78,7 @@ static ngx_content_redis_kind_t  ngx_content_redis_kinds[] = {
     { "fill",      ngx_content_redis_take_fill },
     { "give back", ngx_content_redis_take_fill },
     { "end",       ngx_content_redis_take_end },
+    { "purge",     ngx_content_redis_take_purge },
     { "epoch",     ngx_content_redis_take_epoch },
     { "settle",    ngx_content_redis_take_epoch },
     { "call",      ngx_content_redis_take_call }
@@ -116,6 +119,9 @@ ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
 
     if (ngx_content_redis_key_of(redis, cycle->pool, "epoch", &redis->epoch)
         != NGX_OK
+        || ngx_content_redis_key_of(redis, cycle->pool, "purges",
+                                    &redis->purges)
+           != NGX_OK
         || ngx_content_redis_key_of(redis, cycle->pool, "{fleet}:new",
                                     &redis->fresh)
            != NGX_OK
@@ -177,6 +183,11 @@ ngx_content_redis_destroy(ngx_content_redis_t *redis)
         conn = &redis->conns[i];
 
         ngx_content_redis_conn_close(conn);
+
+        if (conn->copy.table) {
+            ngx_free(conn->copy.table);
+            conn->copy.table = NULL;
+        }
 
         if (conn->op_timer.timer_set) {
             ngx_del_timer(&conn->op_timer);
@@ -369,6 +380,39 @@ ngx_content_redis_epoch(ngx_content_redis_t *redis,
 
     if (o == NULL
         || ngx_content_redis_sent(o, ngx_content_redis_send_epoch(o))
+           != NGX_OK)
+    {
+        ngx_content_redis_unconfirmed(redis);
+
+        return NGX_DECLINED;
+    }
+
+    o->handler = handler;
+    o->data = data;
+
+    if (op) {
+        *op = o;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_redis_purge(ngx_content_redis_t *redis, const uint32_t *places,
+    ngx_uint_t n, ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op)
+{
+    u_char                   name[NGX_CONTENT_REDIS_NAME];
+    ngx_content_redis_op_t  *o;
+
+    ngx_memzero(name, sizeof(name));
+
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_PURGE_OP, name);
+
+    if (o == NULL
+        || ngx_content_redis_sent(o, ngx_content_redis_send_purge(o, places,
+                                                                  n))
            != NGX_OK)
     {
         ngx_content_redis_unconfirmed(redis);
@@ -631,8 +675,17 @@ ngx_content_redis_result(redisAsyncContext *ac, ngx_content_redis_op_t *op,
 
     rc = ngx_content_redis_believe(op, rc);
 
-    return rc == NGX_CONTENT_REDIS_NONE ? ngx_content_redis_claim_next(op)
-                                        : rc;
+    switch (rc) {
+
+    case NGX_CONTENT_REDIS_NONE:
+        return ngx_content_redis_claim_next(op);
+
+    case NGX_CONTENT_REDIS_UNSURE:
+        return ngx_content_redis_look_again(op);
+
+    default:
+        return rc;
+    }
 }
 
 
@@ -727,6 +780,32 @@ ngx_content_redis_claim_next(ngx_content_redis_op_t *op)
 }
 
 
+/* Once, behind the table of purges; if that did not help, it is lost. */
+
+static ngx_int_t
+ngx_content_redis_look_again(ngx_content_redis_op_t *op)
+{
+    if (op->late || op->handler == NULL) {
+        return NGX_CONTENT_REDIS_AWAY;
+    }
+
+    if (op->again) {
+        ngx_content_redis_start_settling(op->conn);
+        return NGX_CONTENT_REDIS_AWAY;
+    }
+
+    op->again = 1;
+
+    if (ngx_content_redis_purges_read(op->conn) != NGX_OK
+        || ngx_content_redis_send_lookup(op) != NGX_OK)
+    {
+        return NGX_CONTENT_REDIS_AWAY;
+    }
+
+    return NGX_AGAIN;
+}
+
+
 /*
  * After a SCRIPT FLUSH: a lookup is sent again, with its text; a fill, whose
  * record we have no more, is lost.
@@ -776,6 +855,7 @@ ngx_content_redis_finish(ngx_content_redis_op_t *op, ngx_int_t result)
 
     if (result == NGX_CONTENT_REDIS_AWAY
         && (op->kind == NGX_CONTENT_REDIS_END
+            || op->kind == NGX_CONTENT_REDIS_PURGE_OP
             || op->kind == NGX_CONTENT_REDIS_EPOCH_OP))
     {
         ngx_content_redis_unconfirmed(redis);

@@ -64,6 +64,14 @@
  *     (all of which ran after all of its look-ups began) and of the same
  *     object (its name is in the record).
  *
+ * Purges by tag and prefix have numbers that count within an epoch; a record
+ * carries the one of the last purge when its filler asked, and a table in Redis
+ * has the last one for each place of lib/content_selector.h.  GET epoch tells
+ * the present number and the last few places.  So each connection can keep a
+ * copy of the table without asking, which is as of the guard, and a record is
+ * judged like one in shared memory, by its own tags and prefixes.  A copy that
+ * has missed more than those few is read anew, and the lookup made once more.
+ *
  * Where there is no such record and a token is wanted, a script decides, in a
  * second round trip: only that has to be atomic.
  *
@@ -83,11 +91,15 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "lib/content_str.h"
+
 
 #define NGX_CONTENT_REDIS_TOKEN_TTL  10000   /* ms, then another may fill */
 
 #define NGX_CONTENT_REDIS_ID         32      /* digits of a token's id */
 #define NGX_CONTENT_REDIS_EPOCH      32
+#define NGX_CONTENT_REDIS_STAMP      40      /* an epoch, and how many purges
+                                                there were in it, 8 digits */
 #define NGX_CONTENT_REDIS_NAME       48      /* digits: an object's name */
 
 
@@ -164,7 +176,7 @@ typedef struct {
 
 typedef struct {
     u_char                         id[NGX_CONTENT_REDIS_ID];
-    u_char                         epoch[NGX_CONTENT_REDIS_EPOCH];
+    u_char                         stamp[NGX_CONTENT_REDIS_STAMP];
 } ngx_content_redis_token_t;
 
 
@@ -195,11 +207,14 @@ struct ngx_content_redis_op_s {
     ngx_uint_t                     kind;
     ngx_atomic_uint_t              dirty;        /* shared->dirty when sent */
     size_t                         size;         /* of a fill's record */
+    uint32_t                       purges;       /* HIT: the record's number */
     u_char                         name[NGX_CONTENT_REDIS_NAME];
     unsigned                       want_token:1;
     unsigned                       claiming:1;   /* lookup: no record, now
                                                     asks for the token */
     unsigned                       replacing:1;  /* claim: whatever is there */
+    unsigned                       again:1;      /* lookup: sent twice, for the
+                                                    purges had to be read */
     unsigned                       late:1;       /* timed out, awaits its
                                                     reply to be freed */
 };
@@ -297,6 +312,22 @@ ngx_int_t ngx_content_redis_end(ngx_content_redis_t *redis, u_char *name,
 ngx_int_t ngx_content_redis_epoch(ngx_content_redis_t *redis,
     ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op);
+
+/*
+ * Drops the records of n tags and prefixes, given by their places in
+ * lib/content_selector.h, and makes all tokens void; otherwise as end().
+ */
+ngx_int_t ngx_content_redis_purge(ngx_content_redis_t *redis,
+    const uint32_t *places, ngx_uint_t n,
+    ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op);
+
+/*
+ * For the handler of a HIT: whether its tags (as in Cache-Tag) or a prefix of
+ * its key were purged since its filler asked.  Then it is no hit.
+ */
+ngx_uint_t ngx_content_redis_purged(ngx_content_redis_op_t *op,
+    uint64_t store, content_str_t key, content_str_t tags);
 
 /*
  * Sends a command of the caller's; the words are copied.  DONE: the answer is

@@ -16,6 +16,7 @@
 #include <ngx_event.h>
 
 #include "core/ngx_content_hiredis.h"
+#include "lib/content_selector.h"
 #include "cache/ngx_content_redis.h"
 
 
@@ -56,6 +57,15 @@ typedef struct {
 } ngx_content_redis_history_t;
 
 
+/* The copy of the table of purges: as it was after so many of an epoch. */
+
+typedef struct {
+    u_char                        epoch[NGX_CONTENT_REDIS_EPOCH];
+    uint32_t                      number;
+    content_selectors_t          *table;      /* NULL: no purge so far */
+} ngx_content_redis_purges_t;
+
+
 typedef struct ngx_content_redis_conn_s  ngx_content_redis_conn_t;
 
 struct ngx_content_redis_conn_s {
@@ -85,6 +95,8 @@ struct ngx_content_redis_conn_s {
 
     ngx_content_redis_guard_e     guard;
     u_char                        epoch[NGX_CONTENT_REDIS_EPOCH];
+    uint32_t                      purges;        /* in that epoch, so far */
+    ngx_content_redis_purges_t    copy;          /* of their table */
     uint64_t                      guards_sent;
     uint64_t                      guards_heard;
     ngx_uint_t                    guard_writes;  /* when it was queued */
@@ -93,6 +105,7 @@ struct ngx_content_redis_conn_s {
     unsigned                      told:1;     /* that it is down */
     unsigned                      settling:1; /* a new epoch is under way */
     unsigned                      guarded:1;  /* one was queued */
+    unsigned                      copying:1;  /* the table was asked for */
 };
 
 
@@ -101,6 +114,7 @@ struct ngx_content_redis_s {
     ngx_content_redis_shared_t   *shared;
     ngx_log_t                    *log;
     ngx_str_t                     epoch;      /* its key in Redis */
+    ngx_str_t                     purges;     /* the key of their table */
     ngx_str_t                     fresh;      /* the key that stands for the
                                                  quarantine of a new history */
     ngx_str_t                     get;        /* GET record, as it is sent, up
@@ -163,6 +177,26 @@ ngx_int_t ngx_content_redis_guard(ngx_content_redis_conn_t *conn);
 
 /* For a new connection. */
 void ngx_content_redis_guard_reset(ngx_content_redis_conn_t *conn);
+
+
+/* ngx_content_redis_purges.c */
+
+/*
+ * Takes the epoch that a guard has found, and what purges it tells of; NGX_OK,
+ * or NGX_ERROR: it is none.
+ */
+ngx_int_t ngx_content_redis_purges_heard(ngx_content_redis_conn_t *conn,
+    redisReply *reply);
+
+/* Whether the copy tells of all purges that a record may not have outlived. */
+ngx_uint_t ngx_content_redis_purges_known(ngx_content_redis_conn_t *conn,
+    uint32_t since);
+
+/* Asks for the table, unless that is under way: NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_content_redis_purges_read(ngx_content_redis_conn_t *conn);
+
+/* As after no purge, of no epoch. */
+void ngx_content_redis_purges_reset(ngx_content_redis_conn_t *conn);
 
 
 /* ngx_content_redis.c */

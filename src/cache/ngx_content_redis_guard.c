@@ -93,6 +93,8 @@ ngx_content_redis_guard_reset(ngx_content_redis_conn_t *conn)
     conn->guard = NGX_CONTENT_REDIS_GUARD_FAILED;
     conn->guarded = 0;
     conn->guards_heard = conn->guards_sent;
+    conn->copying = 0;
+    ngx_content_redis_purges_reset(conn);
 }
 
 
@@ -177,19 +179,21 @@ ngx_content_redis_guard_epoch(redisAsyncContext *ac, void *reply, void *data)
         return;
     }
 
-    if (ngx_content_hiredis_stray(ac) || !ngx_content_redis_is_epoch(r)) {
+    if (ngx_content_hiredis_stray(ac)
+        || ngx_content_redis_purges_heard(conn, r) != NGX_OK)
+    {
         ngx_content_redis_guard_broken(conn, r);
         return;
     }
 
-    if (ngx_memcmp(r->str, conn->history.digits, NGX_CONTENT_REDIS_DIGITS)
+    if (ngx_memcmp(conn->epoch, conn->history.digits,
+                   NGX_CONTENT_REDIS_DIGITS)
         != 0)
     {
         ngx_content_redis_conn_drop(conn, "its history is another one now");
         return;
     }
 
-    ngx_memcpy(conn->epoch, r->str, NGX_CONTENT_REDIS_EPOCH);
     conn->guard = NGX_CONTENT_REDIS_GUARD_HELD;
 }
 

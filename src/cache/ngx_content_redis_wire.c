@@ -162,7 +162,7 @@ ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(value, token->epoch, NGX_CONTENT_REDIS_EPOCH);
+    p = ngx_cpymem(value, token->stamp, NGX_CONTENT_REDIS_STAMP);
     p = ngx_cpymem(p, op->name, NGX_CONTENT_REDIS_NAME);
     p = ngx_cpymem(p, record->data, record->len);
 
@@ -177,8 +177,8 @@ ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
     argv[5] = op->conn->redis->epoch;
     argv[6].data = token->id;
     argv[6].len = NGX_CONTENT_REDIS_ID;
-    argv[7].data = token->epoch;
-    argv[7].len = NGX_CONTENT_REDIS_EPOCH;
+    argv[7].data = token->stamp;
+    argv[7].len = NGX_CONTENT_REDIS_STAMP;
     argv[8].data = value;
     argv[8].len = p - value;
     argv[9].data = buf;
@@ -196,7 +196,7 @@ ngx_int_t
 ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
     ngx_content_redis_token_t *token)
 {
-    ngx_str_t                 argv[5];
+    ngx_str_t                 argv[6];
     ngx_content_redis_keys_t  keys;
 
     ngx_content_redis_keys(op->conn->redis, op->name, &keys);
@@ -208,9 +208,11 @@ ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
     argv[3] = keys.fill;
     argv[4].data = token->id;
     argv[4].len = NGX_CONTENT_REDIS_ID;
+    argv[5].data = token->stamp;
+    argv[5].len = NGX_CONTENT_REDIS_STAMP;
 
     return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     5, argv);
+                                     6, argv);
 }
 
 
@@ -301,7 +303,9 @@ ngx_content_redis_take_lookup(ngx_content_redis_op_t *op, redisReply *reply)
     if (ngx_content_redis_is_record(op, reply)
         && ngx_memcmp(reply->str, conn->epoch, NGX_CONTENT_REDIS_EPOCH) == 0)
     {
-        return ngx_content_redis_take_hit(op, reply);
+        return ngx_content_redis_purges_known(conn, op->purges)
+               ? ngx_content_redis_take_hit(op, reply)
+               : NGX_CONTENT_REDIS_UNSURE;
     }
 
     return op->want_token ? NGX_CONTENT_REDIS_NONE : NGX_CONTENT_REDIS_MISS;
@@ -317,7 +321,7 @@ static ngx_int_t
 ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
 {
     char        *status;
-    redisReply  *id, *epoch;
+    redisReply  *id;
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
         || reply->element[0]->type != REDIS_REPLY_STRING
@@ -349,13 +353,14 @@ ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
     if (ngx_strcmp(status, "token") == 0) {
 
         if (reply->elements != 3
-            || !ngx_content_redis_is_epoch(reply->element[2]))
+            || reply->element[2]->type != REDIS_REPLY_STRING
+            || reply->element[2]->len != NGX_CONTENT_REDIS_STAMP)
         {
             return NGX_ERROR;
         }
 
-        epoch = reply->element[2];
-        ngx_memcpy(op->token.epoch, epoch->str, NGX_CONTENT_REDIS_EPOCH);
+        ngx_memcpy(op->token.stamp, reply->element[2]->str,
+                   NGX_CONTENT_REDIS_STAMP);
 
         return NGX_CONTENT_REDIS_TOKEN;
     }
@@ -381,16 +386,28 @@ ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
 }
 
 
-/* Whether it may be a record of that object, of whatever epoch. */
+/* Whether it may be a record of that object, of whatever epoch; its number. */
 
 static ngx_uint_t
 ngx_content_redis_is_record(ngx_content_redis_op_t *op, redisReply *reply)
 {
-    return reply->type == REDIS_REPLY_STRING
-           && (size_t) reply->len >= NGX_CONTENT_REDIS_HEAD
-           && ngx_memcmp(reply->str + NGX_CONTENT_REDIS_EPOCH, op->name,
-                         NGX_CONTENT_REDIS_NAME)
-              == 0;
+    ngx_int_t  number;
+
+    if (reply->type != REDIS_REPLY_STRING
+        || (size_t) reply->len < NGX_CONTENT_REDIS_HEAD
+        || ngx_memcmp(reply->str + NGX_CONTENT_REDIS_STAMP, op->name,
+                      NGX_CONTENT_REDIS_NAME)
+           != 0)
+    {
+        return 0;
+    }
+
+    number = ngx_hextoi((u_char *) reply->str + NGX_CONTENT_REDIS_EPOCH,
+                        NGX_CONTENT_REDIS_STAMP - NGX_CONTENT_REDIS_EPOCH);
+
+    op->purges = (uint32_t) number;
+
+    return number != NGX_ERROR;
 }
 
 

@@ -18,7 +18,10 @@
 #define NGX_CONTENT_REDIS_NONE   8     /* there is no record, and a token is
                                           wanted */
 
-#define NGX_CONTENT_REDIS_HEAD   (NGX_CONTENT_REDIS_EPOCH                    \
+#define NGX_CONTENT_REDIS_UNSURE 9     /* there is one, but the copy of the
+                                          table of purges is too old for it */
+
+#define NGX_CONTENT_REDIS_HEAD   (NGX_CONTENT_REDIS_STAMP                    \
                                   + NGX_CONTENT_REDIS_NAME)
 
 
@@ -44,6 +47,10 @@ ngx_int_t ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
 ngx_int_t ngx_content_redis_send_end(ngx_content_redis_op_t *op);
 ngx_int_t ngx_content_redis_send_epoch(ngx_content_redis_op_t *op);
 
+/* In ngx_content_redis_purges.c. */
+ngx_int_t ngx_content_redis_send_purge(ngx_content_redis_op_t *op,
+    const uint32_t *places, ngx_uint_t n);
+
 /*
  * Each takes a reply that is not an error: returns the result, having set the
  * fields of op that go with it, or NGX_ERROR: it is no answer to that command.
@@ -55,7 +62,10 @@ ngx_int_t ngx_content_redis_take_fill(ngx_content_redis_op_t *op,
 ngx_int_t ngx_content_redis_take_end(ngx_content_redis_op_t *op,
     redisReply *reply);
 ngx_int_t ngx_content_redis_take_epoch(ngx_content_redis_op_t *op,
-    redisReply *reply);ngx_int_t ngx_content_redis_take_call(ngx_content_redis_op_t *op,
+    redisReply *reply);
+ngx_int_t ngx_content_redis_take_purge(ngx_content_redis_op_t *op,
+    redisReply *reply);
+ngx_int_t ngx_content_redis_take_call(ngx_content_redis_op_t *op,
     redisReply *reply);
 
 

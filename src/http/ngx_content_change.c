@@ -53,6 +53,10 @@ static ngx_int_t ngx_content_change_text(ngx_content_change_t *change,
     ngx_uint_t all, ngx_str_t *text);
 static ngx_uint_t ngx_content_change_touched(ngx_content_change_t *change);
 static void ngx_content_change_drop_records(ngx_content_change_t *change);
+static void ngx_content_change_asked(ngx_content_change_t *change,
+    ngx_int_t rc);
+static ngx_int_t ngx_content_change_drop_selected(
+    ngx_content_change_t *change);
 static void ngx_content_change_announce(ngx_content_change_t *change);
 static void ngx_content_change_dropped(ngx_content_redis_op_t *op);
 static void ngx_content_change_noticed(ngx_content_fleet_notice_t *notice);
@@ -319,20 +323,17 @@ ngx_content_change_drop_records(ngx_content_change_t *change)
 
     redis = change->mcf->redis_client;
 
-    /* its records can't be told apart by tags and prefixes without a walk */
-
-    if (change->everything || change->nselectors) {
-        if (ngx_content_redis_epoch(redis, ngx_content_change_dropped, change,
-                                    NULL)
-            == NGX_OK)
-        {
-            change->pending++;
-
-        } else {
-            change->unheard = 1;
-        }
-
+    if (change->everything) {
+        ngx_content_change_asked(change,
+                                 ngx_content_redis_epoch(redis,
+                                       ngx_content_change_dropped, change,
+                                       NULL));
         return;
+    }
+
+    if (change->nselectors) {
+        ngx_content_change_asked(change,
+                                 ngx_content_change_drop_selected(change));
     }
 
     for (i = 0; i < change->nkeys; i++) {
@@ -344,16 +345,52 @@ ngx_content_change_drop_records(ngx_content_change_t *change)
 
         ngx_content_redis_name(name, change->lcf->store->id, changed->hash);
 
-        if (ngx_content_redis_end(redis, name, ngx_content_change_dropped,
-                                  change, NULL)
-            == NGX_OK)
-        {
-            change->pending++;
-
-        } else {
-            change->unheard = 1;
-        }
+        ngx_content_change_asked(change,
+                                 ngx_content_redis_end(redis, name,
+                                       ngx_content_change_dropped, change,
+                                       NULL));
     }
+}
+
+
+static void
+ngx_content_change_asked(ngx_content_change_t *change, ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
+        change->pending++;
+
+    } else {
+        change->unheard = 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_content_change_drop_selected(ngx_content_change_t *change)
+{
+    uint64_t                 store;
+    uint32_t                *places;
+    ngx_uint_t               i;
+    content_change_entry_t  *selector;
+
+    store = change->lcf->store->id;
+
+    places = ngx_palloc(change->pool, change->nselectors * sizeof(uint32_t));
+    if (places == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < change->nselectors; i++) {
+        selector = &change->selectors[i];
+
+        places[i] = (selector->kind == CONTENT_CHANGE_TAG)
+                    ? content_selector_tag(store, selector->value)
+                    : content_selector_prefix(store, selector->value);
+    }
+
+    return ngx_content_redis_purge(change->mcf->redis_client, places,
+                                   change->nselectors,
+                                   ngx_content_change_dropped, change, NULL);
 }
 
 

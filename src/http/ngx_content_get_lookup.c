@@ -12,7 +12,11 @@ static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_content_redis_op_t *op);
 static void ngx_content_get_take_age(ngx_content_get_t *get);
-static ngx_int_t ngx_content_get_take_absence(ngx_content_get_t *get);
+static ngx_int_t ngx_content_get_take_absence(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op);
+
+
+static const content_str_t  none = content_string("");
 
 
 /* LOOKUP */
@@ -149,8 +153,10 @@ ngx_content_get_take_record(ngx_content_get_t *get,
         return NGX_ERROR;
     }
 
+    get->expired = 0;
+
     if (record.len == 0) {
-        return ngx_content_get_take_absence(get);
+        return ngx_content_get_take_absence(get, op);
     }
 
     if (content_record_decode(record, &get->record, &get->body, NULL)
@@ -159,6 +165,16 @@ ngx_content_get_take_record(ngx_content_get_t *get,
     {
         get->body.data = NULL;
         return NGX_ERROR;
+    }
+
+    /* as if there were none, but for the claim */
+
+    if (ngx_content_keep_purged(&get->keep, op, get->record.tags)) {
+        ngx_memzero(&get->record, sizeof(content_object_t));
+        get->body.data = NULL;
+        get->keep.age = 0;
+        get->expired = 1;
+        return NGX_OK;
     }
 
     /* storage may know more than whoever has filled it */
@@ -226,9 +242,12 @@ ngx_content_get_take_age(ngx_content_get_t *get)
 
 
 static ngx_int_t
-ngx_content_get_take_absence(ngx_content_get_t *get)
+ngx_content_get_take_absence(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op)
 {
-    if (get->keep.age >= get->lcf->fresh.absent) {
+    if (get->keep.age >= get->lcf->fresh.absent
+        || ngx_content_keep_purged(&get->keep, op, none))
+    {
         get->expired = 1;
 
     } else {

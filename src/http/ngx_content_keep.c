@@ -291,6 +291,24 @@ ngx_content_keep_read(ngx_content_keep_t *keep, ngx_str_t *stored,
 }
 
 
+ngx_uint_t
+ngx_content_keep_purged(ngx_content_keep_t *keep, ngx_content_redis_op_t *op,
+    content_str_t tags)
+{
+    uint64_t       store;
+    content_str_t  key, own;
+
+    store = keep->lcf->store->id;
+    key = ngx_content_from_ngx(keep->key);
+
+    own.data = keep->tag;
+    own.len = CONTENT_KEY_TAG_LEN;
+
+    return ngx_content_redis_purged(op, store, key, tags)
+           || ngx_content_redis_purged(op, store, key, own);
+}
+
+
 /* Milliseconds since 1970. */
 
 static uint64_t

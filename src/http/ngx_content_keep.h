@@ -62,6 +62,13 @@ ngx_int_t ngx_content_keep_read(ngx_content_keep_t *keep, ngx_str_t *stored,
     content_str_t *record);
 
 /*
+ * For the handler of a HIT: whether the record, of an object with these tags,
+ * was purged by one of them, by its own tag, or by a prefix of its key.
+ */
+ngx_uint_t ngx_content_keep_purged(ngx_content_keep_t *keep,
+    ngx_content_redis_op_t *op, content_str_t tags);
+
+/*
  * Nothing has changed the object since the fence was taken, as far as this
  * node has been told; where shared memory keeps it.
  */

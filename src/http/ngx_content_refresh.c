@@ -135,6 +135,7 @@ ngx_content_refresh_take(ngx_content_refresh_t *refresh,
     if (ngx_content_keep_read(&refresh->keep, &op->record, &record) != NGX_OK
         || refresh->keep.age >= refresh->keep.lcf->fresh.soft
         || content_record_decode(record, &object, &body, NULL) != CONTENT_OK
+        || ngx_content_keep_purged(&refresh->keep, op, object.tags)
         || (body.data && (int64_t) body.len != object.size)
         || (body.data == NULL
             && object.size <= (int64_t) ngx_content_keep_max(&refresh->keep)))

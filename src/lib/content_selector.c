@@ -34,18 +34,25 @@ start(uint64_t store)
 }
 
 
-static size_t
-place(uint64_t h)
+static uint32_t
+fold(uint64_t h)
 {
     h ^= h >> 32;
     h ^= h >> 16;
 
-    return h & (CONTENT_SELECTOR_PLACES - 1);
+    return (uint32_t) (h & (CONTENT_SELECTOR_HALF - 1));
 }
 
 
-static size_t
-place_of_tag(uint64_t store, content_str_t tag)
+static uint32_t
+place_of_prefix(uint64_t h)
+{
+    return CONTENT_SELECTOR_HALF + fold(h);
+}
+
+
+uint32_t
+content_selector_tag(uint64_t store, content_str_t tag)
 {
     size_t         i;
     uint64_t       h;
@@ -58,21 +65,12 @@ place_of_tag(uint64_t store, content_str_t tag)
         h = step(h, (c >= 'A' && c <= 'Z') ? c | 0x20 : c);
     }
 
-    return place(h);
+    return fold(h);
 }
 
 
-void
-content_selector_tag(content_selectors_t *selectors, uint64_t store,
-    content_str_t tag, uint32_t number)
-{
-    selectors->tags[place_of_tag(store, tag)] = number;
-}
-
-
-void
-content_selector_prefix(content_selectors_t *selectors, uint64_t store,
-    content_str_t prefix, uint32_t number)
+uint32_t
+content_selector_prefix(uint64_t store, content_str_t prefix)
 {
     size_t    i;
     uint64_t  h;
@@ -83,7 +81,7 @@ content_selector_prefix(content_selectors_t *selectors, uint64_t store,
         h = step(h, prefix.data[i]);
     }
 
-    selectors->prefixes[place(h)] = number;
+    return place_of_prefix(h);
 }
 
 
@@ -100,13 +98,13 @@ content_selector_purged(const content_selectors_t *selectors, uint64_t store,
     for (i = 0; i < key.len; i++) {
         h = step(h, key.data[i]);
 
-        if (selectors->prefixes[place(h)] > since) {
+        if (selectors->numbers[place_of_prefix(h)] > since) {
             return 1;
         }
     }
 
     while (content_str_next(&tags, ',', &tag)) {
-        if (selectors->tags[place_of_tag(store, tag)] > since) {
+        if (selectors->numbers[content_selector_tag(store, tag)] > since) {
             return 1;
         }
     }

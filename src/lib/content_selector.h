@@ -14,23 +14,23 @@
 #include "lib/content_str.h"
 
 
-#define CONTENT_SELECTOR_PLACES  65536   /* a power of two */
+#define CONTENT_SELECTOR_HALF    65536   /* a power of two */
+#define CONTENT_SELECTOR_PLACES  (2 * CONTENT_SELECTOR_HALF)
 
-/* One table a memory; zeroed at first. */
+/* One table a memory; zeroed at first.  Tags first, then prefixes. */
 
 typedef struct {
-    uint32_t  tags[CONTENT_SELECTOR_PLACES];
-    uint32_t  prefixes[CONTENT_SELECTOR_PLACES];
+    uint32_t  numbers[CONTENT_SELECTOR_PLACES];
 } content_selectors_t;
 
 
-/* number: of this purge, higher than all before.  Tags ignore case. */
-void content_selector_tag(content_selectors_t *selectors, uint64_t store,
-    content_str_t tag, uint32_t number);
-
-/* The prefix of keys: bytes, which need not end at a "/". */
-void content_selector_prefix(content_selectors_t *selectors, uint64_t store,
-    content_str_t prefix, uint32_t number);
+/*
+ * The place of a tag, which ignores case, or of a prefix of keys: bytes, which
+ * need not end at a "/".  A purge writes its number there, which is higher
+ * than all before.
+ */
+uint32_t content_selector_tag(uint64_t store, content_str_t tag);
+uint32_t content_selector_prefix(uint64_t store, content_str_t prefix);
 
 /*
  * Whether a record was purged since the purge with that number; tags as in

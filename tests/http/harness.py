@@ -629,9 +629,9 @@ class Redis(Server):
 
     def bodies(self):
         """The names of those that hold the object's bytes: by the flags in
-        the record (src/lib/content_object.c) behind epoch, name, time."""
+        the record (src/lib/content_object.c) behind stamp, name, time."""
         return [name for name in self.records()
-                if (self.client.getrange(name, 100, 100) or b"\0")[0] & 1]
+                if (self.client.getrange(name, 108, 108) or b"\0")[0] & 1]
 
 
 # S3

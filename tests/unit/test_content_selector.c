@@ -47,7 +47,8 @@ static const struct {
 static void
 test_purged(void **state)
 {
-    size_t  i;
+    size_t    i;
+    uint32_t  place;
 
     (void) state;
 
@@ -55,12 +56,13 @@ test_purged(void **state)
         memset(&selectors, 0, sizeof(selectors));
 
         if (rows[i].tag) {
-            content_selector_tag(&selectors, 1, content_cstr(rows[i].tag), 5);
+            place = content_selector_tag(1, content_cstr(rows[i].tag));
 
         } else {
-            content_selector_prefix(&selectors, 1,
-                                    content_cstr(rows[i].prefix), 5);
+            place = content_selector_prefix(1, content_cstr(rows[i].prefix));
         }
+
+        selectors.numbers[place] = 5;
 
         if (content_selector_purged(&selectors, rows[i].store,
                                     content_cstr(rows[i].key),
@@ -84,8 +86,8 @@ test_others_stay(void **state)
     (void) state;
 
     memset(&selectors, 0, sizeof(selectors));
-    content_selector_tag(&selectors, 1, content_cstr("t77"), 1);
-    content_selector_prefix(&selectors, 1, content_cstr("p/77/"), 2);
+    selectors.numbers[content_selector_tag(1, content_cstr("t77"))] = 1;
+    selectors.numbers[content_selector_prefix(1, content_cstr("p/77/"))] = 2;
 
     for (i = 0, gone = 0; i < 10000; i++) {
         snprintf(tag, sizeof(tag), "t%d", i);
