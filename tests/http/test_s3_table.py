@@ -141,7 +141,8 @@ def proxy(s3):
 def origin(tmp_path, bucket, proxy, redis_server):
     redis_server.client.flushall()
     with Nginx(tmp_path / "n", bucket.through(proxy.endpoint),
-               redis=redis_server, server=SETTINGS, workers=1) as nginx:
+               redis=redis_server, server=SETTINGS, workers=1,
+               http="content_redis_timeout 10s;") as nginx:
         yield nginx
 
 
