@@ -499,6 +499,22 @@ ngx_content_fill_wait(ngx_content_fill_t *fill, ngx_content_fill_wait_t *wait)
 
 
 void
+ngx_content_fill_ignore(ngx_content_fill_wait_t *wait)
+{
+    if (wait->fill == NULL) {
+        return;
+    }
+
+    if (wait->event.posted) {
+        ngx_delete_posted_event(&wait->event);
+    }
+
+    ngx_queue_remove(&wait->queue);
+    ngx_queue_init(&wait->queue);
+}
+
+
+void
 ngx_content_fill_leave(ngx_content_fill_wait_t *wait)
 {
     ngx_content_fill_t  *fill;
@@ -509,11 +525,7 @@ ngx_content_fill_leave(ngx_content_fill_wait_t *wait)
         return;
     }
 
-    if (wait->event.posted) {
-        ngx_delete_posted_event(&wait->event);
-    }
-
-    ngx_queue_remove(&wait->queue);
+    ngx_content_fill_ignore(wait);
     wait->fill = NULL;
 
     (void) ngx_content_fill_release(fill);

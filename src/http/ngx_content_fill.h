@@ -122,6 +122,8 @@ ngx_content_fill_t *ngx_content_fill_begin(ngx_content_fills_t *fills,
 /* The handler runs once soon, then whenever something is new. */
 void ngx_content_fill_wait(ngx_content_fill_t *fill,
     ngx_content_fill_wait_t *wait);
+/* The handler runs no more; what the fill has stays. */
+void ngx_content_fill_ignore(ngx_content_fill_wait_t *wait);
 void ngx_content_fill_leave(ngx_content_fill_wait_t *wait);
 
 

@@ -230,6 +230,10 @@ ngx_content_get_run(ngx_content_get_t *get)
     /* NGX_DONE: the store goes on, and finalizes the request */
 
     if (rc != NGX_DONE) {
+
+        /* a request can outlive its answer, until its own body has come */
+
+        ngx_content_fill_ignore(&get->wait);
         ngx_http_finalize_request(r, rc);
     }
 }

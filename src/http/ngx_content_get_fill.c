@@ -217,6 +217,7 @@ ngx_content_get_filled(ngx_content_get_t *get)
 
     if (fill->state == NGX_CONTENT_FILL_LARGE) {
         get->large = 1;
+        ngx_content_fill_ignore(&get->wait);
         ngx_content_get_next(get, NGX_CONTENT_GET_CHECK);
 
         return NGX_OK;

@@ -206,6 +206,28 @@ def test_slow_client_does_not_slow_the_others(origin, proxy, key):
     assert len(reads(proxy, key)) == 1
 
 
+def test_answered_before_the_fill_has_ended(origin, proxy, bucket, key):
+    """A 304 that only the fill's object allows; the request stays until its
+    own body has come, and hears no more of the fill."""
+    put(origin, proxy, key, b"old")
+    assert origin.head(key).status == 200       # its metadata are in memory
+    etag = bucket.client.put_object(Bucket=bucket.name, Key=key[1:],
+                                    Body=BODY)["ETag"]
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, MIB // 2), method="GET")
+    worker = origin.workers()
+    with origin.connect() as client:
+        client.send(request_head("GET", key, {
+            "Host": "a", "If-None-Match": etag, "Content-Length": "1"}))
+        assert b"304" in client.line()
+        go_on.set()
+        wait_until(lambda: origin.counters()["memory"]["stored"] == 2)
+        client.send(b"x")
+        assert origin.get(key).body == BODY
+    assert origin.workers() == worker
+    assert len(reads(proxy, key)) == 1
+
+
 @pytest.mark.parametrize("write", ["PUT", "DELETE"])
 def test_fill_from_before_a_write_is_not_joined_after_it(origin, proxy, key,
                                                          write):
