@@ -2,12 +2,23 @@
  * The bytes of a fill to one client, as they come (from storage) and go (to
  * the client): whoever is slower is waited for.  They are sent out of the
  * fill's own memory.
+ *
+ * A thousand clients may wait for the same bytes, and a socket takes megabytes
+ * at once.  So they take turns, one in an iteration of the event loop: the
+ * first turn is small, that the last client's first byte comes soon after the
+ * first one's; each other is as large as all before together, to a limit.
  */
 
 #include "http/ngx_content_get.h"
 
 
-static ngx_int_t ngx_content_get_stream_more(ngx_content_get_t *get);
+#define NGX_CONTENT_GET_TURN_MIN  4096
+#define NGX_CONTENT_GET_TURN_MAX  (64 * 1024)
+
+
+static ngx_int_t ngx_content_get_stream_turn(ngx_content_get_t *get);
+static void ngx_content_get_stream_end(ngx_content_get_t *get, ngx_int_t rc);
+static ngx_uint_t ngx_content_get_stream_ended(ngx_content_get_t *get);
 static void ngx_content_get_stream_wait(ngx_content_get_t *get);
 static void ngx_content_get_stream_writer(ngx_http_request_t *r);
 
@@ -16,51 +27,56 @@ void
 ngx_content_get_stream(ngx_content_get_t *get)
 {
     ngx_int_t            rc;
-    ngx_http_request_t  *r;
     ngx_content_fill_t  *fill;
 
-    r = get->request;
     fill = get->wait.fill;
 
     get->streaming = 1;
 
-    for ( ;; ) {
+    if (fill->state == NGX_CONTENT_FILL_FAILED) {
+        ngx_content_get_stream_end(get, NGX_ERROR);
+        return;
+    }
 
-        if (fill->state == NGX_CONTENT_FILL_FAILED) {
-            ngx_http_finalize_request(r, NGX_ERROR);
+    if (get->busy_bufs == NULL
+        && (get->sent < fill->received
+            || fill->state == NGX_CONTENT_FILL_DONE))
+    {
+        rc = ngx_content_get_stream_turn(get);
+
+        if (rc == NGX_ERROR || ngx_content_get_stream_ended(get)) {
+
+            /* what is left goes out by nginx's own writer */
+
+            ngx_content_get_stream_end(get, rc);
             return;
         }
 
-        if (get->busy_bufs == NULL
-            && (get->sent < fill->received
-                || fill->state == NGX_CONTENT_FILL_DONE))
-        {
-            rc = ngx_content_get_stream_more(get);
-
-            if (rc == NGX_ERROR || fill->state == NGX_CONTENT_FILL_DONE) {
-
-                /* what is left goes out by nginx's own writer */
-
-                ngx_http_finalize_request(r, rc);
-                return;
-            }
-
-            if (get->busy_bufs == NULL) {
-                continue;
-            }
+        if (get->busy_bufs == NULL && get->sent < fill->received) {
+            ngx_post_event(&get->wait.event, &ngx_posted_next_events);
         }
-
-        ngx_content_get_stream_wait(get);
-        return;
     }
+
+    ngx_content_get_stream_wait(get);
 }
 
 
-/* All that has come, in one buffer. */
+/* The request may live on, until all has gone, or its own body has come. */
+
+static void
+ngx_content_get_stream_end(ngx_content_get_t *get, ngx_int_t rc)
+{
+    ngx_content_fill_ignore(&get->wait);
+    ngx_http_finalize_request(get->request, rc);
+}
+
+
+/* Some of what has come, in one buffer. */
 
 static ngx_int_t
-ngx_content_get_stream_more(ngx_content_get_t *get)
+ngx_content_get_stream_turn(ngx_content_get_t *get)
 {
+    size_t               size;
     ngx_int_t            rc;
     ngx_buf_t           *b;
     ngx_chain_t         *out;
@@ -75,23 +91,28 @@ ngx_content_get_stream_more(ngx_content_get_t *get)
         return NGX_ERROR;
     }
 
+    size = ngx_max(get->sent, NGX_CONTENT_GET_TURN_MIN);
+    size = ngx_min(size, NGX_CONTENT_GET_TURN_MAX);
+    size = ngx_min(size, fill->received - get->sent);
+
     b = out->buf;
     ngx_memzero(b, sizeof(ngx_buf_t));
 
     b->tag = (ngx_buf_tag_t) &ngx_content_get_stream;
     b->pos = fill->data + get->sent;
-    b->last = fill->data + fill->received;
-    b->memory = (b->pos != b->last);
-    b->flush = 1;
+    b->last = b->pos + size;
+    b->memory = (size != 0);
 
-    if (fill->state == NGX_CONTENT_FILL_DONE) {
-        b->flush = 0;
+    get->sent += size;
+
+    if (ngx_content_get_stream_ended(get)) {
         b->last_buf = (r == r->main) ? 1 : 0;
         b->last_in_chain = 1;
         b->sync = (b->last_buf || b->memory) ? 0 : 1;
-    }
 
-    get->sent = fill->received;
+    } else {
+        b->flush = (get->sent == fill->received);
+    }
 
     rc = ngx_http_output_filter(r, out);
 
@@ -101,7 +122,16 @@ ngx_content_get_stream_more(ngx_content_get_t *get)
 }
 
 
-/* For the fill, or for the client to take what it was sent. */
+static ngx_uint_t
+ngx_content_get_stream_ended(ngx_content_get_t *get)
+{
+    return get->wait.fill->state == NGX_CONTENT_FILL_DONE
+           && get->sent == get->wait.fill->received;
+}
+
+
+/* For its turn, or more of the fill, or for the client to take what it was
+   sent. */
 
 static void
 ngx_content_get_stream_wait(ngx_content_get_t *get)
@@ -123,7 +153,7 @@ ngx_content_get_stream_wait(ngx_content_get_t *get)
         return;
     }
 
-    if (get->busy_bufs == NULL) {
+    if (get->busy_bufs == NULL && !get->wait.event.posted) {
         if (wev->timer_set) {
             ngx_del_timer(wev);
         }
@@ -131,12 +161,14 @@ ngx_content_get_stream_wait(ngx_content_get_t *get)
         return;
     }
 
+    /* a worker that is to end waits for timers, and so for turns */
+
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     ngx_add_timer(wev, clcf->send_timeout);
 
     if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_content_get_stream_end(get, NGX_ERROR);
     }
 }
 
@@ -158,7 +190,7 @@ ngx_content_get_stream_writer(ngx_http_request_t *r)
         ngx_log_error(NGX_LOG_INFO, r->connection->log, NGX_ETIMEDOUT,
                       "client timed out");
         r->connection->timedout = 1;
-        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        ngx_content_get_stream_end(get, NGX_HTTP_REQUEST_TIME_OUT);
         return;
     }
 
@@ -166,7 +198,7 @@ ngx_content_get_stream_writer(ngx_http_request_t *r)
         rc = ngx_http_output_filter(r, NULL);
 
         if (rc == NGX_ERROR) {
-            ngx_http_finalize_request(r, rc);
+            ngx_content_get_stream_end(get, rc);
             return;
         }
 

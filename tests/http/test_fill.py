@@ -3,6 +3,8 @@ bytes as they come, nobody gets bytes older than an acknowledged write, and
 neither a client nor storage that stands still or goes away holds the others.
 """
 
+import array
+import fcntl
 import os
 import pathlib
 import random
@@ -10,6 +12,7 @@ import selectors
 import signal
 import socket
 import sys
+import termios
 import threading
 import zlib
 
@@ -80,6 +83,13 @@ class Crowd:
         self.got = {client: [0, 0, b""] for client in self.clients}
         self.open = set(self.clients)
 
+    def first_byte(self, seconds=60):
+        """Waits until one of them could read."""
+        with selectors.DefaultSelector() as selector:
+            for client in self.open:
+                selector.register(client, selectors.EVENT_READ)
+            assert selector.select(seconds)
+
     def read(self, until, seconds=60):
         """Reads for all until until() or the end of all."""
         with selectors.DefaultSelector() as selector:
@@ -138,6 +148,42 @@ def test_a_thousand_misses_are_one_read_streamed_as_it_comes(origin, proxy,
     assert len(collapsed) == 999
     assert origin.counters()["node"]["fills_joined"] == 999
     assert "detail=memory" in origin.get(key).headers["Cache-Status"]
+
+
+def stands_still(pid):
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
+def bytes_there(client):
+    """So many that the client could read."""
+    number = array.array("i", [0])
+    fcntl.ioctl(client, termios.FIONREAD, number)
+    return number[0]
+
+
+def test_each_has_a_first_byte_before_any_has_many(origin, proxy, key):
+    """Looked at while the worker stands still, at a moment when it has begun
+    to answer: as long as one client has nothing, no other has more than a
+    head and a small piece."""
+    put(origin, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    crowd = Crowd(origin.port, key, 1000)
+    wait_until(lambda: origin.counters()["node"]["fills_joined"] == 999)
+    worker, = origin.workers()
+    go_on.set()
+    crowd.first_byte()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        wait_until(lambda: stands_still(worker))
+        there = [bytes_there(client) for client in crowd.clients]
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert min(there) > 0 or max(there) < 8192
+    crowd.read(lambda: False)
+    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
+        (MIB, zlib.crc32(BODY))}
 
 
 def test_many_misses_are_one_read_with_redis_alone(tmp_path, bucket, redis,
@@ -372,11 +418,11 @@ def test_compressed_answers_come_out_of_a_fill(tmp_path, bucket, proxy, key):
 # Several workers
 
 def inodes(port):
-    """Of sockets that are connected to that port."""
+    """Of sockets that are connected to that port, and open at both ends."""
     with open("/proc/net/tcp", encoding="ascii") as f:
         rows = [line.split() for line in f.readlines()[1:]]
-    return {row[9] for row in rows if int(row[2].rpartition(":")[2], 16)
-            == port}
+    return {row[9] for row in rows if row[3] == "01"
+            and int(row[2].rpartition(":")[2], 16) == port}
 
 
 def reader(origin, proxy):
