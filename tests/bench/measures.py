@@ -258,17 +258,30 @@ def misses(run):
 
 
 def measure_misses(run, peer):
+    """S3 answers when all clients wait: then the first bytes have one source
+    and one begin."""
     for number in range(run.rounds):
         key = f"cold-{number}.bin"
         direct_put(run, run.site.files / name_of(MIB), key)
-        done = tools.run("replay", run.site.place, "misses", run.clients,
-                         peer.server.port, f"/{key}")
+        answer = peer.hold(key)
+        before = peer.waiting()
+        clients = tools.start("replay", run.site.place, "misses", run.clients,
+                              peer.server.port, f"/{key}")
+        try:
+            servers.wait_until(
+                lambda: peer.waiting() - before == run.clients,
+                f"{run.clients} clients to wait", pause=0.001)
+        finally:
+            answer.set()
+            done = tools.finish(clients, "replay")
         if done["complete"] != run.clients:
             raise Trouble(f"{done['complete']} of {run.clients} complete")
         run.results.add("misses/reads", "reads of S3", peer.reads(key))
         run.results.add("misses/wait", "last / first",
                         done["last_ms"] / done["first_ms"])
         run.results.add("misses/first", "ms", done["first_ms"])
+        run.results.add("misses/last", "ms", done["last_ms"])
+        run.results.add("misses/all", "ms", done["seconds"] * 1e3)
     say(f"  {run.results.median('misses/reads'):.0f} reads of S3, last "
         f"waiter's first byte after {run.results.median('misses/wait'):.1f} "
         "times the first one's")

@@ -6,18 +6,27 @@ measured (the status, every byte, and where the answer came from), and
 stopped by pid.
 """
 
+import contextlib
 import hashlib
+import http.client
+import json
 import os
 import pathlib
 import random
 import shutil
 import string
+import sys
+import threading
 import time
 
 import load
 import machine
 from servers import (CLIENT_CORE, MODULE, Memcached, Nginx, Process, Redis, Trouble,
                      free_port, knows_directive, listens)
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+
+from s3_fault_proxy import FaultProxy, hold  # noqa: E402
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -340,38 +349,43 @@ class OursUploads(OursHot):
 
 
 class OursCold(OursHot):
-    """With S3 behind a proxy that counts what is asked of S3."""
+    """With S3 behind a proxy that holds its answers back and counts them."""
 
     name, title, store = "cold", "**ngx_content**, S3, Redis", "s3"
-
-    # as much to each client in turn, or the first ones take all the time
-    http = "content_memory 64m; sendfile_max_chunk 32k;"
+    http = "content_memory 64m;"
 
     def __init__(self):
         super().__init__()
-        self.counter = self.log = None
+        self.proxy = None
 
     def start(self, site):
-        self.log = site.place / "counter.log"
-        self.counter = Nginx(
-            "counter", site.place, http=upstream(site),
-            server=f'access_log "{self.log}"; location / {{ '
-                   "proxy_http_version 1.1; proxy_set_header Connection \"\"; "
-                   "proxy_set_header Host $http_host; "
-                   "proxy_pass http://s3; }")
-        self.endpoint = f"http://127.0.0.1:{self.counter.port}"
+        self.proxy = FaultProxy(site.s3.host())
+        self.endpoint = self.proxy.endpoint
         super().start(site)
+
+    def hold(self, key):
+        """An event; S3's next answer with that object comes when it is set."""
+        event = threading.Event()
+        self.proxy.fault(hold(event), method="GET", path=key)
+        return event
+
+    def waiting(self):
+        """How many requests have begun a fill or joined one."""
+        with contextlib.closing(http.client.HTTPConnection(
+                "127.0.0.1", self.server.port, timeout=20)) as connection:
+            connection.request("GET", "/-/status", headers={
+                "Authorization": f"Bearer {TOKEN}"})
+            node = json.load(connection.getresponse())["node"]
+        return node["fills"] + node["fills_joined"]
 
     def reads(self, key):
         """How often the object was asked for at S3."""
-        return sum(1 for line in self.log.read_text().splitlines()
-                   if f"/{key} HTTP" in line
-                   and ("\"GET " in line or "\"HEAD " in line))
+        return sum(1 for r in self.proxy.requests if r.path.endswith(key))
 
     def stop(self):
         super().stop()
-        if self.counter:
-            self.counter.stop()
+        if self.proxy:
+            self.proxy.__exit__()
 
 
 class Made(Peer):

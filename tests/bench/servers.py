@@ -26,12 +26,12 @@ class Trouble(Exception):
     """A subject can't be measured; the text says why."""
 
 
-def wait_until(condition, what, seconds=20):
+def wait_until(condition, what, seconds=20, pause=0.02):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise Trouble(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def free_port():

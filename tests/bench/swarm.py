@@ -3,8 +3,6 @@
 
     swarm.py upload COUNT FILE URL TOKEN   COUNT PUTs of FILE at once, to
                                            URL0, URL1, ...
-    swarm.py misses COUNT URL              COUNT GETs of one object, sent
-                                           together on open connections
     swarm.py probe RATE URL...             GETs of each URL in turn, RATE a
                                            second in all, until stdin closes
 
@@ -37,7 +35,7 @@ class Client:
         self.head = b""
         self.received = 0                       # of the body
         self.length = None
-        self.first = self.last = None           # times of bytes
+        self.first = None                       # when it came
         self.failure = None
 
     def request(self, method, *headers):
@@ -55,7 +53,6 @@ class Client:
             self.failure = "the connection was closed"
             return True
         self.first = self.first or now
-        self.last = now
         if self.length is None:
             self.head += data
             head, end, body = self.head.partition(b"\r\n\r\n")
@@ -142,32 +139,6 @@ def upload(count, path, url, token):
                                 for u in uploads if u not in complete})}
 
 
-# misses
-
-def misses(count, url):
-    clients = [Client(url) for _ in range(count)]
-    selector = selectors.DefaultSelector()
-    begin = time.monotonic()
-    for one in clients:
-        one.socket.sendall(one.request("GET", "Connection: close"))
-        one.socket.setblocking(False)
-        selector.register(one.socket, selectors.EVENT_READ, one)
-
-    left = count
-    while left:
-        for key, _ in selector.select():
-            if read_some(key.data):
-                selector.unregister(key.data.socket)
-                key.data.socket.close()
-                left -= 1
-
-    good = [c for c in clients if c.status() == 200 and not c.failure]
-    firsts = [c.first - begin for c in good] or [0]
-    return {"count": count, "complete": len(good),
-            "first_ms": min(firsts) * 1e3, "last_ms": max(firsts) * 1e3,
-            "seconds": max((c.last - begin for c in good), default=0)}
-
-
 # probe
 
 def probe_one(client):
@@ -206,8 +177,6 @@ def quantiles(times):
 def main(command, *arguments):
     if command == "upload":
         return upload(int(arguments[0]), *arguments[1:])
-    if command == "misses":
-        return misses(int(arguments[0]), arguments[1])
     return probe(float(arguments[0]), arguments[1:])
 
 

@@ -326,7 +326,9 @@ def miss_rows(document, results):
              value(results, "misses/reads"), "", ""],
             ["first byte of the last waiter / of the first",
              value(results, "misses/wait", 2), "",
-             f"the first one's after {value(results, 'misses/first', 1)} ms"]]
+             f"after {value(results, 'misses/last', 1)} and "
+             f"{value(results, 'misses/first', 1)} ms; all had all of it "
+             f"after {value(results, 'misses/all', 0)} ms"]]
 
 
 def absent(document):

@@ -28,14 +28,24 @@ def build(name, place):
     return program
 
 
-def run(name, place, *arguments, core=CLIENT_CORE, seconds=600):
+def start(name, place, *arguments, core=CLIENT_CORE):
+    return subprocess.Popen(
+        on_core(core, build(name, place), *arguments), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def finish(process, name, seconds=600):
     """What the program prints, as JSON; None if it prints nothing."""
-    command = on_core(core, build(name, place), *arguments)
     try:
-        done = subprocess.run(command, text=True, capture_output=True,
-                              check=False, timeout=seconds)
+        said, complaint = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as late:
+        process.kill()
+        process.communicate()
         raise Trouble(f"{name}: not done within {seconds} s") from late
-    if done.returncode != 0:
-        raise Trouble(f"{name}: {done.stderr.strip()[-300:]}")
-    return json.loads(done.stdout) if done.stdout else None
+    if process.returncode != 0:
+        raise Trouble(f"{name}: {complaint.strip()[-300:]}")
+    return json.loads(said) if said else None
+
+
+def run(name, place, *arguments, core=CLIENT_CORE, seconds=600):
+    return finish(start(name, place, *arguments, core=core), name, seconds)
