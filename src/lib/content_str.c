@@ -218,11 +218,16 @@ content_out_hex(content_out_t *out, const void *data, size_t len)
 
     static const char  hex[] = "0123456789abcdef";
 
+    if (out->overflow || (size_t) (out->end - out->pos) / 2 < len) {
+        out->overflow = 1;
+        return;
+    }
+
     p = data;
 
     for (i = 0; i < len; i++) {
-        content_out_char(out, hex[p[i] >> 4]);
-        content_out_char(out, hex[p[i] & 15]);
+        *out->pos++ = hex[p[i] >> 4];
+        *out->pos++ = hex[p[i] & 15];
     }
 }
 
