@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Readers and writers of the consistency checker: one process of many.
 
-    client.py SETTINGS      JSON: number, tasks, ports, outside, keys, seconds,
-                            operations, token, seed, out
+    client.py SETTINGS      JSON: number, process, processes, tasks, ports,
+                            outside, keys, seconds, finale, token, seed, out
 
 Each task does one operation after the other, at random nodes and keys, until
-its time is up or its share is done.  Each is a line of the file `out`, JSON:
+its time is up.  In the last `finale` seconds it writes each of its own keys once
+and then only reads: what nobody changes any more has to be right by itself.
+Each operation is a line of the file `out`, JSON:
 
     [kind, key, value, begin, end, status, where]
 
@@ -22,7 +24,14 @@ import time
 
 KINDS, WEIGHTS = ("read", "write", "delete", "purge"), (85, 11, 2, 2)
 BUSY = 8                    # keys that two thirds go to
+CONDITIONAL = 0.3           # of the reads: with If-None-Match
 PATIENCE = 10               # seconds, then an answer will not come
+TURN = 5                    # seconds in which one node is only read from
+
+
+def spared(nodes, now):
+    """The number of the node that nobody writes to now."""
+    return int(now / TURN) % nodes
 
 
 class Port:
@@ -31,13 +40,14 @@ class Port:
     def __init__(self, port):
         self.port = port
         self.reader = self.writer = None
-        self.cache = ""             # Cache-Status of the last answer
+        self.fields = {}            # of the last answer, in lower case
 
-    async def request(self, method, path, token=None, body=b""):
-        """(status, body); (0, b"") if it is not known what happened."""
+    async def request(self, method, path, token=None, body=b"", **fields):
+        """(status, body); (0, b"") if it is not known what happened.
+        fields: if_none_match=..."""
         try:
             return await asyncio.wait_for(
-                self._request(method, path, token, body), PATIENCE)
+                self._request(method, path, token, body, fields), PATIENCE)
         except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError,
                 ValueError, IndexError):
             self.close()
@@ -48,11 +58,13 @@ class Port:
             self.writer.transport.abort()
         self.writer = None
 
-    async def _request(self, method, path, token, body):
+    async def _request(self, method, path, token, body, fields):
         if self.writer is None:
             self.reader, self.writer = await asyncio.open_connection(
                 "127.0.0.1", self.port)
-        head = [f"{method} {path} HTTP/1.1", "Host: x"]
+        head = [f"{method} {path} HTTP/1.1", "Host: x",
+                *(f"{name.replace('_', '-')}: {value}"
+                  for name, value in fields.items())]
         if token:
             head += [f"Authorization: Bearer {token}"]
         if body or method in ("PUT", "POST"):
@@ -63,8 +75,8 @@ class Port:
         lines = answer.decode("latin-1").lower().split("\r\n")
         status = int(lines[0].split()[1])
         fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
-        self.cache = fields.get("cache-status", "")
-        length = 0 if status == 204 else int(fields["content-length"])
+        self.fields = fields
+        length = 0 if status in (204, 304) else int(fields["content-length"])
         body = await self.reader.readexactly(length)
         if fields.get("connection") == "close":
             self.close()
@@ -72,30 +84,47 @@ class Port:
 
 
 class Task:
-    def __init__(self, name, settings, out):
-        self.name, self.out = name, out
-        self.random = random.Random(f"{settings['seed']}/{name}")
+    def __init__(self, i, settings, out):
+        self.name, self.out = f"{settings['number']}.{i}", out
+        self.random = random.Random(f"{settings['seed']}/{self.name}")
         self.ports = [Port(p) for p in settings["ports"]]
         self.outside = Port(settings["outside"])
         self.keys, self.token = settings["keys"], settings["token"]
-        self.count = settings["operations"] // settings["tasks"]
         self.until = time.monotonic() + settings["seconds"]
+        self.finale = self.until - settings["finale"]
         self.written = 0
+        self.seen = {}              # of keys: the last (ETag, value)
+        share = settings["process"] * settings["tasks"] + i
+        self.own = list(range(share, self.keys,
+                              settings["processes"] * settings["tasks"]))
+
+    def choose(self):
+        """(kind, number of the key)"""
+        if time.monotonic() > self.finale:
+            return (("write", self.own.pop()) if self.own
+                    else ("read", self.random.randrange(self.keys)))
+        among = self.random.choice([BUSY, BUSY, self.keys])
+        return (self.random.choices(KINDS, WEIGHTS)[0],
+                self.random.randrange(among))
+
+    def node(self, kind):
+        nodes = list(range(len(self.ports)))
+        if kind != "read":
+            nodes.remove(spared(len(nodes), time.monotonic()))
+        return self.random.choice(nodes)
 
     async def run(self):
-        while self.count > 0 and time.monotonic() < self.until:
-            self.count -= 1
-            kind = self.random.choices(KINDS, WEIGHTS)[0]
-            among = self.random.choice([BUSY, BUSY, self.keys])
-            key = f"/k{self.random.randrange(among)}"
-            node = self.random.randrange(len(self.ports))
+        while time.monotonic() < self.until:
+            kind, number = self.choose()
+            key, node = f"/k{number}", self.node(kind)
             begin = time.monotonic()
             value, status = await getattr(self, kind)(self.ports[node], key)
             end = time.monotonic()
             self.out.write(json.dumps(
                 [kind, key, value, begin, end, status,
-                 f"n{node} {self.ports[node].cache}"]) + "\n")
-            if status == 0 or status >= 500:
+                 f"n{node} {self.ports[node].fields.get('cache-status')}"])
+                + "\n")
+            if status == 0 or status >= 500 or end > self.finale:
                 await asyncio.sleep(0.02)
         for port in [*self.ports, self.outside]:
             port.close()
@@ -105,27 +134,48 @@ class Task:
         return f"{self.name}.{self.written}"
 
     async def read(self, port, key):
-        status, body = await port.request("GET", key)
-        return body.decode("latin-1") if status == 200 else None, status
+        """Sometimes it asks whether what it saw last is still right."""
+        etag, value = self.seen.get(key, ("", None))
+        known = etag and self.random.random() < CONDITIONAL
+        status, body = await port.request(
+            "GET", key, **({"if_none_match": etag} if known else {}))
+        if status == 304 and known:
+            return value, status
+        if status != 200:
+            return None, status
+        value = body.decode("latin-1")
+        self.seen[key] = port.fields["etag"], value
+        return value, status
 
     async def write(self, port, key):
         value = self.value()
-        status, _ = await port.request("PUT", key, self.token, value.encode())
+        status, _ = await port.request("PUT", key, self.token, value.encode(),
+                                       cache_tag=key[1:])
         return value, status
 
     async def delete(self, port, key):
-        status, _ = await port.request("DELETE", key, self.token)
+        if self.random.random() < 0.5:
+            status, _ = await port.request("DELETE", key, self.token)
+            return None, status
+        status, body = await port.request(
+            "POST", "/-/delete", self.token,
+            json.dumps({"keys": [key[1:]]}).encode())
+        if status == 200 and json.loads(body)["failed"]:
+            status = 0
         return None, status
 
     async def purge(self, port, key):
         """Storage is written past the fleet, then the fleet is told."""
         value = self.value()
         status, _ = await self.outside.request("PUT", key, self.token,
-                                               value.encode())
+                                               value.encode(),
+                                               cache_tag=key[1:])
         if status not in (201, 204):
             return value, 0
         items = self.random.choice(
-            [{"urls": [f"http://x{key}"]}] * 3 + [{"everything": True}])
+            [{"urls": [f"http://x{key}"]}] * 3
+            + [{"tags": [key[1:]]}, {"prefixes": [f"x{key}"]},
+               {"hosts": ["x"]}, {"everything": True}])
         until = time.monotonic() + PATIENCE
         while True:                     # or nobody would ever tell the fleet
             status, _ = await port.request("POST", "/-/purge", self.token,
@@ -138,7 +188,7 @@ class Task:
 async def main(settings):
     with open(settings["out"], "w", encoding="utf-8") as out:
         await asyncio.gather(*(
-            Task(f"{settings['number']}.{i}", settings, out).run()
+            Task(i, settings, out).run()
             for i in range(settings["tasks"])))
 
 

@@ -30,23 +30,26 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / "tests/http"), str(ROOT / "tests/fakes")]
 
+import edge                                                 # noqa: E402
 import harness                                              # noqa: E402
-from faults import Faults                                   # noqa: E402
-from harness import EDITOR, Nginx, Redis, S3Server, wait_until  # noqa: E402
+from faults import FINALE, LONGEST, Faults                  # noqa: E402
+from harness import (EDITOR, Client, Nginx, Redis, S3Server,  # noqa: E402
+                     free_port, wait_until)
 from history import ABSENT, FOREVER, Read, Write, judge     # noqa: E402
 from proxy import Proxy                                     # noqa: E402
 from s3_fault_proxy import FaultProxy                       # noqa: E402
+from scenes import SCENES, Stage, once                      # noqa: E402
 
 NODES, KEYS, PROCESSES, TASKS = 3, 40, 2, 12     # key 0 to 7: busy
 PHASE = 25                      # seconds between two rests
+SHORTEST = FINALE + LONGEST     # of a phase
 LEASE, DEADLINE = "1s", "8s"    # of content_fleet
 S3_TIMEOUT = "2s"
 ONLY = ()                       # faults; all if empty
 REST = 60                       # seconds in which all intents have to end
+SCENE_REST = 30                 # after one scene
 
-# The rules that a read can find out.  PURGE is about the CDN: the model's.
-RULES = ["TOKEN", "FENCE", "PUBLISH", "ACKS", "LEASE", "SENT", "EMPTY",
-         "EPOCH", "QUARANTINE", "INTENT", "TAKEOVER", "SECOND", "JOIN"]
+CDN = ("PURGE", "REPEAT")       # rules about the CDN, which has scenes alone
 
 # What a rule is for: with --broken, these faults alone.
 FOCUS = {
@@ -70,16 +73,33 @@ class Found:
         self.faults = collections.Counter()
         self.fleet = collections.Counter()
         self.violations = []
+        self.begun = time.monotonic()
 
     def total(self):
         return sum(self.operations.values())
 
+    def line(self):
+        return (f"{len(self.violations):>5,} of {self.total():>7,} in "
+                f"{time.monotonic() - self.begun:>4.0f} s")
+
 
 class Servers:
-    """Three nodes, each behind a proxy to Redis; one past the fleet."""
+    """Three nodes, each behind a proxy to Redis; one past the fleet; a CDN in
+    front of node 1, if there is to be one."""
 
-    def __init__(self, stack, workdir, s3, keep, seed):
+    def __init__(self, stack, workdir, s3, keep, seed, lease=LEASE,
+                 deadline=DEADLINE, cdn=False):
         enter = stack.enter_context
+        workdir.mkdir(parents=True)
+        self.fleet = f"on lease={lease} deadline={deadline}"
+        self.cdn = self.edge = None
+        port = free_port()
+        if cdn:
+            varnish = enter(edge.start_varnish(workdir, port))
+            self.cdn = enter(edge.start_fake_cloudflare(
+                varnish, plan="enterprise", zone_names=["example.com"]))
+            self.edge = Client()
+            self.edge.port = int(varnish.address.rpartition(":")[2])
         self.redis = enter(Redis(workdir / "redis", keep=keep))
         self.proxies = [enter(Proxy(workdir / f"redis{i}.sock",
                                     self.redis.socket))
@@ -90,19 +110,23 @@ class Servers:
         through = bucket.through(self.storage.endpoint) if s3 else "file"
         self.outside = enter(Nginx(workdir / "outside", bucket or "file",
                                    workers=1))
-        self.nodes = [self.node(workdir / f"n{i}", i, through)
+        self.nodes = [self.node(workdir / f"n{i}", i, through,
+                                port if i == 1 else None)
                       for i in range(NODES)]
         for node in self.nodes:
             stack.push(node.__exit__)
         self.faults = Faults(self.nodes, self.redis, self.proxies,
                              self.storage, seed, ONLY)
 
-    def node(self, workdir, i, store):
+    def node(self, workdir, i, store, port):
+        server = f"content_s3_timeout {S3_TIMEOUT};"
+        if self.cdn:
+            server += " content_purge_plan enterprise;"
         node = Nginx(
             workdir, store, redis=f"unix:{self.proxies[i].path}",
-            fleet=f"on lease={LEASE} deadline={DEADLINE} name=n{i}",
+            fleet=f"{self.fleet} name=n{i}",
             http="content_memory 16m; content_redis_timeout 500ms;",
-            server=f"content_s3_timeout {S3_TIMEOUT};", start=False)
+            server=server, purge=self.cdn, port=port, start=False)
         node.write(server=node.settings["server"].replace(
             str(node.files), str(self.outside.files)))
         node.start()
@@ -117,16 +141,16 @@ class Servers:
         return True
 
 
-def clients(servers, workdir, seed, operations, seconds):
+def clients(servers, workdir, seed, seconds):
     """Runs them; the lines that they have written."""
     files, processes = [], []
     for i in range(PROCESSES):
         files.append(workdir / f"history.{seed}.{i}")
         settings = dict(
-            number=f"{seed}.{i}", tasks=TASKS, keys=KEYS, token=EDITOR,
-            ports=[n.port for n in servers.nodes], seed=seed,
-            outside=servers.outside.port, seconds=seconds,
-            operations=operations // PROCESSES, out=str(files[-1]))
+            number=f"{seed}.{i}", process=i, processes=PROCESSES, tasks=TASKS,
+            keys=KEYS, token=EDITOR, seed=seed, seconds=seconds,
+            ports=[n.port for n in servers.nodes], finale=FINALE,
+            outside=servers.outside.port, out=str(files[-1]))
         processes.append(subprocess.Popen(
             ["/usr/bin/python3", HERE / "client.py", json.dumps(settings)],
             stdin=subprocess.DEVNULL))
@@ -156,7 +180,7 @@ class History:
         self.found.operations[kind] += 1
         self.found.statuses[f"{kind} {status}"] += 1
         if kind == "read":
-            if status in (200, 404):
+            if status in (200, 304, 404):
                 self.reads[key].append(Read(value, begin, end, node))
         elif status not in (401, 404, 405, 412):        # nothing was there
             known = 200 <= status < 300
@@ -174,13 +198,24 @@ class History:
 def rest(servers, history, found):
     """No faults, no clients: all agree with storage."""
     servers.faults.forget()
-    try:
-        wait_until(servers.rested, REST, "all intents to be settled")
-    except AssertionError as problem:
-        found.violations.append(("intents", problem))
+    settle(servers, found, REST)
     for key in history.untold:
         servers.nodes[0].post("/-/purge", {"urls": [f"http://x{key}"]})
-    for key in {f"/k{i}" for i in range(KEYS)} - history.untold:
+    agree(servers, {f"/k{i}" for i in range(KEYS)} - history.untold, history,
+          found)
+    history.untold.clear()
+
+
+def settle(servers, found, seconds):
+    try:
+        wait_until(servers.rested, seconds, "all intents to be settled")
+    except AssertionError as problem:
+        found.violations.append(("intents", problem))
+
+
+def agree(servers, keys, history, found):
+    """Each node has what storage has."""
+    for key in keys:
         truth = servers.outside.get(key)
         for number, node in enumerate(servers.nodes):
             for _ in range(4):          # some of each worker and tier
@@ -196,23 +231,28 @@ def rest(servers, history, found):
                     found.violations.append(
                         (key, f"node {number} has {value}, storage "
                               f"{truth.status} {truth.body[:40]}"))
-    history.untold.clear()
 
 
-def a_round(workdir, s3, keep, operations, seconds, seed, found):
+def a_round(workdir, s3, keep, operations, seconds, seed, found, first=False):
+    """Until there were so many operations, or seconds; first: no longer than
+    to the first violation"""
     history = History(found)
     with contextlib.ExitStack() as stack:
         servers = Servers(stack, workdir, s3, keep, seed)
         wait_until(servers.rested, what="leases")
         left, until = operations, time.monotonic() + seconds
-        while left > 0 and (span := until - time.monotonic()) > 1:
+        while left > 0 and (span := until - time.monotonic()) > SHORTEST:
             before = found.total()
             span = min(PHASE, span)
             with servers.faults.under_way(span):
-                for line in clients(servers, workdir, seed + left, left, span):
+                for line in clients(servers, workdir, seed + left, span):
                     history.add(*line)
             left -= found.total() - before
             rest(servers, history, found)
+            if first:
+                history.judge()
+                if found.violations:
+                    return
         for node in servers.nodes:
             found.fleet.update({
                 name: value
@@ -222,28 +262,49 @@ def a_round(workdir, s3, keep, operations, seconds, seed, found):
     history.judge()
 
 
+def a_scene(workdir, s3, rule, found):
+    """The moment that the rule is for (scenes.py)."""
+    scene, settings = SCENES[rule]
+    history = History(found)
+    with contextlib.ExitStack() as stack:
+        servers = Servers(stack, workdir, s3, False, 0, **settings)
+        wait_until(servers.rested, what="leases")
+        with Stage(servers, history, rule.lower()) as stage:
+            scene(stage)
+        settle(servers, found, SCENE_REST)
+        agree(servers, {stage.key}, history, found)
+    history.judge()
+
+
 def rounds(store):
     """(S3?, does Redis keep what it was told)"""
     return [(s, keep) for s in (True, False) for keep in (True, False)
             if store in ("both", "s3" if s else "file")]
 
 
-def run(store, operations, seconds, seed):
-    found = Found()
-    plan = rounds(store)
-    with contextlib.ExitStack() as stack:
-        workdir = pathlib.Path(stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="consistency-")))
+@contextlib.contextmanager
+def place():
+    """A directory and an S3 server."""
+    with tempfile.TemporaryDirectory(prefix="consistency-") as name:
+        workdir = pathlib.Path(name)
         workdir.chmod(0o755)
-        s3 = None
-        if any(s for s, _ in plan):
-            s3 = S3Server(workdir)
-            stack.callback(s3.stop)
-        for i, (s, keep) in enumerate(plan):
-            a_round(workdir / f"r{i}", s3 if s else None, keep,
-                    operations // len(plan), seconds / len(plan),
-                    seed * 1000 + i, found)
-    return found
+        s3 = S3Server(workdir)
+        try:
+            yield workdir, s3
+        finally:
+            s3.stop()
+
+
+def run(workdir, s3, arguments, found, first=False):
+    """All rounds, of which each has its share."""
+    plan = rounds(arguments.store)
+    for i, (s, keep) in enumerate(plan):
+        a_round(workdir / f"r{i}", s3 if s else None, keep,
+                arguments.operations // len(plan),
+                arguments.seconds / len(plan), arguments.seed * 1000 + i,
+                found, first)
+        if first and found.violations:
+            break
 
 
 def words(counter):
@@ -265,10 +326,11 @@ def show(found):
             print(f"    {key}: {violation}")
 
 
-def broken(rules, arguments):
-    """Each rule left out: is it found?"""
+def broken(rules, workdir, s3, arguments):
+    """Each rule left out: is it found, in its scene, and by chance?"""
     global ONLY
     missed = []
+    print(f"{'':11}  {'its scene':>28}  {'random faults':>28}")
     for rule in rules:
         subprocess.run([ROOT / "scripts/build-module.sh", "debug"], check=True,
                        env={**os.environ, "BREAK": rule},
@@ -276,17 +338,30 @@ def broken(rules, arguments):
         harness.MODULE = (ROOT / f"build/debug-break-{rule}"
                           / "ngx_content_module.so")
         ONLY = FOCUS.get(rule, ())
-        found = run(arguments.store, arguments.operations, arguments.seconds,
-                    arguments.seed)
-        print(f"{rule:12} {found.total():>9,} operations "
-              f"{len(found.violations):>6,} violations", flush=True)
-        for key, violation in found.violations[:1]:
-            print(f"    {key}: {violation}")
-        if not found.violations:
+        scene, chance = Found(), Found()
+        a_scene(workdir / rule / "scene", s3, rule, scene)
+        print(f"{rule:11}  {scene.line()}", end="  ", flush=True)
+        if rule not in CDN:
+            run(workdir / rule, s3, arguments, chance, first=True)
+        print(chance.line(), flush=True)
+        for key, violation in scene.violations[-1:] + chance.violations[-1:]:
+            print(f"    {key}: {violation}", flush=True)
+        if not scene.violations:
             missed.append(rule)
     print(f"{len(rules) - len(missed)} found, {len(missed)} missed"
           + (": " + " ".join(missed) if missed else ""))
     return 1 if missed else 0
+
+
+def whole(workdir, s3, arguments):
+    """All rules are on: all scenes, then random faults."""
+    found = Found()
+    for rule in once():
+        a_scene(workdir / rule, s3, rule, found)
+    print(f"scenes      {found.line()}", flush=True)
+    run(workdir, s3, arguments, found)
+    show(found)
+    return 1 if found.violations or not found.total() else 0
 
 
 def main():
@@ -300,14 +375,12 @@ def main():
     parser.add_argument("--broken", default="")
     arguments = parser.parse_args()
     print(f"seed        {arguments.seed}", flush=True)
-    if arguments.broken:
-        rules = (RULES if arguments.broken == "all"
-                 else arguments.broken.split(","))
-        return broken(rules, arguments)
-    found = run(arguments.store, arguments.operations, arguments.seconds,
-                arguments.seed)
-    show(found)
-    return 1 if found.violations or not found.total() else 0
+    with place() as (workdir, s3):
+        if arguments.broken:
+            rules = (list(SCENES) if arguments.broken == "all"
+                     else arguments.broken.split(","))
+            return broken(rules, workdir, s3, arguments)
+        return whole(workdir, s3, arguments)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ import threading
 import time
 from collections import Counter
 
+from client import spared
 from s3_fault_proxy import s3_error, stall
 
 
-FINALE = 5                      # seconds
+FINALE = 5                      # seconds: the clients' last writes
+LONGEST = 4                     # seconds that a fault takes
 
 
 def late(seconds):
@@ -50,9 +52,11 @@ class Faults:
             self.choices += [self.roll_redis_back]
         if storage:
             self.choices += [self.storage_refuses, self.storage_fails,
-                             self.storage_stalls, self.storage_is_late, self.reads_are_late] * 2
+                             self.storage_stalls, self.storage_is_late,
+                             self.reads_are_late] * 2
         if only:
-            self.choices = [c for c in self.choices if c.__name__ in only]
+            self.choices = [c for c in self.choices
+                            if c.__name__ in only] or self.choices
         self.problem = None
 
     # in a thread of its own, beside the clients
@@ -75,8 +79,10 @@ class Faults:
     def _run(self, stop, finale):
         try:
             while not stop.wait(self.random.uniform(0.2, 1.0)):
-                if time.monotonic() > finale:
-                    self.finale()
+                left = finale - time.monotonic()
+                if left < LONGEST:
+                    if not stop.wait(max(left, 0)):
+                        self.finale()
                     break
                 self.random.choice(self.choices)()
         except BaseException as problem:
@@ -129,11 +135,13 @@ class Faults:
         proxy.delay(0)
 
     def delay_what_is_heard(self):
-        """Commands go through at once, what is published comes late."""
-        proxy = self.random.choice(self.proxies)
+        """Commands go through at once, what is published comes late.  To a
+        node that nobody writes to: a writer that hears nothing soon looks for
+        another connection."""
+        proxy = self.proxies[spared(len(self.proxies), time.monotonic())]
         proxy.delay(self.random.choice([0.5, 1.2, 1.8]), heard=True)
         self.count("hears late")
-        time.sleep(self.random.uniform(2, 4))
+        time.sleep(self.random.uniform(2, LONGEST))
         proxy.delay(0)
 
     def roll_redis_back(self):
@@ -181,13 +189,14 @@ class Faults:
         self.count("storage answers late", times)
 
     def finale(self):
-        """Writes that storage applies after they were given up, and writers
-        that die before that: nobody writes these keys again."""
+        """Some of the last writes are applied by storage after they were given
+        up, and some of their writers die before that."""
         if self.storage:
             self.storage.fault(late(2.5), times=12, method="PUT")
             self.count("storage late", 12)
             time.sleep(1.0)
-        self.kill_worker(self.random.choice(self.nodes))
+        for node in self.nodes:
+            self.kill_worker(node)
         time.sleep(1.5)
 
     def forget(self):

@@ -29,7 +29,14 @@ ABSENT = None
 # end: FOREVER if the outcome is not known
 Write = namedtuple("Write", "value begin end")
 Read = namedtuple("Read", "value begin end where")
-Violation = namedtuple("Violation", "rule read newer older")
+
+
+class Violation(namedtuple("Violation", "rule read newer older")):
+    def __str__(self):
+        read, newer = self.read, self.newer
+        return f"{self.rule}: {read.where} gave {read.value}" + (
+            f" {read.begin - newer.end:.3f} s after {newer.value} was"
+            " acknowledged" if newer else "")
 
 
 class _Newest:
