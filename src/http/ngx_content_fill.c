@@ -7,6 +7,10 @@
 #include "http/ngx_content_zones.h"
 
 
+static ngx_uint_t ngx_content_fill_has_to_wait(ngx_content_fill_t *fill,
+    ngx_content_fill_t *other);
+static void ngx_content_fill_next(ngx_content_fill_t *ended);
+static void ngx_content_fill_go(ngx_content_fill_t *fill);
 static ngx_int_t ngx_content_fill_head(ngx_content_fetch_t *fetch);
 static ngx_int_t ngx_content_fill_room(ngx_content_fill_t *fill,
     content_str_t text);
@@ -51,6 +55,13 @@ ngx_content_fills_create(ngx_cycle_t *cycle, ngx_content_flights_t *flights)
 }
 
 
+ngx_uint_t
+ngx_content_fills_now(ngx_content_fills_t *fills)
+{
+    return fills->begun;
+}
+
+
 ngx_content_fill_t *
 ngx_content_fill_find(ngx_content_fills_t *fills, uint64_t store,
     const u_char *hash)
@@ -77,12 +88,26 @@ ngx_content_fill_find(ngx_content_fills_t *fills, uint64_t store,
 }
 
 
+/* Redis takes nothing without a token; still one reading is enough. */
+
+size_t
+ngx_content_fill_max(ngx_content_keep_t *keep)
+{
+    size_t  max;
+
+    max = ngx_content_keep_max(keep);
+
+    return (keep->mcf->redis_client && keep->lcf->hot.enabled)
+           ? ngx_max(max, keep->lcf->hot.size) : max;
+}
+
+
 ngx_content_fill_t *
 ngx_content_fill_begin(ngx_content_fills_t *fills, ngx_content_keep_t *keep,
     const u_char *hash)
 {
     ngx_pool_t          *pool;
-    ngx_content_fill_t  *fill;
+    ngx_content_fill_t  *fill, *other;
 
     if (fills->bytes >= NGX_CONTENT_FILL_BYTES) {
         return NULL;
@@ -111,7 +136,7 @@ ngx_content_fill_begin(ngx_content_fills_t *fills, ngx_content_keep_t *keep,
     }
 
     ngx_memcpy(fill->hash, hash, CONTENT_KEY_HASH_LEN);
-    fill->max = ngx_content_keep_max(keep);
+    fill->max = ngx_content_fill_max(keep);
     fill->token = keep->token;
     fill->had_token = keep->has_token;
     keep->has_token = 0;
@@ -122,12 +147,18 @@ ngx_content_fill_begin(ngx_content_fills_t *fills, ngx_content_keep_t *keep,
     fill->timer.data = fill;
     fill->timer.log = ngx_cycle->log;
 
+    other = ngx_content_fill_find(fills, keep->lcf->store->id, hash);
+
     ngx_queue_insert_head(&fills->buckets[hash[0] % NGX_CONTENT_FILL_BUCKETS],
                           &fill->queue);
     fill->listed = 1;
     fill->users = 2;
 
-    if (ngx_content_fill_enter(fill) == NGX_AGAIN) {
+    if (ngx_content_fill_has_to_wait(fill, other)) {
+        fill->held = 1;
+        ngx_add_timer(&fill->timer, NGX_CONTENT_FILL_HOLD);
+
+    } else if (ngx_content_fill_enter(fill) == NGX_AGAIN) {
         ngx_content_fill_follow(fill);
 
     } else {
@@ -144,6 +175,55 @@ failed:
 }
 
 
+/* Nobody who comes later could tell that it is recent enough. */
+
+static ngx_uint_t
+ngx_content_fill_has_to_wait(ngx_content_fill_t *fill,
+    ngx_content_fill_t *other)
+{
+    ngx_content_main_conf_t  *mcf;
+
+    mcf = fill->keep.mcf;
+
+    return other != NULL && !fill->had_token
+           && !(mcf->memory_zone && ngx_content_coherent(mcf)
+                && ngx_content_keep_is_current(&fill->keep));
+}
+
+
+/* The turn of one that waits for its end. */
+
+static void
+ngx_content_fill_next(ngx_content_fill_t *ended)
+{
+    ngx_content_fill_t  *fill;
+
+    fill = ngx_content_fill_find(ended->fills, ended->keep.lcf->store->id,
+                                 ended->hash);
+    if (fill && fill->held) {
+        ngx_content_fill_go(fill);
+    }
+}
+
+
+static void
+ngx_content_fill_go(ngx_content_fill_t *fill)
+{
+    fill->held = 0;
+
+    if (fill->timer.timer_set) {
+        ngx_del_timer(&fill->timer);
+    }
+
+    if (ngx_queue_empty(&fill->waiting)) {   /* they have left */
+        ngx_content_fill_end(fill, NGX_CONTENT_FILL_FAILED);
+        return;
+    }
+
+    ngx_content_fill_fetch(fill);
+}
+
+
 /* Reading. */
 
 void
@@ -154,6 +234,10 @@ ngx_content_fill_fetch(ngx_content_fill_t *fill)
 
     lcf = fill->keep.lcf;
     fill->tries++;
+
+    if (fill->state == NGX_CONTENT_FILL_ASKING) {
+        fill->number = ++fill->fills->begun;
+    }
 
     fetch = ngx_content_task_create(lcf->store, sizeof(ngx_content_fetch_t),
                                     &fill->keep.key, ngx_cycle->log);
@@ -416,6 +500,11 @@ ngx_content_fill_timer(ngx_event_t *ev)
 
     fill = ev->data;
 
+    if (fill->held) {
+        ngx_content_fill_go(fill);
+        return;
+    }
+
     if (fill->follows) {
         ngx_content_fill_alone(fill);
         return;
@@ -476,6 +565,7 @@ ngx_content_fill_end(ngx_content_fill_t *fill, ngx_content_fill_state_e state)
     }
 
     ngx_content_fill_wake(fill);
+    ngx_content_fill_next(fill);
     (void) ngx_content_fill_release(fill);
 }
 

@@ -16,9 +16,14 @@
  * until the last ngx_content_fill_leave(), so bytes can be sent out of it.
  *
  * Which fill may be joined: one that began after every write that had ended
- * when the request came.  Either its fence is the key's fence now and the
- * node hears of all writes (ngx_content_coherent()), or Redis has just named
- * its token.
+ * when the request came.  Its fence is the key's fence now and the node hears
+ * of all writes (ngx_content_coherent()), or Redis has just named its token,
+ * or its reading began after the request came.
+ *
+ * The last one holds without Redis and without a lease, so that requests are
+ * not as many readings then: a fill that nobody could join once it has begun
+ * is held back while another one reads the object.  All who come meanwhile
+ * join it; it begins when the other one has ended, or soon if that takes long.
  *
  * With the memory cache a node reads once: a fill whose object another worker
  * reads already, behind the same fence, follows that one.
@@ -36,6 +41,7 @@
 
 #define NGX_CONTENT_FILL_TRIES  3
 #define NGX_CONTENT_FILL_STALL  5000         /* ms without a byte */
+#define NGX_CONTENT_FILL_HOLD   500          /* ms for the one before */
 #define NGX_CONTENT_FILL_BYTES  (64 * 1024 * 1024)  /* of a worker's fills */
 
 
@@ -82,6 +88,8 @@ struct ngx_content_fill_s {
     ngx_content_keep_t          keep;
     u_char                      hash[CONTENT_KEY_HASH_LEN];
     ngx_content_redis_token_t   token;       /* if had_token: it is named so */
+    ngx_uint_t                  number;      /* of its reading, in the worker;
+                                                0: another worker's */
     size_t                      max;         /* bytes that a cache would take */
     ngx_queue_t                 queue;       /* in the table, until the end */
     ngx_queue_t                 waiting;
@@ -92,6 +100,7 @@ struct ngx_content_fill_s {
     ngx_uint_t                  tries;
     ngx_uint_t                  users;       /* who wait, and the reading */
     unsigned                    had_token:1;
+    unsigned                    held:1;      /* has not begun */
     unsigned                    stalled:1;
     unsigned                    follows:1;   /* another worker reads */
     unsigned                    in_flight:1; /* data is in shared memory */
@@ -104,6 +113,12 @@ struct ngx_content_fill_s {
 ngx_content_fills_t *ngx_content_fills_create(ngx_cycle_t *cycle,
     ngx_content_flights_t *flights);
 
+/*
+ * A moment, between two readings: what began after it is a fill with a larger
+ * number.
+ */
+ngx_uint_t ngx_content_fills_now(ngx_content_fills_t *fills);
+
 /* The latest fill of an object that has not ended, or NULL. */
 ngx_content_fill_t *ngx_content_fill_find(ngx_content_fills_t *fills,
     uint64_t store, const u_char *hash);
@@ -112,8 +127,11 @@ ngx_content_fill_t *ngx_content_fill_find(ngx_content_fills_t *fills,
 ngx_uint_t ngx_content_fill_in_flight(ngx_content_fills_t *fills,
     ngx_content_keep_t *keep, const u_char *hash);
 
+/* The bytes that are worth a fill: of a cache, or for who asks meanwhile. */
+size_t ngx_content_fill_max(ngx_content_keep_t *keep);
+
 /*
- * Begins a fill, and takes keep's token over.  From now on it is the one that
+ * Begins a fill, now or when its turn comes, and takes keep's token over.  From now on it is the one that
  * is found.  NULL: no memory, or too much under way; keep has its token still.
  */
 ngx_content_fill_t *ngx_content_fill_begin(ngx_content_fills_t *fills,
@@ -134,6 +152,7 @@ void ngx_content_fill_leave(ngx_content_fill_wait_t *wait);
 struct ngx_content_fills_s {
     ngx_queue_t                 buckets[NGX_CONTENT_FILL_BUCKETS];
     size_t                      bytes;       /* in the data of all fills */
+    ngx_uint_t                  begun;       /* readings */
     ngx_queue_t                 following;
     ngx_content_flights_t      *flights;     /* NULL: there is no other
                                                 worker */

@@ -106,6 +106,7 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     ngx_content_keep_init(&get->keep, r, ctx);
 
+    get->came = ngx_content_fills_now(get->mcf->fills);
     get->wait.handler = ngx_content_get_woken;
     get->wait.data = get;
 

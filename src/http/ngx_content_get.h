@@ -62,6 +62,7 @@ typedef struct {
     int64_t                     stale_age;   /* ms since it was fresh */
 
     ngx_msec_t                  since;       /* storage, or Redis, was asked */
+    ngx_uint_t                  came;        /* ngx_content_fills_now() */
     ngx_event_t                 timer;       /* until Redis is asked again */
     ngx_uint_t                  asks;        /* how often it was */
     ngx_content_fill_wait_t     wait;        /* wait.fill: joined or begun */

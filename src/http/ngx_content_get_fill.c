@@ -100,7 +100,7 @@ ngx_content_get_fill(ngx_content_get_t *get)
             return rc;
         }
 
-        max = ngx_content_keep_max(&get->keep);
+        max = ngx_content_fill_max(&get->keep);
 
         if (max == 0
             || (get->read.object && get->read.object->size > (int64_t) max))
@@ -139,9 +139,7 @@ ngx_content_get_joinable(ngx_content_get_t *get)
 
     r = get->request;
 
-    if (r->method == NGX_HTTP_HEAD || get->large || !get->lcf->hot.enabled
-        || ngx_content_get_conditional(r))
-    {
+    if (r->method == NGX_HTTP_HEAD || get->large || !get->lcf->hot.enabled) {
         return NULL;
     }
 
@@ -151,7 +149,7 @@ ngx_content_get_joinable(ngx_content_get_t *get)
         return NULL;
     }
 
-    if (!CONTENT_RULE_JOIN) {
+    if (fill->held || fill->number > get->came || !CONTENT_RULE_JOIN) {
         return fill;
     }
 

@@ -34,7 +34,11 @@ ngx_content_get_lookup(ngx_content_get_t *get)
         get->read.object = known;
     }
 
-    if (ngx_content_get_joinable(get)) {
+    /* conditions first, without its bytes */
+
+    if (!ngx_content_get_conditional(get->request)
+        && ngx_content_get_joinable(get))
+    {
         ngx_content_get_next(get, NGX_CONTENT_GET_FILL);
         return NGX_OK;
     }

@@ -28,6 +28,7 @@ from s3_fault_proxy import (FaultProxy, cut, cut_body, hold,  # noqa: E402
 MIB = 1 << 20
 MEMORY = "content_memory 64m max=2m;"
 BODY = random.Random(1).randbytes(MIB)
+SMALL = BODY[:50_000]               # Redis takes it, too
 
 
 @pytest.fixture(scope="module")
@@ -375,6 +376,22 @@ def test_what_is_too_large_is_read_by_each(origin, proxy, key):
     assert [a.body == large for a in answers] == [True] * 8
 
 
+def test_requests_with_conditions_join_when_theirs_hold(origin, proxy, key):
+    """Each asks S3 what the object is; its bytes are read once."""
+    put(origin, proxy, key, BODY)
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    answers = []
+    threads = [get_later(origin, key, answers, if_none_match='"other"')
+               for _ in range(20)]
+    wait_until(lambda: origin.counters()["node"]["fills_joined"] == 19)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert [answer.body == BODY for answer in answers] == [True] * 20
+    assert len(reads(proxy, key)) == 1
+
+
 def test_empty_object_is_filled(origin, proxy, key):
     put(origin, proxy, key, b"")
     answers = []
@@ -413,6 +430,102 @@ def test_compressed_answers_come_out_of_a_fill(tmp_path, bucket, proxy, key):
             packed = answer.headers.get("Content-Encoding") == "gzip"
             assert (zlib.decompress(answer.body, 31) if packed
                     else answer.body) == text
+
+
+# Without a lease, and without Redis
+
+@pytest.fixture(params=["redis", "both"])
+def lost(request, tmp_path, bucket, proxy, redis, key):
+    """A node that has lost its Redis, and S3 with the object SMALL."""
+    http = "content_hot hits=1;" + (MEMORY if request.param == "both" else "")
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), redis=redis,
+               fleet="on lease=1s", http=http, workers=1,
+               connections=4096) as node:
+        wait_until(lambda: node.counters()["fleet"]["lease"] > 0)
+        redis.stop()
+        wait_until(lambda: node.counters()["fleet"]["lease"] == 0
+                   and not node.counters()["redis"]["ready"])
+        bucket.client.put_object(Bucket=bucket.name, Key=key[1:], Body=SMALL)
+        proxy.clear()
+        yield node
+
+
+def begun_or_joined(origin):
+    node = origin.counters()["node"]
+    return node["fills"] + node["fills_joined"]
+
+
+def test_a_crowd_without_a_lease_waits_for_the_next_reading(lost, proxy, key):
+    """One is under way, all others want the next one; on a slow machine the
+    next may begin before all have come."""
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    answers = []
+    thread = get_later(lost, key, answers)
+    wait_until(lambda: reads(proxy, key))
+    crowd = Crowd(lost.port, key, 200)
+    wait_until(lambda: begun_or_joined(lost) == 201)
+    go_on.set()
+    crowd.read(lambda: False)
+    thread.join()
+    assert answers[0].body == SMALL
+    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
+        (len(SMALL), zlib.crc32(SMALL))}
+    assert 2 <= len(reads(proxy, key)) <= 4
+
+
+def test_without_a_lease_an_earlier_reading_is_not_joined(lost, proxy, bucket,
+                                                          key):
+    """And one that stands still does not hold the next one for long."""
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    answers = []
+    thread = get_later(lost, key, answers)
+    wait_until(lambda: reads(proxy, key))
+    bucket.client.put_object(Bucket=bucket.name, Key=key[1:],
+                             Body=SMALL[::-1])
+    assert lost.get(key).body == SMALL[::-1]
+    assert len(reads(proxy, key)) == 2
+    go_on.set()
+    thread.join()
+    assert answers[0].body == SMALL
+
+
+def test_next_reading_that_nobody_waits_for_is_left_out(lost, proxy, key):
+    go_on = threading.Event()
+    proxy.fault(hold(go_on), method="GET")
+    answers = []
+    thread = get_later(lost, key, answers)
+    wait_until(lambda: reads(proxy, key))
+    with lost.connect() as client:
+        client.send(request_head("GET", key, {"Host": "a"}))
+        wait_until(lambda: begun_or_joined(lost) == 2)
+        client.reset()
+    go_on.set()
+    thread.join()
+    assert answers[0].body == SMALL
+    assert lost.get(key).body == SMALL
+    assert len(reads(proxy, key)) == 2          # the first and the last
+
+
+def test_crowd_that_asked_redis_in_vain_is_one_reading(tmp_path, bucket, redis,
+                                                       proxy, key):
+    """All had come before it began."""
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), redis=redis,
+               workers=1, http="content_hot hits=1; content_redis_timeout 60s;"
+               ) as origin:
+        wait_until(lambda: origin.counters()["redis"]["ready"])
+        put(origin, proxy, key, SMALL)
+        before = origin.counters()["redis"]["lookups"]
+        redis.pause()
+        crowd = Crowd(origin.port, key, 100)
+        wait_until(lambda: origin.counters()["redis"]["lookups"]
+                   == before + 100)
+        redis.kill()
+        crowd.read(lambda: False)
+        assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
+            (len(SMALL), zlib.crc32(SMALL))}
+        assert len(reads(proxy, key)) == 1
 
 
 # Several workers
