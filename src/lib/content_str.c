@@ -15,18 +15,6 @@ lower(int c)
 }
 
 
-content_str_t
-content_cstr(const char *text)
-{
-    content_str_t  s;
-
-    s.data = (unsigned char *) text;
-    s.len = strlen(text);
-
-    return s;
-}
-
-
 int
 content_str_eq(content_str_t a, content_str_t b)
 {
@@ -44,7 +32,7 @@ content_str_eq_case(content_str_t a, content_str_t b)
     }
 
     for (i = 0; i < a.len; i++) {
-        if (lower(a.data[i]) != lower(b.data[i])) {
+        if (a.data[i] != b.data[i] && lower(a.data[i]) != lower(b.data[i])) {
             return 0;
         }
     }
@@ -214,6 +202,7 @@ void
 content_out_hex(content_out_t *out, const void *data, size_t len)
 {
     size_t                i;
+    unsigned char        *to;
     const unsigned char  *p;
 
     static const char  hex[] = "0123456789abcdef";
@@ -224,11 +213,14 @@ content_out_hex(content_out_t *out, const void *data, size_t len)
     }
 
     p = data;
+    to = out->pos;
 
     for (i = 0; i < len; i++) {
-        *out->pos++ = hex[p[i] >> 4];
-        *out->pos++ = hex[p[i] & 15];
+        *to++ = hex[p[i] >> 4];
+        *to++ = hex[p[i] & 15];
     }
+
+    out->pos = to;
 }
 
 

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 
 /* Result codes of src/lib: 0 is success, as in libc. */
@@ -41,7 +42,20 @@ typedef struct {
 #define content_null_string  { 0, NULL }
 
 
-content_str_t content_cstr(const char *text);
+/* Here, so that the length of a literal is computed by the compiler. */
+
+static inline content_str_t
+content_cstr(const char *text)
+{
+    content_str_t  s;
+
+    s.data = (unsigned char *) text;
+    s.len = strlen(text);
+
+    return s;
+}
+
+
 
 int content_str_eq(content_str_t a, content_str_t b);
 int content_str_eq_case(content_str_t a, content_str_t b);   /* ASCII */

@@ -74,6 +74,7 @@ ngx_content_s3_process_status(ngx_http_request_t *r)
 static ngx_int_t
 ngx_content_s3_process_header(ngx_http_request_t *r)
 {
+    u_char                 *p;
     ngx_int_t               rc;
     content_str_t           name, value;
     ngx_http_upstream_t    *u;
@@ -91,8 +92,14 @@ ngx_content_s3_process_header(ngx_http_request_t *r)
             value.data = r->header_start;
             value.len = r->header_end - r->header_start;
 
-            name = ngx_content_str_dup(r->pool, name);
-            value = ngx_content_str_dup(r->pool, value);
+            p = ngx_pnalloc(r->pool, name.len + value.len);
+            if (p == NULL) {
+                return NGX_ERROR;
+            }
+
+            name.data = ngx_cpymem(p, name.data, name.len) - name.len;
+            value.data = ngx_cpymem(p + name.len, value.data, value.len)
+                         - value.len;
 
             ngx_content_s3_read_field(s3, name, value);
             continue;

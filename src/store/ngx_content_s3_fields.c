@@ -8,19 +8,25 @@
 
 
 typedef struct {
-    const char               *name;
+    content_str_t             name;
     size_t                    offset;        /* of a content_str_t */
 } ngx_content_s3_field_t;
 
 
 static const ngx_content_s3_field_t  ngx_content_s3_fields[] = {
-    { "content-type",         offsetof(content_object_t, type) },
-    { "content-encoding",     offsetof(content_object_t, encoding) },
-    { "content-language",     offsetof(content_object_t, language) },
-    { "content-disposition",  offsetof(content_object_t, disposition) },
-    { "cache-control",        offsetof(content_object_t, cache_control) },
-    { "x-amz-meta-cache-tag", offsetof(content_object_t, tags) },
-    { NULL, 0 }
+    { content_string("content-type"),
+      offsetof(content_object_t, type) },
+    { content_string("content-encoding"),
+      offsetof(content_object_t, encoding) },
+    { content_string("content-language"),
+      offsetof(content_object_t, language) },
+    { content_string("content-disposition"),
+      offsetof(content_object_t, disposition) },
+    { content_string("cache-control"),
+      offsetof(content_object_t, cache_control) },
+    { content_string("x-amz-meta-cache-tag"),
+      offsetof(content_object_t, tags) },
+    { content_null_string, 0 }
 };
 
 static content_str_t  ngx_content_s3_meta = content_string("x-amz-meta-");
@@ -38,9 +44,9 @@ ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
     content_str_t                 *value, name;
     const ngx_content_s3_field_t  *f;
 
-    for (f = ngx_content_s3_fields; f->name; f++) {
+    for (f = ngx_content_s3_fields; f->name.len; f++) {
         value = (content_str_t *) ((u_char *) object + f->offset);
-        ngx_content_s3_header(request, f->name, *value);
+        ngx_content_s3_header(request, (char *) f->name.data, *value);
     }
 
     if (object->has_sha256) {
@@ -83,8 +89,8 @@ ngx_content_s3_object_field(content_object_t *object, content_str_t name,
     content_field_t               *meta;
     const ngx_content_s3_field_t  *f;
 
-    for (f = ngx_content_s3_fields; f->name; f++) {
-        if (content_str_eq_case(name, content_cstr(f->name))) {
+    for (f = ngx_content_s3_fields; f->name.len; f++) {
+        if (content_str_eq_case(name, f->name)) {
             slot = (content_str_t *) ((u_char *) object + f->offset);
             *slot = value;
 

@@ -23,6 +23,8 @@ static ngx_int_t ngx_content_s3_read_headers(ngx_content_s3_read_t *s3,
 static ngx_int_t ngx_content_s3_write_request(ngx_http_request_t *r,
     ngx_content_s3_endpoint_t *endpoint, ngx_content_s3_request_t *request,
     ngx_content_s3_signed_t *sign);
+static void ngx_content_s3_write_header(content_out_t *out,
+    content_str_t name, content_str_t value);
 static ngx_int_t ngx_content_s3_reinit_request(ngx_http_request_t *r);
 static void ngx_content_s3_abort_request(ngx_http_request_t *r);
 static void ngx_content_s3_finalize_request(ngx_http_request_t *r,
@@ -169,6 +171,7 @@ ngx_content_s3_write_request(ngx_http_request_t *r,
     ngx_buf_t      *b;
     ngx_uint_t      i;
     ngx_chain_t    *cl;
+    content_out_t   out;
 
     size = sign->path.len + endpoint->host.len + sign->authorization.len
            + request->payload_hash.len + sign->token.len + 512;
@@ -185,29 +188,35 @@ ngx_content_s3_write_request(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    b->last = ngx_slprintf(b->last, b->end,
-                           "%s %V HTTP/1.1" CRLF "Host: %V" CRLF
-                           "Authorization: %V" CRLF "x-amz-date: %V" CRLF
-                           "x-amz-content-sha256: %*s" CRLF,
-                           request->method, &sign->path, &endpoint->host,
-                           &sign->authorization, &sign->date,
-                           request->payload_hash.len,
-                           request->payload_hash.data);
+    content_out_init(&out, b->last, size);
+
+    content_out_text(&out, request->method);
+    content_out_char(&out, ' ');
+    content_out_str(&out, ngx_content_from_ngx(sign->path));
+    content_out_text(&out, " HTTP/1.1" CRLF);
+
+    ngx_content_s3_write_header(&out, content_cstr("Host"),
+                                ngx_content_from_ngx(endpoint->host));
+    ngx_content_s3_write_header(&out, content_cstr("Authorization"),
+                                ngx_content_from_ngx(sign->authorization));
+    ngx_content_s3_write_header(&out, content_cstr("x-amz-date"),
+                                ngx_content_from_ngx(sign->date));
+    ngx_content_s3_write_header(&out, content_cstr("x-amz-content-sha256"),
+                                request->payload_hash);
 
     for (i = 0; i < request->nheaders; i++) {
-        b->last = ngx_slprintf(b->last, b->end, "%*s: %*s" CRLF,
-                               request->headers[i].name.len,
-                               request->headers[i].name.data,
-                               request->headers[i].value.len,
-                               request->headers[i].value.data);
+        ngx_content_s3_write_header(&out, request->headers[i].name,
+                                    request->headers[i].value);
     }
 
     if (sign->token.len) {
-        b->last = ngx_slprintf(b->last, b->end,
-                               "x-amz-security-token: %V" CRLF, &sign->token);
+        ngx_content_s3_write_header(&out, content_cstr("x-amz-security-token"),
+                                    ngx_content_from_ngx(sign->token));
     }
 
-    b->last = ngx_slprintf(b->last, b->end, CRLF);
+    content_out_text(&out, CRLF);
+
+    b->last = out.pos;
     b->last_buf = 0;
     b->flush = 1;
 
@@ -217,6 +226,17 @@ ngx_content_s3_write_request(ngx_http_request_t *r,
     r->upstream->request_bufs = cl;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_content_s3_write_header(content_out_t *out, content_str_t name,
+    content_str_t value)
+{
+    content_out_str(out, name);
+    content_out_text(out, ": ");
+    content_out_str(out, value);
+    content_out_text(out, CRLF);
 }
 
 

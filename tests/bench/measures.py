@@ -109,7 +109,7 @@ def uncached(run):
     run.need_s3()
     direct_put(run, run.small, name_of(SMALL))
     direct_put(run, run.medium, "medium.bin")
-    subjects = [peers.ProxyPass(), peers.OursS3()]
+    subjects = [peers.ProxyPass(), peers.ProxySigned(), peers.OursS3()]
     with started(run, "small", subjects) as running:
         say(f"uncached objects of {size_text(SMALL)} from S3")
         interleave(run.results, run.rounds, warm_cells(

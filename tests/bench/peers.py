@@ -155,6 +155,21 @@ class ProxyPass(Peer):
                             server=proxy(site))
 
 
+class ProxySigned(Peer):
+    """As proxy_pass, with what S3 has to verify for us, too: the requests for
+    an object all carry one signature, made beforehand."""
+
+    name, title = "proxy_signed", "nginx `proxy_pass`, signed beforehand"
+
+    def start(self, site):
+        locations = "\n".join(
+            proxy(site, f"= /{key}", site.s3.signed_headers(key),
+                  f"/{site.s3.bucket}/{key}")
+            for key in (name_of(SMALL), "medium.bin"))
+        self.server = Nginx(self.name, site.place, http=upstream(site),
+                            server=locations)
+
+
 class ProxyMade(Peer):
     """proxy_pass to objects that are made up."""
 
@@ -182,12 +197,13 @@ def upstream(site):
     return f"upstream s3 {{ server {site.s3.host()}; keepalive 64; }}"
 
 
-def proxy(site):
-    return ("location / { proxy_http_version 1.1; "
-            'proxy_set_header Connection ""; '
-            "proxy_set_header Host $proxy_host; "
+def proxy(site, location="/", headers=None, uri=None):
+    sent = "".join(f'proxy_set_header {name} "{value}"; ' for name, value in (
+        headers or {"Host": "$proxy_host"}).items())
+    return (f"location {location} {{ proxy_http_version 1.1; "
+            f'proxy_set_header Connection ""; {sent}'
             f"{PROXY_TUNING} "
-            f"proxy_pass http://s3/{site.s3.bucket}/; }}")
+            f"proxy_pass http://s3{uri or f'/{site.s3.bucket}/'}; }}")
 
 
 class Srcache(Peer):

@@ -240,6 +240,11 @@ test_out_hex(void **state)
     content_out_init(&out, buf, sizeof(buf));
     content_out_hex(&out, "\x00\x09\x0a\xaf\xff", 5);
     assert_written(&out, "00090aafff");
+
+    content_out_init(&out, buf, sizeof(buf) - 1);
+    content_out_hex(&out, "\x00\x09\x0a\xaf\xff", 5);
+    assert_int_equal(out.overflow, 1);
+    assert_int_equal(content_out_done(&out).len, 0);
 }
 
 
