@@ -278,6 +278,13 @@ ngx_content_fleet_give_up(ngx_content_fleet_t *fleet)
 }
 
 
+ngx_uint_t
+ngx_content_fleet_controls(ngx_content_fleet_t *fleet)
+{
+    return fleet->control && fleet->link.hearing;
+}
+
+
 void
 ngx_content_fleet_hearing(ngx_content_fleet_t *fleet)
 {

@@ -187,6 +187,9 @@ ngx_content_fleet_notice_t *ngx_content_fleet_announce(
 ngx_uint_t ngx_content_fleet_sending(ngx_content_fleet_t *fleet,
     uint64_t serial);
 
+/* Whether this worker has the control role. */
+ngx_uint_t ngx_content_fleet_controls(ngx_content_fleet_t *fleet);
+
 /* The intent is not needed any more. */
 void ngx_content_fleet_settle(ngx_content_fleet_t *fleet, ngx_str_t *id);
 

@@ -9,6 +9,8 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <openssl/rand.h>
+
 #include "cdn/ngx_content_purge.h"
 #include "core/ngx_content_str.h"
 
@@ -28,6 +30,8 @@ struct ngx_content_purge_s {
     ngx_queue_t                   calls;      /* ngx_content_purge_call_t */
     ngx_uint_t                    ncalls;
     ngx_msec_t                    exiting;    /* since; 0: not */
+    ngx_content_purge_paid_pt     paid;       /* or NULL */
+    void                         *data;
 };
 
 typedef struct {
@@ -43,6 +47,7 @@ static ngx_content_purge_conf_t *ngx_content_purge_target(
     ngx_content_purge_t *purge, uint32_t target);
 static const content_cloudflare_plan_t *ngx_content_purge_limits(void *data,
     uint32_t target);
+static void ngx_content_purge_tell(ngx_content_purge_t *purge);
 static void ngx_content_purge_wake(ngx_event_t *ev);
 static void ngx_content_purge_schedule(ngx_content_purge_t *purge,
     ngx_msec_t wait);
@@ -111,30 +116,65 @@ ngx_content_purge_destroy(ngx_content_purge_t *purge)
         ngx_content_call_cancel(pc->call);
     }
 
-    if (purge->shared->pending) {
+    if (purge->shared->pending > purge->shared->owed) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "content: %uA purges are still queued; they are lost "
-                      "unless other workers go on", purge->shared->pending);
+                      "unless other workers go on",
+                      purge->shared->pending - purge->shared->owed);
     }
+
+    if (purge->shared->owed) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "content: %uA purges are still queued; they are kept "
+                      "in Redis", purge->shared->owed);
+    }
+}
+
+
+void
+ngx_content_purge_id(u_char id[CONTENT_PURGE_ID_SIZE])
+{
+    ngx_uint_t  i;
+
+    if (RAND_bytes(id, CONTENT_PURGE_ID_SIZE) == 1) {
+        return;
+    }
+
+    for (i = 0; i < CONTENT_PURGE_ID_SIZE; i++) {
+        id[i] = (u_char) ngx_random();
+    }
+}
+
+
+void
+ngx_content_purge_owing(ngx_content_purge_t *purge,
+    ngx_content_purge_paid_pt paid, void *data)
+{
+    purge->paid = paid;
+    purge->data = data;
+}
+
+
+ngx_uint_t
+ngx_content_purge_owes(ngx_content_purge_t *purge,
+    const u_char id[CONTENT_PURGE_ID_SIZE])
+{
+    return ngx_content_purge_queue_owes(purge->shared, id);
 }
 
 
 ngx_int_t
 ngx_content_purge_enqueue(ngx_content_purge_t *purge,
-    ngx_content_purge_conf_t *conf, const content_purge_item_t *items,
-    ngx_uint_t n, u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t *repeat)
+    uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
+    const u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t owed,
+    ngx_uint_t *repeat)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  i;
+    ngx_int_t  rc;
 
-    for (i = 0; i < CONTENT_PURGE_ID_SIZE; i++) {
-        id[i] = (u_char) ngx_random();
-    }
+    rc = ngx_content_purge_queue_add(purge->shared, target, items, n, id,
+                                     owed, repeat);
 
-    rc = ngx_content_purge_queue_add(purge->shared, conf->target, items, n,
-                                     id, repeat);
-
-    if (rc != NGX_BUSY && conf->target) {
+    if (rc != NGX_BUSY && target) {
         ngx_content_purge_schedule(purge, NGX_CONTENT_PURGE_COLLECT);
     }
 
@@ -209,6 +249,21 @@ ngx_content_purge_schedule(ngx_content_purge_t *purge, ngx_msec_t wait)
 }
 
 
+/* Of what has ended, whoever has seen to it, those who keep it are told. */
+
+static void
+ngx_content_purge_tell(ngx_content_purge_t *purge)
+{
+    u_char  id[CONTENT_PURGE_ID_SIZE];
+
+    while (purge->paid
+           && ngx_content_purge_queue_paid(purge->shared, id) == NGX_OK)
+    {
+        purge->paid(purge->data, id);
+    }
+}
+
+
 static void
 ngx_content_purge_wake(ngx_event_t *ev)
 {
@@ -217,6 +272,8 @@ ngx_content_purge_wake(ngx_event_t *ev)
 
     purge = ev->data;
     wait = NGX_CONTENT_PURGE_LOOK;
+
+    ngx_content_purge_tell(purge);
 
     while (purge->shared->pending && purge->ncalls < NGX_CONTENT_PURGE_CALLS) {
         wait = ngx_content_purge_next(purge);
@@ -405,6 +462,7 @@ ngx_content_purge_done(ngx_content_call_t *call)
                               ngx_content_from_ngx(after), &answer);
 
     ngx_content_purge_judge(pc, &answer);
+    ngx_content_purge_tell(purge);
     ngx_content_purge_schedule(purge, 1);
 }
 

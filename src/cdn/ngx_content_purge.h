@@ -10,8 +10,9 @@
  *
  * The queue lies in shared memory: it outlives a worker that crashes (its
  * calls are made again by another) and a reload.  A worker that is told to
- * quit waits up to NGX_CONTENT_PURGE_DRAIN for the queue to drain; what is
- * still queued when nginx is stopped is lost, and logged.
+ * quit waits up to NGX_CONTENT_PURGE_DRAIN for the queue to drain.  What is
+ * still queued when nginx is stopped is lost, and logged, unless it is owed:
+ * then the caller keeps it, and queues it again when nginx is back.
  */
 
 #ifndef NGX_CONTENT_PURGE_H
@@ -56,6 +57,10 @@ typedef struct {
 
 typedef struct ngx_content_purge_s  ngx_content_purge_t;
 
+/* An owed job has ended; it may be another worker's. */
+typedef void (*ngx_content_purge_paid_pt)(void *data,
+    u_char id[CONTENT_PURGE_ID_SIZE]);
+
 
 void ngx_content_purge_conf_create(ngx_content_purge_conf_t *conf);
 
@@ -92,19 +97,34 @@ ngx_content_purge_t *ngx_content_purge_create(ngx_cycle_t *cycle,
 /* For exit_process, before the engine goes: gives back what was taken. */
 void ngx_content_purge_destroy(ngx_content_purge_t *purge);
 
+/* Draws the id of a job. */
+void ngx_content_purge_id(u_char id[CONTENT_PURGE_ID_SIZE]);
+
 /*
- * Queues one job with n items, all or none, and sends soon.  id is filled.
+ * Queues one job with n items, all or none, and sends soon.  target is a
+ * conf's, or of a conf that there was.
  * Without a CDN (conf->target 0) the job is done at once.
  * Returns NGX_OK; NGX_DECLINED: queued, but there are too many open jobs for
  * another id; or NGX_BUSY: the queue is full.
  *
  * repeat, if not NULL: once more when _repeat() is called with *repeat, or
  * after NGX_CONTENT_PURGE_REPEAT, whatever becomes of this worker.
+ *
+ * owed: the caller keeps the job where it outlives nginx, and is told of its
+ * end by what _owing() has set, in some worker.
  */
 ngx_int_t ngx_content_purge_enqueue(ngx_content_purge_t *purge,
-    ngx_content_purge_conf_t *conf, const content_purge_item_t *items,
-    ngx_uint_t n, u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t *repeat);
+    uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
+    const u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t owed,
+    ngx_uint_t *repeat);
 void ngx_content_purge_repeat(ngx_content_purge_t *purge, ngx_uint_t repeat);
+
+void ngx_content_purge_owing(ngx_content_purge_t *purge,
+    ngx_content_purge_paid_pt paid, void *data);
+
+/* Whether an owed job is in the queue. */
+ngx_uint_t ngx_content_purge_owes(ngx_content_purge_t *purge,
+    const u_char id[CONTENT_PURGE_ID_SIZE]);
 
 
 #endif

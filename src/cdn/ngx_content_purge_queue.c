@@ -11,8 +11,11 @@
                                                that nobody knows has failed */
 
 
-static ngx_content_purge_record_t *ngx_content_purge_job_open(
-    ngx_content_purge_shared_t *shared);
+static ngx_int_t ngx_content_purge_make(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added, uint32_t target, const content_purge_item_t *items,
+    ngx_uint_t n, ngx_uint_t repeat);
+static void ngx_content_purge_unmake(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added);
 static ngx_content_purge_node_t *ngx_content_purge_node(
     ngx_content_purge_shared_t *shared, const content_purge_item_t *item);
 static void ngx_content_purge_expire(ngx_content_purge_shared_t *shared,
@@ -36,23 +39,26 @@ static void ngx_content_purge_attempted(ngx_content_purge_shared_t *shared,
     ngx_content_purge_batch_t *batch);
 static void ngx_content_purge_finish(ngx_content_purge_shared_t *shared,
     ngx_content_purge_node_t *node, ngx_uint_t failed, content_str_t error);
-static void ngx_content_purge_account(ngx_content_purge_record_t *job,
-    ngx_uint_t failed, content_str_t error);
-static void ngx_content_purge_note(ngx_content_purge_record_t *job,
-    content_str_t error);
 
 
 ngx_content_purge_shared_t *
 ngx_content_purge_queue_create(ngx_slab_pool_t *pool)
 {
+    ngx_uint_t                   i;
     ngx_content_purge_shared_t  *shared;
 
     shared = ngx_slab_calloc(pool, sizeof(ngx_content_purge_shared_t));
+    if (shared == NULL) {
+        return NULL;
+    }
 
-    if (shared) {
-        shared->pool = pool;
-        ngx_queue_init(&shared->queued);
-        ngx_queue_init(&shared->taken);
+    shared->pool = pool;
+    ngx_queue_init(&shared->queued);
+    ngx_queue_init(&shared->taken);
+    ngx_queue_init(&shared->paid);
+
+    for (i = 0; i < NGX_CONTENT_PURGE_OWED; i++) {
+        ngx_queue_init(&shared->owing[i]);
     }
 
     return shared;
@@ -62,77 +68,93 @@ ngx_content_purge_queue_create(ngx_slab_pool_t *pool)
 ngx_int_t
 ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
     uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
-    const u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t *repeat)
+    const u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t owed,
+    ngx_uint_t *repeat)
 {
-    ngx_uint_t                   i, total;
-    ngx_queue_t                  added, *q;
-    ngx_content_purge_node_t    *node;
-    ngx_content_purge_record_t  *job;
+    ngx_int_t     rc;
+    ngx_queue_t   added;
 
     ngx_queue_init(&added);
-    total = (target && repeat) ? 2 * n : n;
+    rc = NGX_OK;
 
     ngx_shmtx_lock(&shared->pool->mutex);
-
-    job = ngx_content_purge_job_open(shared);
 
     if (repeat) {
         *repeat = ++shared->next_repeat;
     }
 
-    for (i = 0; target && i < total; i++) {
-        node = ngx_content_purge_node(shared, &items[i % n]);
-
-        if (node == NULL) {
-            break;
-        }
-
-        node->job = job ? (ngx_uint_t) (job - shared->jobs)
-                        : NGX_CONTENT_PURGE_JOBS;
-        node->target = target;
-
-        if (i >= n) {
-            node->repeat = *repeat;
-            node->due = ngx_current_msec + NGX_CONTENT_PURGE_REPEAT;
-        }
-
-        ngx_queue_insert_tail(&added, &node->queue);
-    }
-
-    if (target && i < total) {
-        while (!ngx_queue_empty(&added)) {
-            q = ngx_queue_head(&added);
-            ngx_queue_remove(q);
-            ngx_slab_free_locked(shared->pool,
-                          ngx_queue_data(q, ngx_content_purge_node_t, queue));
-        }
-
-        ngx_shmtx_unlock(&shared->pool->mutex);
-
-        return NGX_BUSY;
-    }
-
-    if (job) {
-        ngx_memzero(job, sizeof(ngx_content_purge_record_t));
-        ngx_memcpy(job->id, id, CONTENT_PURGE_ID_SIZE);
-        job->created = ngx_time();
-        job->items = total;
-
-        if (target == 0) {
-            job->state = CONTENT_PURGE_DONE;
-            job->done = n;
-            job->finished = job->created;
-        }
-    }
-
     if (target) {
-        ngx_queue_add(&shared->queued, &added);
-        shared->pending += total;
+        rc = ngx_content_purge_make(shared, &added, target, items, n,
+                                    repeat ? *repeat : 0);
+    }
+
+    if (rc == NGX_OK && owed) {
+        rc = ngx_content_purge_owe(shared, &added, id);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_content_purge_job_open(shared, &added, n, id);
+
+        if (target) {
+            ngx_queue_add(&shared->queued, &added);
+        }
+
+    } else {
+        ngx_content_purge_unmake(shared, &added);
     }
 
     ngx_shmtx_unlock(&shared->pool->mutex);
 
-    return job ? NGX_OK : NGX_DECLINED;
+    return rc;
+}
+
+
+/* NGX_OK, or NGX_BUSY: not all of them. */
+
+static ngx_int_t
+ngx_content_purge_make(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added, uint32_t target, const content_purge_item_t *items,
+    ngx_uint_t n, ngx_uint_t repeat)
+{
+    ngx_uint_t                 i;
+    ngx_content_purge_node_t  *node;
+
+    for (i = 0; i < (repeat ? 2 * n : n); i++) {
+        node = ngx_content_purge_node(shared, &items[i % n]);
+
+        if (node == NULL) {
+            return NGX_BUSY;
+        }
+
+        node->job = NGX_CONTENT_PURGE_JOBS;
+        node->target = target;
+
+        if (i >= n) {
+            node->repeat = repeat;
+            node->due = ngx_current_msec + NGX_CONTENT_PURGE_REPEAT;
+        }
+
+        ngx_queue_insert_tail(added, &node->queue);
+        shared->pending++;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_purge_unmake(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(added)) {
+        q = ngx_queue_head(added);
+        ngx_queue_remove(q);
+        ngx_slab_free_locked(shared->pool,
+                          ngx_queue_data(q, ngx_content_purge_node_t, queue));
+        shared->pending--;
+    }
 }
 
 
@@ -157,27 +179,6 @@ ngx_content_purge_queue_repeat(ngx_content_purge_shared_t *shared,
     }
 
     ngx_shmtx_unlock(&shared->pool->mutex);
-}
-
-
-/* The oldest place, unless that job is still open. */
-
-static ngx_content_purge_record_t *
-ngx_content_purge_job_open(ngx_content_purge_shared_t *shared)
-{
-    ngx_uint_t                   i;
-    ngx_content_purge_record_t  *job;
-
-    for (i = 0; i < NGX_CONTENT_PURGE_JOBS; i++) {
-        job = &shared->jobs[shared->next_job];
-        shared->next_job = (shared->next_job + 1) % NGX_CONTENT_PURGE_JOBS;
-
-        if (job->items == 0 || job->finished) {
-            return job;
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -557,45 +558,16 @@ ngx_content_purge_finish(ngx_content_purge_shared_t *shared,
     }
 
     if (node->job < NGX_CONTENT_PURGE_JOBS) {
-        ngx_content_purge_account(&shared->jobs[node->job], failed, error);
+        ngx_content_purge_job_account(&shared->jobs[node->job], failed, error);
+    }
+
+    if (node->owed) {
+        ngx_content_purge_pay(shared, node->owed);
     }
 
     ngx_queue_remove(&node->queue);
     ngx_slab_free_locked(shared->pool, node);
     shared->pending--;
-}
-
-
-static void
-ngx_content_purge_account(ngx_content_purge_record_t *job, ngx_uint_t failed,
-    content_str_t error)
-{
-    if (failed) {
-        job->failed++;
-        ngx_content_purge_note(job, error);
-
-    } else {
-        job->done++;
-    }
-
-    if (job->done + job->failed < job->items) {
-        return;
-    }
-
-    job->state = job->failed ? CONTENT_PURGE_FAILED : CONTENT_PURGE_DONE;
-    job->finished = ngx_time();
-
-    if (!job->failed) {
-        job->error_len = 0;
-    }
-}
-
-
-static void
-ngx_content_purge_note(ngx_content_purge_record_t *job, content_str_t error)
-{
-    job->error_len = ngx_min(error.len, sizeof(job->error));
-    ngx_memcpy(job->error, error.data, job->error_len);
 }
 
 
@@ -636,7 +608,7 @@ ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
         node->due = due;
 
         if (node->job < NGX_CONTENT_PURGE_JOBS) {
-            ngx_content_purge_note(&shared->jobs[node->job], error);
+            ngx_content_purge_job_note(&shared->jobs[node->job], error);
         }
 
         ngx_queue_remove(q);
@@ -651,49 +623,4 @@ ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
     }
 
     ngx_shmtx_unlock(&shared->pool->mutex);
-}
-
-
-ngx_int_t
-ngx_content_purge_queue_job(ngx_content_purge_shared_t *shared,
-    const u_char id[CONTENT_PURGE_ID_SIZE], content_purge_job_t *job,
-    u_char buf[128])
-{
-    ngx_int_t                    rc;
-    ngx_uint_t                   i;
-    ngx_content_purge_record_t  *record;
-
-    rc = NGX_DECLINED;
-
-    ngx_shmtx_lock(&shared->pool->mutex);
-
-    for (i = 0; i < NGX_CONTENT_PURGE_JOBS; i++) {
-        record = &shared->jobs[i];
-
-        if (record->items == 0
-            || ngx_memcmp(record->id, id, CONTENT_PURGE_ID_SIZE) != 0)
-        {
-            continue;
-        }
-
-        ngx_memcpy(job->id, record->id, CONTENT_PURGE_ID_SIZE);
-        job->state = record->state;
-        job->items = record->items;
-        job->done = record->done;
-        job->failed = record->failed;
-        job->attempts = record->attempts;
-        job->created = record->created;
-        job->finished = record->finished;
-
-        ngx_memcpy(buf, record->error, record->error_len);
-        job->error.data = buf;
-        job->error.len = record->error_len;
-
-        rc = NGX_OK;
-        break;
-    }
-
-    ngx_shmtx_unlock(&shared->pool->mutex);
-
-    return rc;
 }

@@ -22,6 +22,7 @@
 #define NGX_CONTENT_PURGE_TARGETS  16
 #define NGX_CONTENT_PURGE_BATCH    500      /* the most items of a call */
 #define NGX_CONTENT_PURGE_REPEAT   300000   /* ms */
+#define NGX_CONTENT_PURGE_OWED     1024     /* a power of two */
 
 
 typedef struct {
@@ -38,8 +39,21 @@ typedef struct {
 } ngx_content_purge_record_t;
 
 
+/*
+ * A job that is kept elsewhere, too, until its last item has ended: see
+ * ngx_content_purge_enqueue().
+ */
+
+typedef struct {
+    ngx_queue_t               queue;        /* by its id; or of those ended */
+    u_char                    id[CONTENT_PURGE_ID_SIZE];
+    ngx_uint_t                left;         /* items */
+} ngx_content_purge_owed_t;
+
+
 typedef struct {
     ngx_queue_t               queue;
+    ngx_content_purge_owed_t *owed;         /* or NULL */
     ngx_uint_t                job;          /* index of the record, or
                                                NGX_CONTENT_PURGE_JOBS */
     uint32_t                  target;
@@ -72,6 +86,9 @@ typedef struct {
     ngx_queue_t               queued;
     ngx_queue_t               taken;
     ngx_atomic_t              pending;      /* items in both */
+    ngx_atomic_t              owed;         /* ... of jobs kept elsewhere */
+    ngx_queue_t               owing[NGX_CONTENT_PURGE_OWED];
+    ngx_queue_t               paid;         /* of those, the ended ones */
     ngx_uint_t                next_job;
     ngx_uint_t                next_ticket;
     ngx_uint_t                next_repeat;
@@ -113,10 +130,21 @@ ngx_content_purge_shared_t *ngx_content_purge_queue_create(
  * repeat, if not NULL: the items are queued twice, and all of them are the
  * job's; the second time is due after NGX_CONTENT_PURGE_REPEAT, or when
  * _repeat() is called with what *repeat is set to.
+ *
+ * owed: it is kept elsewhere, and its end is to be told there.
  */
 ngx_int_t ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
     uint32_t target, const content_purge_item_t *items, ngx_uint_t n,
-    const u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t *repeat);
+    const u_char id[CONTENT_PURGE_ID_SIZE], ngx_uint_t owed,
+    ngx_uint_t *repeat);
+
+/* Whether an owed job is in the queue. */
+ngx_uint_t ngx_content_purge_queue_owes(ngx_content_purge_shared_t *shared,
+    const u_char id[CONTENT_PURGE_ID_SIZE]);
+
+/* Takes an owed job that has ended: NGX_OK, or NGX_DECLINED: there is none. */
+ngx_int_t ngx_content_purge_queue_paid(ngx_content_purge_shared_t *shared,
+    u_char id[CONTENT_PURGE_ID_SIZE]);
 
 /* That repetition is due now. */
 void ngx_content_purge_queue_repeat(ngx_content_purge_shared_t *shared,
@@ -151,6 +179,32 @@ void ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
 ngx_int_t ngx_content_purge_queue_job(ngx_content_purge_shared_t *shared,
     const u_char id[CONTENT_PURGE_ID_SIZE], content_purge_job_t *job,
     u_char buf[128]);
+
+
+/*
+ * ngx_content_purge_jobs.c, for ngx_content_purge_queue.c only: under the
+ * zone's lock.
+ */
+
+/*
+ * The items in added are those of a new job; if there are none, n were done at
+ * once.  NGX_OK, or NGX_DECLINED: all places are open jobs.
+ */
+ngx_int_t ngx_content_purge_job_open(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added, ngx_uint_t n, const u_char id[CONTENT_PURGE_ID_SIZE]);
+
+/* One of its items has ended. */
+void ngx_content_purge_job_account(ngx_content_purge_record_t *job,
+    ngx_uint_t failed, content_str_t error);
+
+void ngx_content_purge_job_note(ngx_content_purge_record_t *job,
+    content_str_t error);
+
+/* They are of an owed job: NGX_OK, or NGX_BUSY.  One of them has ended. */
+ngx_int_t ngx_content_purge_owe(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added, const u_char id[CONTENT_PURGE_ID_SIZE]);
+void ngx_content_purge_pay(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_owed_t *owed);
 
 
 #endif

@@ -177,6 +177,7 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     content_out_text(&out, "},\"purge\":{");
 
     ngx_content_status_number(&out, "pending", shared->purge->pending);
+    ngx_content_status_number(&out, "owed", shared->purge->owed);
     ngx_content_status_number(&out, "calls", shared->purge->calls);
     ngx_content_status_number(&out, "items_done", shared->purge->items_done);
     ngx_content_status_number(&out, "items_failed",

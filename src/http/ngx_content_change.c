@@ -47,7 +47,6 @@ NGX_CONTENT_CHANGE_STEPS(NGX_CONTENT_CHANGE_STEP)
 static ngx_int_t ngx_content_change_run(ngx_content_change_t *change);
 static void ngx_content_change_next(ngx_content_change_t *change,
     ngx_content_change_step_e step);
-static void ngx_content_change_go_on(ngx_content_change_t *change);
 static void ngx_content_change_begun(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_change_text(ngx_content_change_t *change,
     ngx_uint_t all, ngx_str_t *text);
@@ -151,9 +150,7 @@ ngx_content_change_next(ngx_content_change_t *change,
 }
 
 
-/* From a completion. */
-
-static void
+void
 ngx_content_change_go_on(ngx_content_change_t *change)
 {
     if (ngx_content_change_run(change) == NGX_OK) {
@@ -581,9 +578,7 @@ ngx_content_change_purge(ngx_content_change_t *change)
                                     ? NGX_CONTENT_CHANGE_SETTLE
                                     : NGX_CONTENT_CHANGE_DROP);
 
-    ngx_content_change_enqueue(change);
-
-    return NGX_OK;
+    return ngx_content_change_enqueue(change);
 }
 
 
@@ -594,7 +589,7 @@ ngx_content_change_settle(ngx_content_change_t *change)
 {
     ngx_content_change_next(change, NGX_CONTENT_CHANGE_END);
 
-    if (change->intent.len && !change->failed
+    if (change->intent.len && !change->failed && !change->unowed
         && !(change->unknown && CONTENT_RULE_SECOND))
     {
         ngx_content_fleet_settle(change->mcf->fleet, &change->intent);

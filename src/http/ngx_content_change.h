@@ -30,6 +30,7 @@
 
 
 typedef struct ngx_content_change_s  ngx_content_change_t;
+typedef struct ngx_content_repeat_s  ngx_content_repeat_t;
 
 typedef void (*ngx_content_change_pt)(ngx_content_change_t *change);
 
@@ -76,6 +77,7 @@ struct ngx_content_change_s {
                                                 the older object, until the
                                                 intent is taken over */
     u_char                     job[CONTENT_PURGE_ID_SIZE];
+    unsigned                   unowed:1;     /* the purge is only in memory */
 
     /* its own */
 
@@ -90,6 +92,7 @@ struct ngx_content_change_s {
     unsigned                   waiting:1;    /* in AWAIT */
     ngx_atomic_uint_t          turn;         /* of FORGET */
     uint64_t                   serial;       /* of the notice; 0: none */
+    ngx_content_repeat_t      *repeat;       /* until the purge is queued */
 };
 
 
@@ -109,17 +112,36 @@ void ngx_content_change_forget_records(ngx_content_change_t *change);
 
 /*
  * Its PURGE: queues the items, or one for each key that was replaced; once
- * more for when older responses that are under way have ended.
+ * more for when older responses that are under way have ended.  NGX_OK, or
+ * NGX_AGAIN: it is noted in Redis first, and _go_on() will be called.
  */
-void ngx_content_change_enqueue(ngx_content_change_t *change);
+ngx_int_t ngx_content_change_enqueue(ngx_content_change_t *change);
+
+/* From a completion. */
+void ngx_content_change_go_on(ngx_content_change_t *change);
+
+/*
+ * Purges that are owed, in Redis: ngx_content_owed_purge.c.  start and stop are
+ * for a worker.
+ */
+ngx_int_t ngx_content_owed_start(ngx_cycle_t *cycle,
+    ngx_content_main_conf_t *mcf);
+void ngx_content_owed_stop(ngx_content_main_conf_t *mcf);
+
+/*
+ * Notes the change's job with its items: NGX_OK: the handler, with the change,
+ * is told DONE or AWAY; or NGX_DECLINED: AWAY at once.  forgive: it was noted,
+ * but can't be queued.
+ */
+ngx_int_t ngx_content_owed_purge(ngx_content_change_t *change,
+    ngx_uint_t repeat, ngx_content_redis_handler_pt handler);
+void ngx_content_owed_forgive(ngx_content_change_t *change);
 
 /*
  * Whether older responses are under way, here or on some node: then an object
  * that waits for their end, for _repeat_start() with the number of the purge's
  * repetition.  NULL: none are.
  */
-typedef struct ngx_content_repeat_s  ngx_content_repeat_t;
-
 ngx_content_repeat_t *ngx_content_repeat_create(ngx_content_change_t *change);
 void ngx_content_repeat_start(ngx_content_repeat_t *repeat, ngx_uint_t number);
 void ngx_content_repeat_destroy(ngx_content_repeat_t *repeat);

@@ -7,63 +7,123 @@
 #include "http/ngx_content_change.h"
 
 
+static void ngx_content_change_noted(ngx_content_redis_op_t *op);
+static void ngx_content_change_queue(ngx_content_change_t *change,
+    ngx_uint_t owed);
+static void ngx_content_change_lost(ngx_content_change_t *change);
 static content_purge_item_t *ngx_content_change_items(
     ngx_content_change_t *change, ngx_uint_t *n);
 static ngx_int_t ngx_content_change_item(ngx_content_change_t *change,
     ngx_content_changed_t *changed, content_purge_item_t *item);
 
 
-void
+ngx_int_t
 ngx_content_change_enqueue(ngx_content_change_t *change)
 {
-    ngx_int_t              rc;
-    ngx_uint_t             n, number;
-    content_purge_item_t  *items;
-    ngx_content_repeat_t  *repeat;
+    ngx_uint_t  asked;
+
+    asked = (change->items != NULL);
 
     /* a job that was asked for is one, even without a CDN */
 
-    if (change->lcf->purge.target == 0 && change->items == NULL) {
-        return;
+    if (change->lcf->purge.target == 0 && !asked) {
+        return NGX_OK;
     }
 
-    items = change->items;
-    n = change->nitems;
+    if (!asked) {
+        change->items = ngx_content_change_items(change, &change->nitems);
 
-    if (items == NULL) {
-        items = ngx_content_change_items(change, &n);
+        if (change->items == NULL) {
+            ngx_content_change_lost(change);
+            return NGX_OK;
+        }
+
+        if (change->nitems == 0) {
+            return NGX_OK;
+        }
     }
 
-    if (items && n == 0) {
-        return;
+    ngx_content_purge_id(change->job);
+
+    change->repeat = ngx_content_repeat_create(change);
+
+    if (ngx_content_owed_purge(change, change->repeat != NULL,
+                               ngx_content_change_noted)
+        == NGX_OK)
+    {
+        return NGX_AGAIN;
     }
 
-    repeat = items ? ngx_content_repeat_create(change) : NULL;
+    ngx_content_change_queue(change, 0);
 
-    rc = items ? ngx_content_purge_enqueue(change->mcf->purge,
-                                           &change->lcf->purge, items, n,
-                                           change->job,
-                                           repeat ? &number : NULL)
-               : NGX_ERROR;
+    return NGX_OK;
+}
 
-    if (repeat && (rc == NGX_OK || rc == NGX_DECLINED)) {
+
+static void
+ngx_content_change_noted(ngx_content_redis_op_t *op)
+{
+    ngx_content_change_t  *change;
+
+    change = op->data;
+
+    ngx_content_change_queue(change, op->result == NGX_CONTENT_REDIS_DONE);
+    ngx_content_change_go_on(change);
+}
+
+
+/*
+ * owed: the job is in Redis.  If it should be and is not, the intent stays, so
+ * that the purge is made once more.
+ */
+
+static void
+ngx_content_change_queue(ngx_content_change_t *change, ngx_uint_t owed)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             number;
+    ngx_content_repeat_t  *repeat;
+
+    repeat = change->repeat;
+    change->repeat = NULL;
+    change->unowed = !owed && change->mcf->owed
+                     && change->lcf->purge.target;
+
+    rc = ngx_content_purge_enqueue(change->mcf->purge,
+                                   change->lcf->purge.target, change->items,
+                                   change->nitems, change->job, owed,
+                                   repeat ? &number : NULL);
+
+    if (repeat && rc != NGX_BUSY) {
         ngx_content_repeat_start(repeat, number);
 
     } else if (repeat) {
         ngx_content_repeat_destroy(repeat);
     }
 
-    if (rc == NGX_BUSY || rc == NGX_ERROR) {
-        change->lost = 1;
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "content: the purge of \"%V\"%s can't be queued: raise "
-                      "\"content_zone\"", change->nkeys ? &change->keys[0].key
-                                                      : &change->intent,
-                      change->nkeys > 1 ? " and others" : "");
+    if (rc == NGX_BUSY) {
+        if (owed) {
+            ngx_content_owed_forgive(change);
+        }
+
+        ngx_content_change_lost(change);
         return;
     }
 
     change->purged = (rc == NGX_OK);
+}
+
+
+static void
+ngx_content_change_lost(ngx_content_change_t *change)
+{
+    change->lost = 1;
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "content: the purge of \"%V\"%s can't be queued: raise "
+                  "\"content_zone\"", change->nkeys ? &change->keys[0].key
+                                                  : &change->intent,
+                  change->nkeys > 1 ? " and others" : "");
 }
 
 

@@ -18,6 +18,7 @@
 #include "cache/ngx_content_fleet.h"
 #include "cache/ngx_content_flight.h"
 #include "cache/ngx_content_memory.h"
+#include "cache/ngx_content_owed.h"
 #include "cache/ngx_content_redis.h"
 #include "cache/ngx_content_responses.h"
 #include "cdn/ngx_content_purge.h"
@@ -73,6 +74,7 @@ typedef struct {
     ngx_content_curl_t          *curl;
     ngx_content_uploads_t       *uploads;
     ngx_content_purge_t         *purge;
+    ngx_content_owed_t          *owed;        /* NULL: without Redis or CDN */
     ngx_shm_zone_t              *flight_zone; /* with memory_zone */
     ngx_content_flights_t       *flights;     /* of all workers; NULL: of one */
     struct ngx_content_fills_s  *fills;

@@ -118,7 +118,7 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return NGX_OK;
+    return ngx_content_owed_start(cycle, mcf);
 }
 
 
@@ -134,6 +134,8 @@ ngx_content_exit_process(ngx_cycle_t *cycle)
     if (mcf == NULL) {
         return;
     }
+
+    ngx_content_owed_stop(mcf);
 
     if (mcf->fleet) {
         ngx_content_fleet_destroy(mcf->fleet);

@@ -146,8 +146,9 @@ def test_purges_that_are_lost_are_a_new_epoch(origin, redis, key, damage):
 
 def test_absence_is_purged_by_prefix(tmp_path, s3, redis):
     bucket = s3.bucket()
-    with Nginx(tmp_path / "n", bucket, redis=redis, http="content_hot hits=1;"
-               "content_fresh 1h absent=1h;") as origin:
+    with Nginx(tmp_path / "n", bucket, redis=redis, workers=1,
+               http=HOT + "content_fresh 1h absent=1h;") as origin:
+        wait_until(lambda: origin.counters()["redis"]["ready"])
         assert origin.get("/p/a").status == 404
         wait_until(redis.records)
         bucket.client.put_object(Bucket=bucket.name, Key="p/a", Body=b"x")

@@ -1,0 +1,199 @@
+"""No purge of the CDN is lost: with Redis, what was answered for is purged when
+nginx is back, however it was stopped; and by the others if it stays away.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+import edge
+from harness import EDITOR, Nginx, Redis, children, wait_until
+from test_fleet import Fleet
+from test_purge import FAST, items, purge, tag_of
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+
+from s3_fault_proxy import FaultProxy  # noqa: E402
+
+LONG = 1000             # times: until the faults are forgotten
+
+
+@pytest.fixture(scope="module")
+def running_fake():
+    with edge.start_fake_cloudflare(zone_names=["example.com"]) as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(running_fake):
+    running_fake.reset("enterprise")
+    return running_fake
+
+
+@pytest.fixture(params=["alone", "on lease=1s name=n"], ids=["alone", "fleet"])
+def origin(request, tmp_path, fake, redis):
+    with Nginx(tmp_path / "n", purge=fake, redis=redis, server=FAST,
+               fleet=request.param, expect=["still queued"]) as nginx:
+        wait_until(lambda: nginx.put("/ready").status in (201, 204))
+        yield nginx
+
+
+def owed(redis):
+    """What is noted in Redis, of all nodes."""
+    return sum(redis.client.hlen(key)
+               for key in redis.client.keys("nc:{fleet}:owed:*"))
+
+
+def stop(nginx, number):
+    """TERM to the master; or KILL to all at once, the master first."""
+    if number == signal.SIGTERM:
+        nginx.end(number)
+        return
+    processes = [nginx.process.pid, *children(nginx.process.pid)]
+    for pid in processes:
+        os.kill(pid, number)
+    nginx.process.wait()
+    wait_until(lambda: not any(lives(pid) for pid in processes[1:]))
+
+
+def lives(pid):
+    """Whoever reaps it may be slow: a zombie does not live."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+FAULTS = {"500": {"status": 500, "times": LONG},
+          "429": {"status": 429, "retry_after": 60, "times": LONG},
+          "holds": {"stall": 20, "times": LONG}}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL],
+                         ids=["TERM", "KILL"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_purges_outlive_nginx(origin, fake, redis, fault, number):
+    origin.put("/a", b"1")
+    fake.fault(**FAULTS[fault])
+    locations = [origin.put("/a", b"2").headers["X-Content-Purge"],
+                 purge(origin, {
+                     "tags": ["one", "two"], "hosts": ["www.example.com"],
+                     "prefixes": ["www.example.com/p"],
+                     "urls": ["https://www.example.com/u"]}),
+                 purge(origin, {"everything": True}),
+                 origin.delete("/a").headers["X-Content-Purge"]]
+    fake.calls(least=1, state="arrived")
+    assert owed(redis) == 4
+    assert origin.counters()["purge"]["owed"] == 8
+    stop(origin, number)
+    assert owed(redis) == 4
+    fake.reset("enterprise")
+    origin.start()
+    for location in locations:
+        wait_until(lambda: origin.get(location, token=EDITOR).status != 404,
+                   what="the job to be known again")
+        assert origin.finished_job(location)["state"] == "done"
+    calls = fake.calls(least=4)
+    assert set(items(calls)) == {tag_of("/a"), "one", "two"}
+    assert set(items(calls, "hosts")) == {"www.example.com"}
+    assert set(items(calls, "prefixes")) == {"www.example.com/p"}
+    assert set(items(calls, "files")) == {"https://www.example.com/u"}
+    assert any("purge_everything" in call["body"] for call in calls)
+    wait_until(lambda: owed(redis) == 0, what="nothing to be owed")
+
+
+def test_what_is_done_is_not_owed(origin, fake, redis):
+    origin.put("/a", b"1")
+    location = origin.put("/a", b"2").headers["X-Content-Purge"]
+    origin.finished_job(location)
+    wait_until(lambda: owed(redis) == 0)
+    count = len(fake.calls())
+    origin.stop()
+    origin.start()
+    wait_until(lambda: origin.put("/b").status == 201)
+    assert len(fake.calls()) == count
+
+
+def test_what_cloudflare_refuses_is_not_owed(origin, fake, redis):
+    location = purge(origin, {"urls": ["https://elsewhere.test/"]})
+    assert origin.finished_job(location)["state"] == "failed"
+    wait_until(lambda: owed(redis) == 0)
+
+
+def test_worker_that_is_killed_owes_nothing_for_ever(origin, fake, redis):
+    """Noted, and not queued yet, when it died: its successor reads it."""
+    origin.put("/a", b"1")
+    fake.fault(status=500, times=LONG)
+    purge(origin, {"tags": ["x"]})
+    key, = redis.client.keys("nc:{fleet}:owed:*")
+    head, = redis.client.hvals(key)
+    redis.client.hset(key, "ab" * 16, head.replace(b"t x", b"t left"))
+    fake.reset("enterprise")
+    origin.kill_worker(origin.workers()[0])
+    wait_until(lambda: "left" in items(fake.calls()))
+    wait_until(lambda: owed(redis) == 0)
+
+
+def test_text_that_is_none_does_no_harm(origin, fake, redis):
+    origin.expect.append("can't be read")
+    fake.fault(status=500, times=LONG)
+    purge(origin, {"tags": ["x"]})
+    key, = redis.client.keys("nc:{fleet}:owed:*")
+    redis.client.hset(key, mapping={"x": "1", "cd" * 16: "garbage"})
+    stop(origin, signal.SIGTERM)
+    fake.reset("enterprise")
+    origin.start()
+    wait_until(lambda: items(fake.calls()) == ["x"])
+
+
+class Nodes(Fleet):
+    """Two, of which one is struck off soon when it is gone."""
+
+    def __init__(self, workdir, redis, fake):
+        super().__init__(workdir, redis, count=2, fleet="on lease=300ms",
+                         purge=fake, server=FAST, expect=["still queued"])
+
+    def close(self):
+        self.stop()
+
+
+def test_other_nodes_pay_for_one_that_stays_away(tmp_path, fake):
+    with Redis(tmp_path / "redis") as redis, \
+         contextlib.closing(Nodes(tmp_path, redis, fake)) as fleet:
+        fake.fault(status=500, times=LONG)
+        purge(fleet[1], {"tags": ["a"]})
+        stop(fleet[1], signal.SIGKILL)
+        fake.reset("enterprise")
+        wait_until(lambda: "a" in items(fake.calls()), 60,
+                   "the other node to purge")
+        wait_until(lambda: owed(redis) == 0)
+        fleet[1].start()
+
+
+def test_full_queue_owes_nothing(tmp_path, fake, redis):
+    with FaultProxy(fake.address) as proxy, \
+         Nginx(tmp_path / "n", purge=fake, redis=redis, server=FAST,
+               http="content_zone 4m;", start=False,
+               expect=["can't be queued", "still queued"]) as origin:
+        origin.write(server=origin.settings["server"].replace(
+            fake.address, proxy.endpoint.removeprefix("http://")))
+        origin.start()
+        proxy.refuse()
+        wait_until(lambda: origin.counters()["redis"]["ready"])
+        before = None
+        while before != owed(redis):
+            before = owed(redis)
+            origin.post("/-/purge", {"tags": [f"c{n:020}"
+                                              for n in range(5000)]})
+        assert owed(redis) > 0
+        answer = origin.post("/-/purge", {"tags": [f"d{n:020}"
+                                                   for n in range(5000)]})
+        assert answer.status == 503
+        assert owed(redis) == before
+        proxy.accept()
+        wait_until(lambda: owed(redis) == 0, 60)
