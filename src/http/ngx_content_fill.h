@@ -131,8 +131,9 @@ ngx_uint_t ngx_content_fill_in_flight(ngx_content_fills_t *fills,
 size_t ngx_content_fill_max(ngx_content_keep_t *keep);
 
 /*
- * Begins a fill, now or when its turn comes, and takes keep's token over.  From now on it is the one that
- * is found.  NULL: no memory, or too much under way; keep has its token still.
+ * Begins a fill, now or when its turn comes, and takes keep's token over.  It
+ * is the one that is found from now on.  NULL: no memory, or too much under
+ * way; keep has its token still.
  */
 ngx_content_fill_t *ngx_content_fill_begin(ngx_content_fills_t *fills,
     ngx_content_keep_t *keep, const u_char *hash);
@@ -140,19 +141,33 @@ ngx_content_fill_t *ngx_content_fill_begin(ngx_content_fills_t *fills,
 /* The handler runs once soon, then whenever something is new. */
 void ngx_content_fill_wait(ngx_content_fill_t *fill,
     ngx_content_fill_wait_t *wait);
+/*
+ * The handler has more to do: it runs again when the others that have were
+ * there, a few in an iteration of the event loop.
+ */
+void ngx_content_fill_turn(ngx_content_fill_wait_t *wait);
 /* The handler runs no more; what the fill has stays. */
 void ngx_content_fill_ignore(ngx_content_fill_wait_t *wait);
 void ngx_content_fill_leave(ngx_content_fill_wait_t *wait);
 
 
-/* Between the files of fills. */
+/*
+ * Between the files of fills:
+ *
+ *     ngx_content_fill.c         the table, who waits, whose turn it is
+ *     ngx_content_fill_read.c    reading from storage
+ *     ngx_content_fill_follow.c  or what another worker reads
+ */
 
 #define NGX_CONTENT_FILL_BUCKETS  256
+#define NGX_CONTENT_FILL_TURNS    16         /* in an iteration */
 
 struct ngx_content_fills_s {
     ngx_queue_t                 buckets[NGX_CONTENT_FILL_BUCKETS];
     size_t                      bytes;       /* in the data of all fills */
     ngx_uint_t                  begun;       /* readings */
+    ngx_queue_t                 turns;       /* events of who have more to do */
+    ngx_event_t                 turn;
     ngx_queue_t                 following;
     ngx_content_flights_t      *flights;     /* NULL: there is no other
                                                 worker */

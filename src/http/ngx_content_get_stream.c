@@ -4,9 +4,9 @@
  * fill's own memory.
  *
  * A thousand clients may wait for the same bytes, and a socket takes megabytes
- * at once.  So they take turns, one in an iteration of the event loop: the
- * first turn is small, that the last client's first byte comes soon after the
- * first one's; each other is as large as all before together, to a limit.
+ * at once.  So they take turns: the first one is small, that the last client's
+ * first byte comes soon after the first one's; each other is as large as all
+ * before together, to a limit.
  */
 
 #include "http/ngx_content_get.h"
@@ -53,7 +53,7 @@ ngx_content_get_stream(ngx_content_get_t *get)
         }
 
         if (get->busy_bufs == NULL && get->sent < fill->received) {
-            ngx_post_event(&get->wait.event, &ngx_posted_next_events);
+            ngx_content_fill_turn(&get->wait);
         }
     }
 
