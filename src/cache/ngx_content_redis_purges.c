@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "cache/ngx_content_redis_scripts.h"
 #include "cache/ngx_content_redis_wire.h"
 
 
