@@ -6,7 +6,7 @@ ratios to docs/benchmarks.md and var/bench.json.
 Settings (environment):
   ROUNDS=3         rounds
   SECONDS_EACH=3   of one subject in one round, for 1 KiB; larger objects less
-  ONLY=hot,l1      parts (hot records mix coherence misses uncached put
+  ONLY=hot,l1      parts (hot records mix coherence tags misses uncached put
                    uploads) and, within hot, subjects (return static h2o
                    proxy_cache varnish srcache l1 redis file)
   QUICK=1          shows that all works; the figures mean nothing
@@ -15,7 +15,8 @@ Settings (environment):
                    server keeps them there.  S3_STORE=bluestore keeps them on
                    disk, and takes UPLOAD_MIB=64)
   RECORDS=1000000  in memory, for the hits among many (filled one by one, by
-                   HTTP: ten million take ten minutes)
+                   HTTP: ten million take ten minutes); a fifth for the
+                   purges by tag
   KEYS=1000000     of the Zipf mix
   BACKING_CORE=1   where Redis and memcached run
 

@@ -9,6 +9,7 @@ import coherence
 import load
 import peers
 import servers
+import tags
 import tools
 from peers import KIB, MIB, SMALL, TOKEN, name_of, size_text
 from rounds import interleave, say
@@ -288,6 +289,6 @@ def measure_misses(run, peer):
 
 
 PARTS = {"hot": hot, "records": cache.records, "mix": cache.mix,
-         "coherence": coherence.coherence,
+         "coherence": coherence.coherence, "tags": tags.tags,
          "misses": misses, "uncached": uncached, "put": puts,
          "uploads": uploads}

@@ -412,17 +412,20 @@ class Made(Peer):
 
     name = "made"
     SIZES = (16, 512, 1024, 2048)
+    HEADERS = ('add_header ETag \'"0123456789abcdef0123456789abcdef"\';'
+               'add_header Last-Modified "Sun, 06 Nov 1994 08:49:37 GMT";')
 
     @classmethod
     def start(cls, site):
-        locations = "\n".join(
-            f'location ~ ^/[^/]+/k{kind}/ {{ return 200 "{BLOCK * 2:.{size}}"; '
-            "}" for kind, size in enumerate(cls.SIZES))
         cls.server = Nginx(
             cls.name, site.place, core=CLIENT_CORE,
-            server='add_header ETag \'"0123456789abcdef0123456789abcdef"\';'
-                   'add_header Last-Modified "Sun, 06 Nov 1994 08:49:37 GMT";'
-                   "default_type text/plain;" + locations)
+            server=cls.HEADERS + "default_type text/plain;" + cls.locations())
+
+    @classmethod
+    def locations(cls):
+        return "\n".join(
+            f'location ~ ^/[^/]+/k{kind}/ {{ return 200 "{BLOCK * 2:.{size}}"; '
+            "}" for kind, size in enumerate(cls.SIZES))
 
     @staticmethod
     def kind(number):

@@ -86,6 +86,9 @@ GOALS = (
     ("the same, p99", value_of("coherence/put/p99"), AT_MOST, 10),
     ("L1 hit with three nodes / alone",
      ratio_of("coherence/hit/fleet", "coherence/hit/alone"), AT_LEAST, 0.98),
+    ("purge of one of 10,000 tags of what is in memory, three nodes, ms, "
+     "median", value_of("tags/full/p50"), AT_MOST, 5),
+    ("the same, p99", value_of("tags/full/p99"), AT_MOST, 5),
 )
 
 FULL = 0.97                             # a core as busy as it can be
@@ -108,6 +111,7 @@ def markdown(document, results):
     sections = (about(document), goal_table(document), hot_table(results),
                 hot_ratios(results), redis_note(document, results),
                 cache_table(document, results), coherence_table(results),
+                tags_table(document, results),
                 storage_table(document, results), absent(document))
     return "\n".join(s for s in sections if s)
 
@@ -254,6 +258,23 @@ def coherence_table(results):
     return "### Coherence\n\n" + rows_text(
         ["files in memory, Redis without a log", "one of three nodes",
          "alone"], rows)
+
+
+def tags_table(document, results):
+    if results.median("tags/full/p50") is None:
+        return ""
+    notes = document["notes"]["tags"]
+    rows = [[f"purge of one of 10,000 tags, one at a time, ms, {quantile}",
+             value(results, f"tags/empty/{quantile}", 2),
+             value(results, f"tags/full/{quantile}", 2)]
+            for quantile in ("p50", "p99")]
+    rows.append(["then of the records that had them, gone", "",
+                 value(results, "tags/purged", 4)])
+    rows.append([f"of others, still there after {notes['purges']:,} purges",
+                 "", value(results, "tags/others", 4)])
+    return "### Purges by tag\n\n" + rows_text(
+        ["three nodes", "nothing in memory",
+         f"{notes['records']:,} records"], rows)
 
 
 def storage_table(document, results):
