@@ -128,10 +128,10 @@ static ngx_int_t
 ngx_content_fleet_publish(ngx_content_fleet_notice_t *notice,
     ngx_str_t *change)
 {
-    u_char               *buf;
+    u_char               *buf, lease[NGX_INT_T_LEN];
     size_t                size;
     ngx_int_t             rc;
-    ngx_str_t             argv[8];
+    ngx_str_t             argv[9];
     content_out_t         out;
     content_notice_t      text;
     ngx_content_fleet_t  *fleet;
@@ -158,8 +158,10 @@ ngx_content_fleet_publish(ngx_content_fleet_notice_t *notice,
     argv[5] = fleet->redis->epoch;
     argv[6] = fleet->channel;
     argv[7] = ngx_content_to_ngx(content_out_done(&out));
+    argv[8].data = lease;
+    argv[8].len = ngx_sprintf(lease, "%M", fleet->conf->lease) - lease;
 
-    rc = ngx_content_redis_call(fleet->redis, 8, argv,
+    rc = ngx_content_redis_call(fleet->redis, 9, argv,
                                 ngx_content_fleet_published, notice, NULL);
     ngx_free(buf);
 

@@ -37,9 +37,10 @@
 
 
 /*
- * KEYS nodes, new, epoch; ARGV channel, the notice.
+ * KEYS nodes, new, epoch; ARGV channel, the notice, the lease.
  * Returns {milliseconds until the time in KEYS[2], or less; node, age of its last
- * ping in milliseconds, node, age, ...}.
+ * ping in milliseconds, node, age, ...}.  Without an epoch Redis has lost all
+ * that it knew (FLUSHALL), so who has a lease too: the wait is a whole one.
  */
 
 #define NGX_CONTENT_FLEET_SCRIPT_ANNOUNCE                                    \
@@ -48,6 +49,9 @@
     "redis.call('PUBLISH', ARGV[1], ARGV[2])\n"                              \
     "local nodes = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')\n"     \
     "local answer = {(redis.call('GET', KEYS[2]) or now) - now}\n"           \
+    "if redis.call('EXISTS', KEYS[3]) == 0 then\n"                           \
+    "    answer[1] = tonumber(ARGV[3])\n"                                    \
+    "end\n"                                                                  \
     "for i = 1, #nodes, 2 do\n"                                              \
     "    answer[#answer + 1] = string.sub(nodes[i], 1, 16)\n"                \
     "    answer[#answer + 1] = now - nodes[i + 1]\n"                         \

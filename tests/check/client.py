@@ -24,6 +24,7 @@ import time
 
 KINDS, WEIGHTS = ("read", "write", "delete", "purge"), (85, 11, 2, 2)
 BUSY = 8                    # keys that two thirds go to
+READS = [("GET", {}), ("GET", {}), ("GET", {"range": "bytes=0-"}), ("HEAD", {})]
 CONDITIONAL = 0.3           # of the reads: with If-None-Match
 PATIENCE = 10               # seconds, then an answer will not come
 TURN = 5                    # seconds in which one node is only read from
@@ -32,6 +33,12 @@ TURN = 5                    # seconds in which one node is only read from
 def spared(nodes, now):
     """The number of the node that nobody writes to now."""
     return int(now / TURN) % nodes
+
+
+def headers(key, value):
+    """Of a write.  They tell the value, too, for HEAD."""
+    return {"cache_tag": key[1:],
+            "content_disposition": f"inline; filename={value}"}
 
 
 class Port:
@@ -76,7 +83,8 @@ class Port:
         status = int(lines[0].split()[1])
         fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
         self.fields = fields
-        length = 0 if status in (204, 304) else int(fields["content-length"])
+        bare = method == "HEAD" or status in (204, 304)
+        length = 0 if bare else int(fields["content-length"])
         body = await self.reader.readexactly(length)
         if fields.get("connection") == "close":
             self.close()
@@ -93,19 +101,22 @@ class Task:
         self.until = time.monotonic() + settings["seconds"]
         self.finale = self.until - settings["finale"]
         self.written = 0
+        self.purged = ""            # by what
         self.seen = {}              # of keys: the last (ETag, value)
         share = settings["process"] * settings["tasks"] + i
         self.own = list(range(share, self.keys,
                               settings["processes"] * settings["tasks"]))
 
     def choose(self):
-        """(kind, number of the key)"""
+        """(kind, number of the key).  Odd ones are never deleted: what is
+        absent has no tag, so they alone can be purged by it."""
         if time.monotonic() > self.finale:
             return (("write", self.own.pop()) if self.own
                     else ("read", self.random.randrange(self.keys)))
         among = self.random.choice([BUSY, BUSY, self.keys])
-        return (self.random.choices(KINDS, WEIGHTS)[0],
-                self.random.randrange(among))
+        kind = self.random.choices(KINDS, WEIGHTS)[0]
+        number = self.random.randrange(among)
+        return ("read" if kind == "delete" and number % 2 else kind), number
 
     def node(self, kind):
         nodes = list(range(len(self.ports)))
@@ -122,8 +133,8 @@ class Task:
             end = time.monotonic()
             self.out.write(json.dumps(
                 [kind, key, value, begin, end, status,
-                 f"n{node} {self.ports[node].fields.get('cache-status')}"])
-                + "\n")
+                 f"n{node} {self.ports[node].fields.get('cache-status', '')}"
+                 f"{self.purged if kind == 'purge' else ''}"]) + "\n")
             if status == 0 or status >= 500 or end > self.finale:
                 await asyncio.sleep(0.02)
         for port in [*self.ports, self.outside]:
@@ -135,47 +146,51 @@ class Task:
 
     async def read(self, port, key):
         """Sometimes it asks whether what it saw last is still right."""
+        method, fields = self.random.choice(READS)
         etag, value = self.seen.get(key, ("", None))
-        known = etag and self.random.random() < CONDITIONAL
-        status, body = await port.request(
-            "GET", key, **({"if_none_match": etag} if known else {}))
-        if status == 304 and known:
+        if etag and self.random.random() < CONDITIONAL:
+            fields = {**fields, "if_none_match": etag}
+        status, body = await port.request(method, key, **fields)
+        if status == 304:
             return value, status
-        if status != 200:
+        if status not in (200, 206):
             return None, status
-        value = body.decode("latin-1")
+        value = port.fields.get("content-disposition", "").rpartition("=")[2]
+        if method == "GET" and (body := body.decode("latin-1")) != value:
+            value = f"{body} under the headers of {value}"
         self.seen[key] = port.fields["etag"], value
         return value, status
 
+    async def put(self, port, key, value):
+        status, _ = await port.request("PUT", key, self.token, value.encode(),
+                                       **headers(key, value))
+        return status
+
     async def write(self, port, key):
         value = self.value()
-        status, _ = await port.request("PUT", key, self.token, value.encode(),
-                                       cache_tag=key[1:])
-        return value, status
+        return value, await self.put(port, key, value)
 
     async def delete(self, port, key):
         if self.random.random() < 0.5:
             status, _ = await port.request("DELETE", key, self.token)
             return None, status
-        status, body = await port.request(
+        status, _ = await port.request(
             "POST", "/-/delete", self.token,
             json.dumps({"keys": [key[1:]]}).encode())
-        if status == 200 and json.loads(body)["failed"]:
-            status = 0
-        return None, status
+        return None, 0 if status == 207 else status     # 207: it has failed
 
     async def purge(self, port, key):
         """Storage is written past the fleet, then the fleet is told."""
         value = self.value()
-        status, _ = await self.outside.request("PUT", key, self.token,
-                                               value.encode(),
-                                               cache_tag=key[1:])
+        status = await self.put(self.outside, key, value)
         if status not in (201, 204):
             return value, 0
         items = self.random.choice(
             [{"urls": [f"http://x{key}"]}] * 3
-            + [{"tags": [key[1:]]}, {"prefixes": [f"x{key}"]},
-               {"hosts": ["x"]}, {"everything": True}])
+            + [{"prefixes": [f"x{key}"]}, {"hosts": ["x"]},
+               {"everything": True}]
+            + [{"tags": [key[1:]]}] * (int(key[2:]) % 2))
+        self.purged = next(iter(items))
         until = time.monotonic() + PATIENCE
         while True:                     # or nobody would ever tell the fleet
             status, _ = await port.request("POST", "/-/purge", self.token,

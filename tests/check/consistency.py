@@ -32,19 +32,21 @@ sys.path[:0] = [str(ROOT / "tests/http"), str(ROOT / "tests/fakes")]
 
 import edge                                                 # noqa: E402
 import harness                                              # noqa: E402
+from client import headers                                  # noqa: E402
 from faults import FINALE, LONGEST, Faults                  # noqa: E402
 from harness import (EDITOR, Client, Nginx, Redis, S3Server,  # noqa: E402
                      free_port, wait_until)
 from history import ABSENT, FOREVER, Read, Write, judge     # noqa: E402
 from proxy import Proxy                                     # noqa: E402
 from s3_fault_proxy import FaultProxy                       # noqa: E402
-from scenes import SCENES, Stage, once                      # noqa: E402
+from scenes import MORE, SCENES, Stage, once                # noqa: E402
 
 NODES, KEYS, PROCESSES, TASKS = 3, 40, 2, 12     # key 0 to 7: busy
 PHASE = 25                      # seconds between two rests
 SHORTEST = FINALE + LONGEST     # of a phase
 LEASE, DEADLINE = "1s", "8s"    # of content_fleet
 S3_TIMEOUT = "2s"
+LOCKED = "shared memory zone .* was locked by"  # by a worker that was killed
 ONLY = ()                       # faults; all if empty
 REST = 60                       # seconds in which all intents have to end
 SCENE_REST = 30                 # after one scene
@@ -126,7 +128,8 @@ class Servers:
             workdir, store, redis=f"unix:{self.proxies[i].path}",
             fleet=f"{self.fleet} name=n{i}",
             http="content_memory 16m; content_redis_timeout 500ms;",
-            server=server, purge=self.cdn, port=port, start=False)
+            server=server, purge=self.cdn, port=port, start=False,
+            expect=[LOCKED])
         node.write(server=node.settings["server"].replace(
             str(node.files), str(self.outside.files)))
         node.start()
@@ -180,7 +183,7 @@ class History:
         self.found.operations[kind] += 1
         self.found.statuses[f"{kind} {status}"] += 1
         if kind == "read":
-            if status in (200, 304, 404):
+            if status in (200, 206, 304, 404):
                 self.reads[key].append(Read(value, begin, end, node))
         elif status not in (401, 404, 405, 412):        # nothing was there
             known = 200 <= status < 300
@@ -193,6 +196,16 @@ class History:
         for key in sorted(self.reads):
             for violation in judge(self.writes[key], self.reads[key]):
                 self.found.violations.append((key, violation))
+
+
+def create(servers, history):
+    """All keys."""
+    for key in (f"/k{i}" for i in range(KEYS)):
+        value, begin = f"{key}.first", time.monotonic()
+        answer = servers.nodes[0].put(key, value.encode(),
+                                      **headers(key, value))
+        assert answer.status == 201, answer
+        history.add("write", key, value, begin, time.monotonic(), 201, "n0")
 
 
 def rest(servers, history, found):
@@ -225,7 +238,7 @@ def agree(servers, keys, history, found):
                 value = (answer.body.decode() if answer.status == 200
                          else ABSENT)
                 history.add("read", key, value, begin, end, answer.status,
-                            number)
+                            f"n{number}")
                 if (answer.status, answer.body if value else b"") != (
                         truth.status, truth.body if value else b""):
                     found.violations.append(
@@ -240,6 +253,7 @@ def a_round(workdir, s3, keep, operations, seconds, seed, found, first=False):
     with contextlib.ExitStack() as stack:
         servers = Servers(stack, workdir, s3, keep, seed)
         wait_until(servers.rested, what="leases")
+        create(servers, history)
         left, until = operations, time.monotonic() + seconds
         while left > 0 and (span := until - time.monotonic()) > SHORTEST:
             before = found.total()
@@ -262,14 +276,14 @@ def a_round(workdir, s3, keep, operations, seconds, seed, found, first=False):
     history.judge()
 
 
-def a_scene(workdir, s3, rule, found):
-    """The moment that the rule is for (scenes.py)."""
-    scene, settings = SCENES[rule]
+def a_scene(workdir, s3, name, found):
+    """The moment that a rule is for (scenes.py)."""
+    scene, settings = {**SCENES, **MORE}[name]
     history = History(found)
     with contextlib.ExitStack() as stack:
         servers = Servers(stack, workdir, s3, False, 0, **settings)
         wait_until(servers.rested, what="leases")
-        with Stage(servers, history, rule.lower()) as stage:
+        with Stage(servers, history, name.lower()) as stage:
             scene(stage)
         settle(servers, found, SCENE_REST)
         agree(servers, {stage.key}, history, found)
@@ -356,8 +370,8 @@ def broken(rules, workdir, s3, arguments):
 def whole(workdir, s3, arguments):
     """All rules are on: all scenes, then random faults."""
     found = Found()
-    for rule in once():
-        a_scene(workdir / rule, s3, rule, found)
+    for name in once():
+        a_scene(workdir / name, s3, name, found)
     print(f"scenes      {found.line()}", flush=True)
     run(workdir, s3, arguments, found)
     show(found)

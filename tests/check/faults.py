@@ -44,8 +44,9 @@ class Faults:
         self.storage = storage
         self.random = random.Random(seed)
         self.done = Counter()
-        self.choices = [self.kill_worker, self.kill_writer, self.pause_node,
-                        self.cut_redis, self.delay_redis,
+        self.choices = [self.kill_worker, self.kill_writer,
+                        self.pause_worker, self.pause_node,
+                        self.reload_node, self.restart_node, self.cut_redis, self.delay_redis,
                         self.delay_what_is_heard, self.restart_redis,
                         self.kill_redis]
         if not redis.options:                   # it keeps nothing
@@ -109,14 +110,33 @@ class Faults:
 
     def pause_node(self):
         node = self.random.choice(self.nodes)
-        pids = [node.process.pid, *node.workers()]
+        self.pause([node.process.pid, *node.workers()])
+        self.count("node paused")
+
+    def pause_worker(self):
+        """The other one works, and takes the control role if need be."""
+        node = self.random.choice(self.nodes)
+        self.pause([self.random.choice(node.workers())])
+        self.count("worker paused")
+
+    def pause(self, pids):
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        self.count("node paused")
         time.sleep(self.random.choice([0.1, 0.6, 1.5, 2.5]))
         for pid in reversed(pids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+    def reload_node(self):
+        self.random.choice(self.nodes).reload()
+        self.count("node reloaded")
+
+    def restart_node(self):
+        """At once: requests are cut off, the memory is lost."""
+        node = self.random.choice(self.nodes)
+        node.end(signal.SIGTERM)
+        node.start()
+        self.count("node restarted")
 
     # Redis
 

@@ -114,16 +114,15 @@ class Stage:
     def held(self, function, *arguments, method, applied=True):
         """function(*arguments), whose request to storage is applied now (or in
         the end), and answered in the end."""
-        reached, release = threading.Event(), threading.Event()
+        reached, release, ended = (threading.Event() for _ in range(3))
 
         def act(exchange):
-            if applied:
-                head, body = exchange.fetch()
+            answer = exchange.fetch() if applied else None
             reached.set()
             release.wait(30)
-            if not applied:
-                head, body = exchange.fetch()
-            exchange.send(head + body)
+            answer = answer or exchange.fetch()
+            ended.set()
+            exchange.send(b"".join(answer))
 
         self.storage.fault(act, method=method, path=self.key)
         done = self.meanwhile(function, *arguments)
@@ -132,6 +131,7 @@ class Stage:
             yield done
         finally:
             release.set()
+        assert ended.wait(10), "storage has not answered"
         done.result()
 
     # what is awaited
@@ -247,6 +247,15 @@ def lost(stage):
         stage.read(THERE)
 
 
+def flushed(stage):
+    """The same, and it is still the same Redis."""
+    stage.keep(THERE)
+    with stage.cut_off(THERE):
+        stage.redis.client.flushall()
+        stage.write(HERE)
+        stage.read(THERE)
+
+
 # Writers that do not end
 
 def writer_dies(stage):
@@ -306,7 +315,13 @@ SCENES = {
     "JOIN": (fill_joined, {}),
 }
 
+# name: the same, of moments that no rule has to itself
+MORE = {
+    "FLUSHALL": (flushed, {}),
+}
+
 
 def once():
-    """Of each scene a rule."""
-    return {scene: rule for rule, (scene, _) in SCENES.items()}.values()
+    """Of each scene a name."""
+    every = {**SCENES, **MORE}
+    return {scene: name for name, (scene, _) in every.items()}.values()

@@ -15,10 +15,10 @@ import consistency                                          # noqa: E402
 SECONDS, OPERATIONS = 15, 20_000
 
 
-@pytest.mark.parametrize("rule", consistency.once())
-def test_no_read_is_older_in_the_scene_of(tmp_path, s3, rule):
+@pytest.mark.parametrize("name", consistency.once())
+def test_no_read_is_older_in_the_scene_of(tmp_path, s3, name):
     found = consistency.Found()
-    consistency.a_scene(tmp_path / "scene", s3, rule, found)
+    consistency.a_scene(tmp_path / "scene", s3, name, found)
     assert not found.violations
     assert found.operations["read"] and found.operations["write"]
 
