@@ -1,6 +1,6 @@
 /*
- * The jobs of the purge queue: what an editor is told of them, and those that
- * are kept elsewhere, too.  See ngx_content_purge_queue.h.
+ * The jobs of the purge queue: their items, what an editor is told of them, and
+ * those that are kept elsewhere, too.  See ngx_content_purge_queue.h.
  */
 
 #include <ngx_config.h>
@@ -10,11 +10,81 @@
 #include "cdn/ngx_content_purge_queue.h"
 
 
+static ngx_content_purge_node_t *ngx_content_purge_node(
+    ngx_content_purge_shared_t *shared, const content_purge_item_t *item);
 static ngx_content_purge_record_t *ngx_content_purge_job_place(
     ngx_content_purge_shared_t *shared);
 static ngx_queue_t *ngx_content_purge_owing_of(
     ngx_content_purge_shared_t *shared,
     const u_char id[CONTENT_PURGE_ID_SIZE]);
+
+
+ngx_int_t
+ngx_content_purge_make(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added, uint32_t target, const content_purge_item_t *items,
+    ngx_uint_t n, ngx_uint_t repeat)
+{
+    ngx_uint_t                 i;
+    ngx_content_purge_node_t  *node;
+
+    for (i = 0; i < (repeat ? 2 * n : n); i++) {
+        node = ngx_content_purge_node(shared, &items[i % n]);
+
+        if (node == NULL) {
+            return NGX_BUSY;
+        }
+
+        node->job = NGX_CONTENT_PURGE_JOBS;
+        node->target = target;
+
+        if (i >= n) {
+            node->repeat = repeat;
+            node->due = ngx_current_msec + NGX_CONTENT_PURGE_REPEAT;
+        }
+
+        ngx_queue_insert_tail(added, &node->queue);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_content_purge_unmake(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(added)) {
+        q = ngx_queue_head(added);
+        ngx_queue_remove(q);
+        ngx_slab_free_locked(shared->pool,
+                          ngx_queue_data(q, ngx_content_purge_node_t, queue));
+    }
+}
+
+
+static ngx_content_purge_node_t *
+ngx_content_purge_node(ngx_content_purge_shared_t *shared,
+    const content_purge_item_t *item)
+{
+    ngx_content_purge_node_t  *node;
+
+    node = ngx_slab_calloc_locked(shared->pool,
+                                  offsetof(ngx_content_purge_node_t, value)
+                                  + ngx_max(item->value.len, 1));
+    if (node) {
+        node->queued = ngx_time();
+        node->kind = item->kind;
+        node->len = item->value.len;
+
+        if (item->value.len) {
+            ngx_memcpy(node->value, item->value.data, item->value.len);
+        }
+    }
+
+    return node;
+}
 
 
 ngx_int_t

@@ -11,13 +11,6 @@
                                                that nobody knows has failed */
 
 
-static ngx_int_t ngx_content_purge_make(ngx_content_purge_shared_t *shared,
-    ngx_queue_t *added, uint32_t target, const content_purge_item_t *items,
-    ngx_uint_t n, ngx_uint_t repeat);
-static void ngx_content_purge_unmake(ngx_content_purge_shared_t *shared,
-    ngx_queue_t *added);
-static ngx_content_purge_node_t *ngx_content_purge_node(
-    ngx_content_purge_shared_t *shared, const content_purge_item_t *item);
 static void ngx_content_purge_expire(ngx_content_purge_shared_t *shared,
     ngx_msec_t now);
 static void ngx_content_purge_unrefuse(ngx_content_purge_shared_t *shared);
@@ -97,6 +90,7 @@ ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
 
         if (target) {
             ngx_queue_add(&shared->queued, &added);
+            shared->pending += repeat ? 2 * n : n;
         }
 
     } else {
@@ -106,55 +100,6 @@ ngx_content_purge_queue_add(ngx_content_purge_shared_t *shared,
     ngx_shmtx_unlock(&shared->pool->mutex);
 
     return rc;
-}
-
-
-/* NGX_OK, or NGX_BUSY: not all of them. */
-
-static ngx_int_t
-ngx_content_purge_make(ngx_content_purge_shared_t *shared,
-    ngx_queue_t *added, uint32_t target, const content_purge_item_t *items,
-    ngx_uint_t n, ngx_uint_t repeat)
-{
-    ngx_uint_t                 i;
-    ngx_content_purge_node_t  *node;
-
-    for (i = 0; i < (repeat ? 2 * n : n); i++) {
-        node = ngx_content_purge_node(shared, &items[i % n]);
-
-        if (node == NULL) {
-            return NGX_BUSY;
-        }
-
-        node->job = NGX_CONTENT_PURGE_JOBS;
-        node->target = target;
-
-        if (i >= n) {
-            node->repeat = repeat;
-            node->due = ngx_current_msec + NGX_CONTENT_PURGE_REPEAT;
-        }
-
-        ngx_queue_insert_tail(added, &node->queue);
-        shared->pending++;
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_content_purge_unmake(ngx_content_purge_shared_t *shared,
-    ngx_queue_t *added)
-{
-    ngx_queue_t  *q;
-
-    while (!ngx_queue_empty(added)) {
-        q = ngx_queue_head(added);
-        ngx_queue_remove(q);
-        ngx_slab_free_locked(shared->pool,
-                          ngx_queue_data(q, ngx_content_purge_node_t, queue));
-        shared->pending--;
-    }
 }
 
 
@@ -179,29 +124,6 @@ ngx_content_purge_queue_repeat(ngx_content_purge_shared_t *shared,
     }
 
     ngx_shmtx_unlock(&shared->pool->mutex);
-}
-
-
-static ngx_content_purge_node_t *
-ngx_content_purge_node(ngx_content_purge_shared_t *shared,
-    const content_purge_item_t *item)
-{
-    ngx_content_purge_node_t  *node;
-
-    node = ngx_slab_calloc_locked(shared->pool,
-                                  offsetof(ngx_content_purge_node_t, value)
-                                  + ngx_max(item->value.len, 1));
-    if (node) {
-        node->queued = ngx_time();
-        node->kind = item->kind;
-        node->len = item->value.len;
-
-        if (item->value.len) {
-            ngx_memcpy(node->value, item->value.data, item->value.len);
-        }
-    }
-
-    return node;
 }
 
 

@@ -187,6 +187,16 @@ ngx_int_t ngx_content_purge_queue_job(ngx_content_purge_shared_t *shared,
  */
 
 /*
+ * Makes the items of a job, each twice with a repeat: NGX_OK, or NGX_BUSY: not
+ * all of them, to be unmade.
+ */
+ngx_int_t ngx_content_purge_make(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added, uint32_t target, const content_purge_item_t *items,
+    ngx_uint_t n, ngx_uint_t repeat);
+void ngx_content_purge_unmake(ngx_content_purge_shared_t *shared,
+    ngx_queue_t *added);
+
+/*
  * The items in added are those of a new job; if there are none, n were done at
  * once.  NGX_OK, or NGX_DECLINED: all places are open jobs.
  */

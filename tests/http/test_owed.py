@@ -197,3 +197,20 @@ def test_full_queue_owes_nothing(tmp_path, fake, redis):
         assert owed(redis) == before
         proxy.accept()
         wait_until(lambda: owed(redis) == 0, 60)
+
+
+def test_purge_that_could_not_be_noted_is_made_once_more(tmp_path, fake,
+                                                         redis):
+    """The intent stays, and is taken over."""
+    key = "nc:{fleet}:owed:n"
+    with Nginx(tmp_path / "n", purge=fake, redis=redis, server=FAST,
+               fleet="on lease=300ms deadline=1s name=n") as origin:
+        wait_until(lambda: origin.put("/a").status in (201, 204))
+        redis.client.set(key, "no hash")
+        location = origin.put("/a", b"2").headers["X-Content-Purge"]
+        assert origin.finished_job(location)["state"] == "done"
+        assert redis.client.xlen("nc:{fleet}:intents") == 1
+        redis.client.delete(key)
+        wait_until(lambda: redis.client.xlen("nc:{fleet}:intents") == 0)
+        wait_until(lambda: items(fake.calls()) == [tag_of("/a")] * 2)
+        wait_until(lambda: owed(redis) == 0)
