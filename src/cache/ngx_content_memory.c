@@ -238,6 +238,19 @@ ngx_content_memory_unpin(ngx_content_memory_t *memory)
 }
 
 
+void
+ngx_content_memory_reject(ngx_content_memory_t *memory)
+{
+    ngx_content_memory_worker_t  *self;
+
+    ngx_content_memory_unpin(memory);
+
+    self = ngx_content_memory_self(memory);
+    self->hits--;
+    self->misses++;
+}
+
+
 ngx_int_t
 ngx_content_memory_hold(ngx_content_memory_t *memory, ngx_uint_t *hold)
 {

@@ -73,6 +73,9 @@ content_entry_t *ngx_content_memory_pin(ngx_content_memory_t *memory,
     ngx_content_memory_key_t *mkey);
 void ngx_content_memory_unpin(ngx_content_memory_t *memory);
 
+/* Instead: it was found purged, and is counted as a miss. */
+void ngx_content_memory_reject(ngx_content_memory_t *memory);
+
 /*
  * Keeps the pinned record beyond the event, until _release(); of a limited
  * number.  Returns NGX_OK with *hold set, or NGX_BUSY: copy what is needed.

@@ -347,6 +347,10 @@ ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
             return NGX_ERROR;
         }
 
+        /* no purge since; of what epoch the copy of the table is, who knows */
+
+        op->purges = (uint32_t) -1;
+
         return ngx_content_redis_take_hit(op, reply->element[2]);
     }
 

@@ -96,7 +96,7 @@ ngx_content_hit_find(ngx_content_main_conf_t *mcf,
     if (head->purges != ngx_content_memory_purges(memory)
         && ngx_content_hit_purged(memory, lcf->store->id, ctx, head))
     {
-        ngx_content_memory_unpin(memory);
+        ngx_content_memory_reject(memory);
         return NULL;
     }
 

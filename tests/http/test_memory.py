@@ -260,7 +260,9 @@ def test_purge_drops_what_is_kept(tmp_path, place, body):
         nginx.put("/a", b"x", cache_tag="a")
         warm(nginx, "/a")
         nginx.post("/-/purge", body)
+        hits = nginx.counters()["memory"]["hits"]
         assert tier(nginx.get("/a")) == store_name(place)
+        assert nginx.counters()["memory"]["hits"] == hits
         warm(nginx, "/a")
 
 
