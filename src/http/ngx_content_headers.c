@@ -379,6 +379,16 @@ ngx_int_t
 ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
     content_str_t body)
 {
+    static ngx_str_t  json = ngx_string("application/json");
+
+    return ngx_content_send_text(r, status, &json, body);
+}
+
+
+ngx_int_t
+ngx_content_send_text(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, content_str_t body)
+{
     ngx_int_t           rc;
     ngx_buf_t          *b;
     ngx_chain_t         out;
@@ -398,8 +408,8 @@ ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
 
     r->headers_out.status = status;
     r->headers_out.content_length_n = body.len;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
 
     rc = ngx_http_send_header(r);
 

@@ -135,9 +135,11 @@ ngx_int_t ngx_content_digest_headers(ngx_http_request_t *r,
 /* Whether it wants either: then more may be done to find it. */
 ngx_uint_t ngx_content_digest_is_wanted(ngx_http_request_t *r);
 
-/* Sends status with a JSON body; body is not copied. */
+/* Sends status with a body of JSON, or of type; body is not copied. */
 ngx_int_t ngx_content_send_json(ngx_http_request_t *r, ngx_uint_t status,
     content_str_t body);
+ngx_int_t ngx_content_send_text(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, content_str_t body);
 
 
 /* For preconfiguration. */
@@ -204,6 +206,8 @@ ngx_int_t ngx_content_api_delete(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_status(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
+ngx_int_t ngx_content_api_metrics(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_purge(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_api_purge_job(ngx_http_request_t *r,
