@@ -55,6 +55,7 @@ CDN = ("PURGE", "REPEAT")       # rules about the CDN, which has scenes alone
 
 # What a rule is for: with --broken, these faults alone.
 FOCUS = {
+    "LEASE": ["cut_redis", "pause_node"],
     "SENT": ["delay_what_is_heard"],
     "EMPTY": ["cut_redis"],
     "EPOCH": ["roll_redis_back", "kill_redis"],
@@ -357,7 +358,7 @@ def broken(rules, workdir, s3, arguments):
         print(f"{rule:11}  {scene.line()}", end="  ", flush=True)
         if rule not in CDN:
             run(workdir / rule, s3, arguments, chance, first=True)
-        print(chance.line(), flush=True)
+        print("" if rule in CDN else chance.line(), flush=True)
         for key, violation in scene.violations[-1:] + chance.violations[-1:]:
             print(f"    {key}: {violation}", flush=True)
         if not scene.violations:
