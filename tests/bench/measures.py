@@ -2,6 +2,7 @@
 starts its peers, warms them, interleaves the rounds, and stops them."""
 
 import contextlib
+import os
 import time
 
 import cache
@@ -15,7 +16,7 @@ from peers import KIB, MIB, SMALL, TOKEN, name_of, size_text
 from rounds import interleave, say
 from servers import Trouble
 
-PROBES = 100                                    # a second
+PROBES = 100                 # a second
 
 
 @contextlib.contextmanager
@@ -191,7 +192,8 @@ def uploads(run):
     """
     Meanwhile a small cached object is asked for at the same worker, and, as a
     control for what is due to the machine being busy, `return 200` at an nginx
-    that has nothing else to do but shares its core.
+    that has nothing else to do but shares its core.  S3 and the clients that
+    upload would be other machines: the workers and the probe go before them.
     """
     run.need_s3()
     run.site.s3.collect_garbage()
@@ -211,6 +213,8 @@ def uploads(run):
 def measure_uploads(run, ours, control, count, size):
     file = run.file("upload", size)
     urls = [ours.url(KIB), control.url(KIB)]
+    for server in (ours.server, control.server):
+        os.sched_setscheduler(server.worker(), os.SCHED_RR, os.sched_param(1))
     idle = probe_during(urls, lambda: time.sleep(run.idle_seconds))[0]
 
     worker = ours.server.worker()
@@ -237,7 +241,7 @@ def measure_uploads(run, ours, control, count, size):
 
 def probe_during(urls, action):
     """(what the probe saw, what the action returned)."""
-    probe = load.swarm("probe", PROBES, *urls)
+    probe = load.swarm("probe", PROBES, *urls, first=True)
     try:
         result = action()
     finally:

@@ -359,9 +359,10 @@ class OursRedis(OursHot):
 
 class OursUploads(OursHot):
     """With S3 behind it: takes uploads, and answers a cached object
-    meanwhile."""
+    meanwhile, from memory."""
 
-    name, title, store = "uploads", "**ngx_content**, S3, Redis", "s3"
+    name, title, store = "uploads", "**ngx_content**, S3, memory", "s3"
+    http = "content_memory 64m;"
 
 
 class OursCold(OursHot):
