@@ -9,7 +9,7 @@
  *              its bytes are fetched (HEAD, conditions, ranges)
  *     CHECK    304, 412, 416, or go on; choose the range
  *     CLAIM    a hot object of which Redis has the metadata alone: ask for the
- *              right to fill the body in
+ *              right to fill the body in; then, of files, OPEN
  *     WAIT     for the record, if another node is about to fill it
  *     FILL     join a fill that is under way, or begin one
  *     FILLED   it knows the object: go on to its bytes, as they come; or they
@@ -401,15 +401,9 @@ ngx_content_get_needs_body(ngx_content_get_t *get)
 
     get->hit = 0;
 
+    /* the bytes come with the metadata that they have now */
+
     if (get->read.store->open_first) {
-
-        /* the bytes come with the metadata that they have now */
-
-        if (!get->opened) {
-            get->read.object = NULL;
-            ngx_content_get_next(get, NGX_CONTENT_GET_OPEN);
-        }
-
         return NGX_OK;
     }
 

@@ -78,6 +78,7 @@ typedef struct {
     unsigned                    expired:1;   /* what Redis has is too old */
     unsigned                    hit:1;       /* no storage was asked */
     unsigned                    opened:1;
+    unsigned                    claimed:1;   /* before it is opened: once */
     unsigned                    joined:1;    /* a fill that was there */
     unsigned                    large:1;     /* for a fill */
     unsigned                    streaming:1;

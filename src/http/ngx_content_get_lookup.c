@@ -271,16 +271,34 @@ ngx_content_get_take_absence(ngx_content_get_t *get,
 }
 
 
-/* CLAIM */
+/*
+ * CLAIM: what is kept by the right has to be read after it was given.  Where
+ * the bytes are those that were opened, OPEN comes only now.
+ */
 
 ngx_int_t
 ngx_content_get_claim(ngx_content_get_t *get)
 {
-    ngx_content_get_next(get, NGX_CONTENT_GET_WAIT);
+    ngx_uint_t         claim, open;
+    content_object_t  *object;
 
-    if (!get->keep.in_redis || get->body.data || !get->keep.hot
-        || get->read.ranged || get->read.object == NULL
-        || get->read.object->size > (int64_t) get->lcf->hot.size
+    object = get->read.object;
+    open = get->read.store->open_first && get->body.data == NULL
+           && !get->opened;
+
+    claim = get->keep.in_redis && get->keep.hot && get->body.data == NULL
+            && !get->read.ranged && object != NULL
+            && object->size <= (int64_t) get->lcf->hot.size
+            && (open ? !get->claimed : !get->read.store->open_first);
+
+    if (open) {
+        get->read.object = NULL;
+    }
+
+    ngx_content_get_next(get, open ? NGX_CONTENT_GET_OPEN
+                                   : NGX_CONTENT_GET_WAIT);
+
+    if (!claim
         || ngx_content_redis_claim(get->mcf->redis_client, get->keep.name,
                                    ngx_content_get_looked_up, get,
                                    &get->lookup)
@@ -288,6 +306,8 @@ ngx_content_get_claim(ngx_content_get_t *get)
     {
         return NGX_OK;
     }
+
+    get->claimed = 1;
 
     return NGX_AGAIN;
 }

@@ -5,6 +5,9 @@
         proxy.mend()
         proxy.delay(0.05)       # what is sent from now on, in both directions
         proxy.delay(1.5, heard=True)    # only what a subscriber hears
+        held = proxy.hold(1)    # what the node sends after its next command
+        held.wait()             # something is held
+        proxy.go_on()
 
 Order is kept, nothing is lost but with its connection.  It runs in a thread of
 its own.
@@ -23,6 +26,8 @@ class Proxy:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.ready = threading.Event()
+        self.left = None                # until what comes is held
+        self.held, self.released = threading.Event(), threading.Event()
 
     def __enter__(self):
         self.thread.start()
@@ -45,6 +50,17 @@ class Proxy:
 
     def delay(self, seconds, heard=False):
         self.seconds, self.heard = seconds, heard
+
+    def hold(self, left):
+        """An event: something is held, after `left` more chunks."""
+        self.held.clear()
+        self.released.clear()
+        self.left = left
+        return self.held
+
+    def go_on(self):
+        self.left = None
+        self.released.set()
 
     # the loop
 
@@ -101,12 +117,23 @@ class Proxy:
             while data := await reader.read(65536):
                 if not answers and b"SUBSCRIBE" in data.upper():
                     kind.add("subscriber")
+                if not answers:
+                    await self._held()
                 delayed = not self.heard or (answers and kind)
                 due = max(due, self.loop.time()
                           + (self.seconds if delayed else 0))
                 queue.put_nowait((due, data))
         sender.cancel()
         writer.transport.abort()
+
+    async def _held(self):
+        if self.left is None:
+            return
+        if self.left:
+            self.left -= 1
+            return
+        self.held.set()
+        await self.loop.run_in_executor(None, self.released.wait)
 
     async def _send(self, queue, writer):
         with contextlib.suppress(OSError):

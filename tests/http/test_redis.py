@@ -4,15 +4,20 @@ answered to an editor; and whatever becomes of Redis, storage answers.
 
 import concurrent.futures
 import os
+import pathlib
 import random
 import shutil
 import socket
+import sys
 import threading
 import time
 
 import pytest
 
-from harness import Nginx, Redis, problem, wait_until
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "check"))
+
+from harness import Nginx, Redis, problem, wait_until       # noqa: E402
+from proxy import Proxy                                     # noqa: E402
 
 PATIENCE = 2            # seconds that no request may take while Redis is ill
 
@@ -841,3 +846,34 @@ def test_key_of_another_type_does_no_harm(origin, redis, kind):
     origin.put("/a", b"new")
     assert origin.get("/a").body == b"new"
     heat(origin, "/a")
+
+
+# The right to fill comes before what is filled
+
+def test_bytes_are_read_after_the_right_to_keep_them(tmp_path, redis):
+    """Redis has the metadata alone, from a HEAD.  While a GET asks for the
+    right to put the bytes there, the object is replaced by another node."""
+    with (Proxy(tmp_path / "proxy.sock", redis.socket) as slow,
+          Nginx(tmp_path / "n0", redis=redis) as other,
+          Nginx(tmp_path / "n1", redis=f"unix:{slow.path}", workers=1,
+                http="content_redis_timeout 10s;", start=False) as node):
+        node.write(server=node.settings["server"].replace(
+            str(node.files), str(other.files)))
+        node.start()
+        other.put("/a", b"old")
+        wait_until(lambda: node.head("/a").status == 200 and redis.records(),
+                   what="a record of the metadata")
+        assert not redis.bodies()
+
+        held = slow.hold(1)                     # the look-up passes
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            got = pool.submit(node.get, "/a")
+            assert held.wait(10)
+            assert other.put("/a", b"new").status == 204
+            slow.go_on()
+            assert got.result().status == 200
+
+        wait_until(lambda: tier(node.get("/a")) == "redis",
+                   what="a hit from Redis")
+        assert node.get("/a").body == b"new"
+        assert other.get("/a").body == b"new"
