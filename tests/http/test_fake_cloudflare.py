@@ -483,6 +483,13 @@ def state(answer):
     return answer.headers["X-Edge-Cache"], answer.text
 
 
+def is_dropped(answer):
+    """The origin was asked.  xkey leaves what it purges, with no lifetime, to
+    the thread that expires objects: until that has come, Varnish still asks
+    with the old one's ETag."""
+    return answer.headers["X-Edge-Cache"] in ("MISS", "REVALIDATED")
+
+
 @pytest.mark.parametrize("name, body, gone", [
     ("own tag", {"tags": ["c1"]}, {"/a/1"}),
     ("shared tag, other case", {"tags": ["NEWS"]}, {"/a/1", "/a/b/2"}),
@@ -556,7 +563,7 @@ def test_edge_keeps_deep_paths_and_large_tags(world):
                  {"files": ["https://www.example.com" + deep]}):
         assert state(varnish.get(deep))[0] == "HIT"
         fake.purge(**body)
-        assert state(varnish.get(deep))[0] == "MISS"
+        assert is_dropped(varnish.get(deep))
 
 
 def test_invalidated_object_is_revalidated(world):
