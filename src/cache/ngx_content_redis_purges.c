@@ -118,13 +118,15 @@ ngx_content_redis_purges_heard(ngx_content_redis_conn_t *conn,
     rest = 0;
 
     if ((size_t) reply->len > NGX_CONTENT_REDIS_EPOCH) {
+        if ((size_t) reply->len < NGX_CONTENT_REDIS_STAMP) {
+            return NGX_ERROR;
+        }
+
         rest = reply->len - NGX_CONTENT_REDIS_STAMP;
         number = ngx_hextoi(p + NGX_CONTENT_REDIS_EPOCH,
                             NGX_CONTENT_REDIS_NUMBER);
 
-        if ((size_t) reply->len < NGX_CONTENT_REDIS_STAMP
-            || number == NGX_ERROR || rest % NGX_CONTENT_REDIS_PLACE)
-        {
+        if (number == NGX_ERROR || rest % NGX_CONTENT_REDIS_PLACE) {
             return NGX_ERROR;
         }
     }
