@@ -11,9 +11,7 @@ Settings (environment):
                    proxy_cache varnish srcache l1 redis file)
   QUICK=1          shows that all works; the figures mean nothing
   UPLOADS=200      how many at once
-  UPLOAD_MIB=16    of what size (less if the memory does not suffice: the S3
-                   server keeps them there.  S3_STORE=bluestore keeps them on
-                   disk, and takes UPLOAD_MIB=64)
+  UPLOAD_MIB=64    of what size; the S3 server has them on disk
   RECORDS=1000000  in memory, for the hits among many (filled one by one, by
                    HTTP: ten million take ten minutes); a fifth for the
                    purges by tag
@@ -59,7 +57,7 @@ class Run:
         self.uploads = int(os.environ.get("UPLOADS")
                            or (10 if self.quick else 200))
         self.upload_size = MIB * int(os.environ.get("UPLOAD_MIB")
-                                     or (4 if self.quick else 16))
+                                     or (4 if self.quick else 64))
         self.clients = 100 if self.quick else 1000
         self.idle_seconds = 1 if self.quick else 5
         self.keys = int(os.environ.get("KEYS")
@@ -105,22 +103,13 @@ class Run:
         return path
 
     def need_s3(self):
-        """The store must hold all uploads and what is not yet collected."""
+        """In memory, with room for what is not yet collected."""
         if self.site.s3 is None:
             say("starting S3")
-            size = self.uploads * self.upload_size + 4 * self.large_size
+            size = 4 * self.large_size
             self.site.s3 = S3Server(self.site.place,
                                     4 + size * 5 // 4 // 2**30)
             self.stack.callback(self.site.s3.stop)
-
-    def upload_size_that_fits(self):
-        """memstore takes half as much memory again as it holds, and nginx its
-        content_upload_memory, 256 MiB."""
-        if os.environ.get("S3_STORE", "memstore") != "memstore":
-            return self.upload_size
-        room = machine.available_memory() // 2 - 256 * MIB
-        fit = int(room / 1.5 / self.uploads / MIB) * MIB
-        return max(MIB, min(self.upload_size, fit))
 
     def start_site(self):
         self.make_files()

@@ -100,12 +100,12 @@ def redis_benchmark(socket, seconds, depth, *command):
     return run(max(20000, int(guess * seconds)))
 
 
-def swarm(*arguments, first=False):
-    """Starts swarm.py, perhaps to go before all else on its core; finish()
-    has what it reports."""
-    before = ["chrt", "--rr", "2"] if first else []
+def swarm(*arguments, core=CLIENT_CORE, priority=0):
+    """Starts swarm.py, perhaps to go before what has less priority on its
+    core; finish() has what it reports."""
+    before = ["chrt", "--rr", str(priority)] if priority else []
     return subprocess.Popen(
-        on_core(CLIENT_CORE, *before, sys.executable, SWARM, *arguments),
+        on_core(core, *before, sys.executable, SWARM, *arguments),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 

@@ -103,7 +103,8 @@ def not_controlled(machine, foreign, stolen):
             f"Servers run on core {server}, load generators on core {client}; "
             "what stands behind a server (Redis, memcached) shares core "
             f"{client} with the load generator, and the S3 server "
-            "(monitor, storage daemon and gateway) runs on all cores.")
+            "(monitor, storage daemon and gateway) runs on all cores, but for "
+            "the many uploads at once, where it shares that one, too.")
     if machine["virtual"]:
         said.append("A virtual machine: clock speed, caches and memory "
                     "bandwidth are shared with strangers. The hypervisor took "

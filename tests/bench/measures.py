@@ -14,9 +14,10 @@ import tags
 import tools
 from peers import KIB, MIB, SMALL, TOKEN, name_of, size_text
 from rounds import interleave, say
-from servers import Trouble
+from servers import CLIENT_CORE, SERVER_CORE, S3Server, Trouble
 
-PROBES = 100                 # a second
+PROBES = 200                 # a second
+PROBE_PRIORITY = 3
 
 
 @contextlib.contextmanager
@@ -191,30 +192,51 @@ def our_cell(run, peer, file, size, key):
 def uploads(run):
     """
     Meanwhile a small cached object is asked for at the same worker, and, as a
-    control for what is due to the machine being busy, `return 200` at an nginx
-    that has nothing else to do but shares its core.  S3 and the clients that
-    upload would be other machines: the workers and the probe go before them.
+    control for what is due to the machine, `return 200` at an nginx that has
+    nothing else to do.  S3 and the clients that upload would be other
+    machines: they have a core to themselves, and on the other one our event
+    loop goes before its own threads, the control before that, and who asks
+    before all.
     """
-    run.need_s3()
-    run.site.s3.collect_garbage()
-    count, size = run.uploads, run.upload_size_that_fits()
-    with started(run, "uploads", [peers.OursUploads(), peers.Return()]) as up:
+    count, size = run.uploads, run.upload_size
+    with s3_on_disk(run, count * size), \
+            started(run, "uploads", [peers.OursUploads(),
+                                     peers.Return()]) as up:
         if len(up) < 2:
             return
         say(f"{count} uploads of {size_text(size)} at once")
         ours, control = up
         try:
             ours.warm(KIB)
-            measure_uploads(run, ours, control, count, size)
+            first_on_their_core(ours, control)
+            with run.site.s3.pinned(CLIENT_CORE):
+                measure_uploads(run, ours, control, count, size)
         except Trouble as trouble:
             run.results.miss("uploads", trouble)
+
+
+@contextlib.contextmanager
+def s3_on_disk(run, size):
+    """Memory would not hold all uploads."""
+    other = run.site.s3
+    run.site.s3 = S3Server(run.site.place / "disk", 8 + size * 5 // 4 // 2**30,
+                           "bluestore")
+    try:
+        yield
+    finally:
+        run.site.s3.stop()
+        run.site.s3 = other
+
+
+def first_on_their_core(*peers_in_order):
+    for priority, peer in enumerate(peers_in_order, PROBE_PRIORITY - 2):
+        os.sched_setscheduler(peer.server.worker(), os.SCHED_RR,
+                              os.sched_param(priority))
 
 
 def measure_uploads(run, ours, control, count, size):
     file = run.file("upload", size)
     urls = [ours.url(KIB), control.url(KIB)]
-    for server in (ours.server, control.server):
-        os.sched_setscheduler(server.worker(), os.SCHED_RR, os.sched_param(1))
     idle = probe_during(urls, lambda: time.sleep(run.idle_seconds))[0]
 
     worker = ours.server.worker()
@@ -222,12 +244,15 @@ def measure_uploads(run, ours, control, count, size):
     before = servers.memory(worker, "VmRSS")
     busy, done = probe_during(urls, lambda: load.finish(load.swarm(
         "upload", count, file,
-        f"http://127.0.0.1:{ours.server.port}/many/", TOKEN), 180))
+        f"http://127.0.0.1:{ours.server.port}/many/", TOKEN)))
     grown = servers.memory(worker, "VmHWM") - before
 
     for url, who in zip(urls, ("ours", "control")):
         run.results.add(f"uploads/idle/{who}", "ms p99", idle[url]["p99_ms"])
         run.results.add(f"uploads/busy/{who}", "ms p99", busy[url]["p99_ms"])
+    run.results.add("uploads/wait", "busy / idle",
+                    busy[urls[0]]["p99_ms"] / idle[urls[0]]["p99_ms"])
+    run.results.add("uploads/complete", "of all", done["complete"] / count)
     run.results.add("uploads/rate", "MiB/s",
                     count * size / MIB / done["seconds"])
     run.results.add("uploads/memory", "MiB", grown / MIB)
@@ -241,7 +266,8 @@ def measure_uploads(run, ours, control, count, size):
 
 def probe_during(urls, action):
     """(what the probe saw, what the action returned)."""
-    probe = load.swarm("probe", PROBES, *urls, first=True)
+    probe = load.swarm("probe", PROBES, *urls, core=SERVER_CORE,
+                       priority=PROBE_PRIORITY)
     try:
         result = action()
     finally:

@@ -1,6 +1,7 @@
 """Processes that the benchmark starts: in the foreground, pinned to a core,
 on 127.0.0.1 or a unix socket, ended by pid."""
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -258,10 +259,11 @@ class Memcached(Process):
 class S3Server:
     """Ceph's gateway, by scripts/rgw.sh; its processes run on all cores."""
 
-    def __init__(self, place, gigabytes):
+    def __init__(self, place, gigabytes, store="memstore"):
+        place.mkdir(exist_ok=True)
         self.env = {**os.environ, "S3_DIR": str(place / "s3"),
                     "S3_PORT": str(self.free_ports()),
-                    "S3_STORE": os.environ.get("S3_STORE", "memstore"),
+                    "S3_STORE": store,
                     "S3_STORE_GB": str(gigabytes)}
         values = self.script("up")
         self.endpoint = values["S3_ENDPOINT"]
@@ -330,6 +332,22 @@ class S3Server:
             ["radosgw-admin", "-c", self.conf, "--no-mon-config", "gc",
              "process", "--include-all"], check=False, timeout=120,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    @contextlib.contextmanager
+    def pinned(self, core):
+        """All its threads, and those that they start, on one core."""
+        self.allow({core})
+        try:
+            yield
+        finally:
+            self.allow(os.sched_getaffinity(0))
+
+    def allow(self, cores):
+        for file in (self.conf.parent / "run").glob("*.pid"):
+            tasks = pathlib.Path(f"/proc/{file.read_text().strip()}/task")
+            for task in tasks.iterdir():
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(task.name), cores)
 
     def stop(self):
         self.script("down", "--wipe")
