@@ -7,8 +7,9 @@ Settings (environment):
   ROUNDS=3         rounds
   SECONDS_EACH=3   of one subject in one round, for 1 KiB; larger objects less
   ONLY=hot,l1      parts (hot records mix coherence tags misses uncached put
-                   uploads) and, within hot, subjects (return static h2o
-                   proxy_cache varnish srcache l1 redis file)
+                   uploads) and, within hot, subjects (return static
+                   static_nopush h2o proxy_cache varnish srcache l1 redis
+                   file)
   QUICK=1          shows that all works; the figures mean nothing
   UPLOADS=200      how many at once
   UPLOAD_MIB=64    of what size; the S3 server has them on disk

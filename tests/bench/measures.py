@@ -54,8 +54,8 @@ def warm_cells(run, prefix, subjects, size, seconds):
 
 def hot(run):
     subjects = [make() for make in (
-        peers.Return, peers.Static, peers.H2o, peers.ProxyCache,
-        peers.Varnish, peers.Srcache, peers.OursMemory, peers.OursRedis,
+        peers.Return, peers.Static, peers.StaticNopush, peers.H2o,
+        peers.ProxyCache, peers.Varnish, peers.Srcache, peers.OursMemory, peers.OursRedis,
         peers.OursFile)]
     subjects = [p for p in subjects if run.wants(p.name)]
     with started(run, "hot", subjects) as running:

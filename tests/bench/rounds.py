@@ -44,13 +44,24 @@ class Results:
         middle = self.median(name)
         return (max(values) - min(values)) / middle if middle else 0.0
 
-    def ratio(self, name, to):
-        """(median, smallest, largest) of the rounds' ratios, or None."""
-        ratios = [a / b for a, b in zip(self.values(name), self.values(to))
-                  if b]
+    def ratio(self, name, to, per=None):
+        """(median, smallest, largest) of the rounds' ratios, or None.  per: a
+        field of the samples that the values are first divided by."""
+        ratios = [a / b for a, b in zip(self.rates(name, per),
+                                        self.rates(to, per)) if b]
         if not ratios:
             return None
         return statistics.median(ratios), min(ratios), max(ratios)
+
+    def best(self, names):
+        """The one of the series with the largest median, or None."""
+        there = [n for n in names if self.values(n)]
+        return max(there, key=self.median, default=None)
+
+    def rates(self, name, per=None):
+        """The values, or what there was of them to one of that field."""
+        return [s["value"] / (s[per] if per else 1)
+                for s in self.series.get(name, []) if not per or s[per]]
 
     def document(self):
         return {name: {"unit": self.units[name], "rounds": samples,
