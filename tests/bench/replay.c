@@ -150,7 +150,7 @@ take_head(client_t *c)
 /* Some of the answer: 1 when it is complete. */
 
 static int
-take(client_t *c, double when)
+take(client_t *c)
 {
     char     *end;
     size_t    room, use;
@@ -164,10 +164,6 @@ take(client_t *c, double when)
 
     if (n <= 0) {
         die("recv");
-    }
-
-    if (c->first == 0) {
-        c->first = when;
     }
 
     if (c->left == -1) {
@@ -270,7 +266,7 @@ trace(const char *name, size_t from, size_t to, int port, int connections)
         for (i = 0; i < n; i++) {
             c = events[i].data.ptr;
 
-            if (!take(c, 1)) {
+            if (!take(c)) {
                 continue;
             }
 
@@ -291,18 +287,98 @@ trace(const char *name, size_t from, size_t to, int port, int connections)
 }
 
 
+/* Waits; the number of events. */
+
+static int
+wait_for(int epoll, struct epoll_event *events)
+{
+    int  n;
+
+    n = epoll_wait(epoll, events, EVENTS, 60000);
+
+    if (n <= 0) {
+        die("no answer for 60 s");
+    }
+
+    return n;
+}
+
+
+static void
+listen_for(client_t *all, int count, int epoll, uint32_t what)
+{
+    int                 i;
+    struct epoll_event  ev;
+
+    for (i = 0; i < count; i++) {
+        ev.events = what;
+        ev.data.ptr = &all[i];
+
+        if (epoll_ctl(epoll, EPOLL_CTL_MOD, all[i].fd, &ev) != 0) {
+            die("epoll_ctl");
+        }
+    }
+}
+
+
 /*
- * An answer's first byte counts from when epoll told of it, not from when its
- * turn to be read came.
+ * When each client's first byte came.  Nothing is read before all have one: a
+ * thousand clients would be as many machines, and one that reads does not keep
+ * another one's bytes waiting.
  */
+
+static void
+await_first(client_t *all, int count, int epoll)
+{
+    int                 i, n, left;
+    double              when;
+    client_t           *c;
+    struct epoll_event  events[EVENTS];
+
+    listen_for(all, count, epoll, EPOLLIN|EPOLLONESHOT);
+
+    for (left = count; left; left -= n) {
+        n = wait_for(epoll, events);
+        when = now();
+
+        for (i = 0; i < n; i++) {
+            c = events[i].data.ptr;
+            c->first = when;
+        }
+    }
+
+    listen_for(all, count, epoll, EPOLLIN);
+}
+
+
+static void
+read_all(int count, int epoll)
+{
+    int                 i, n, left;
+    client_t           *c;
+    struct epoll_event  events[EVENTS];
+
+    for (left = count; left; ) {
+        n = wait_for(epoll, events);
+
+        for (i = 0; i < n; i++) {
+            c = events[i].data.ptr;
+
+            if (take(c)) {
+                close(c->fd);
+                left--;
+            }
+        }
+    }
+}
+
 
 static void
 misses(int count, int port, const char *path)
 {
-    int                  epoll, i, n, left;
-    double               begin, when, first, last;
-    client_t            *c, *all;
-    struct epoll_event   events[EVENTS];
+    int        epoll, i;
+    double     begin, first, last, end;
+    client_t  *all;
 
     all = clients(count, port, &epoll);
     begin = now();
@@ -311,28 +387,11 @@ misses(int count, int port, const char *path)
         ask(&all[i], path);
     }
 
-    left = count;
+    await_first(all, count, epoll);
+    read_all(count, epoll);
 
-    while (left) {
-        n = epoll_wait(epoll, events, EVENTS, 60000);
-        when = now();
-
-        if (n <= 0) {
-            die("no answer for 60 s");
-        }
-
-        for (i = 0; i < n; i++) {
-            c = events[i].data.ptr;
-
-            if (take(c, when)) {
-                close(c->fd);
-                left--;
-            }
-        }
-    }
-
-    when = now();
-    first = when;
+    end = now();
+    first = end;
     last = begin;
 
     for (i = 0; i < count; i++) {
@@ -342,7 +401,7 @@ misses(int count, int port, const char *path)
 
     printf("{\"complete\": %d, \"first_ms\": %.3f, \"last_ms\": %.3f, "
            "\"seconds\": %.6f}\n", count, (first - begin) * 1e3,
-           (last - begin) * 1e3, when - begin);
+           (last - begin) * 1e3, end - begin);
 }
 
 
