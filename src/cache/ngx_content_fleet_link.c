@@ -13,24 +13,18 @@ static void ngx_content_fleet_link_timer(ngx_event_t *ev);
 static void ngx_content_fleet_link_schedule(ngx_content_fleet_link_t *link,
     ngx_msec_t delay);
 static void ngx_content_fleet_link_greet(ngx_content_fleet_link_t *link);
-static void ngx_content_fleet_link_auth(redisAsyncContext *ac, void *reply,
-    void *data);
-static void ngx_content_fleet_link_server(redisAsyncContext *ac, void *reply,
-    void *data);
-static void ngx_content_fleet_link_room(redisAsyncContext *ac, void *reply,
-    void *data);
-static void ngx_content_fleet_link_replication(redisAsyncContext *ac,
-    void *reply, void *data);
+static ngx_int_t ngx_content_fleet_link_info(ngx_content_fleet_link_t *link,
+    const char *section, ngx_content_hiredis_reply_pt fn);
+static void ngx_content_fleet_link_auth(redisReply *reply, void *data);
+static void ngx_content_fleet_link_server(redisReply *reply, void *data);
+static void ngx_content_fleet_link_room(redisReply *reply, void *data);
+static void ngx_content_fleet_link_replication(redisReply *reply, void *data);
 static void ngx_content_fleet_link_subscribe(ngx_content_fleet_link_t *link,
     ngx_str_t *channel);
-static void ngx_content_fleet_link_message(redisAsyncContext *ac, void *reply,
-    void *data);
+static void ngx_content_fleet_link_message(redisReply *reply, void *data);
 static ngx_uint_t ngx_content_fleet_link_is(redisReply *reply,
     ngx_str_t *text);
-static void ngx_content_fleet_link_disconnected(const redisAsyncContext *ac,
-    int status);
-static void ngx_content_fleet_link_lost(ngx_content_fleet_link_t *link,
-    const char *reason);
+static void ngx_content_fleet_link_lost(void *data, const char *reason);
 
 
 void
@@ -48,31 +42,19 @@ ngx_content_fleet_link_open(ngx_content_fleet_link_t *link)
 static void
 ngx_content_fleet_link_connect(ngx_content_fleet_link_t *link)
 {
-    redisAsyncContext         *ac;
+    u_char                     reason[NGX_CONTENT_HIREDIS_REASON];
     ngx_content_redis_conf_t  *conf;
 
     conf = link->fleet->redis->conf;
 
-    ac = conf->path ? redisAsyncConnectUnix(conf->path)
-                    : redisAsyncConnect(conf->host, conf->port);
-
-    if (ac == NULL || ac->err
-        || ngx_content_hiredis_attach(ac, link->fleet->log) != NGX_OK)
-    {
-        ngx_content_fleet_link_lost(link, (ac && ac->err) ? ac->errstr
-                                                          : "no connection");
-        if (ac) {
-            redisAsyncFree(ac);
-        }
-
+    link->hc = ngx_content_hiredis_connect(conf->path, conf->host, conf->port,
+                                           link->fleet->log,
+                                           ngx_content_fleet_link_lost, link,
+                                           reason);
+    if (link->hc == NULL) {
+        ngx_content_fleet_link_lost(link, (char *) reason);
         return;
     }
-
-    ac->data = link;
-    (void) redisAsyncSetDisconnectCallback(ac,
-                                        ngx_content_fleet_link_disconnected);
-
-    link->ac = ac;
 
     ngx_content_fleet_link_schedule(link, NGX_CONTENT_FLEET_HANDSHAKE);
     ngx_content_fleet_link_greet(link);
@@ -86,7 +68,7 @@ ngx_content_fleet_link_timer(ngx_event_t *ev)
 
     link = ev->data;
 
-    if (link->ac == NULL) {
+    if (link->hc == NULL) {
         ngx_content_fleet_link_connect(link);
         return;
     }
@@ -111,16 +93,16 @@ void
 ngx_content_fleet_link_drop(ngx_content_fleet_link_t *link,
     const char *reason)
 {
-    redisAsyncContext  *ac;
+    ngx_content_hiredis_t  *hc;
 
-    ac = link->ac;
+    hc = link->hc;
 
-    if (ac == NULL) {
+    if (hc == NULL) {
         return;
     }
 
     ngx_content_fleet_link_lost(link, reason);
-    redisAsyncFree(ac);
+    ngx_content_hiredis_close(hc);
 }
 
 
@@ -136,26 +118,14 @@ ngx_content_fleet_link_close(ngx_content_fleet_link_t *link)
 
 
 static void
-ngx_content_fleet_link_disconnected(const redisAsyncContext *ac, int status)
+ngx_content_fleet_link_lost(void *data, const char *reason)
 {
-    ngx_content_fleet_link_t  *link;
+    ngx_content_fleet_link_t *link = data;
 
-    link = ac->data;
-
-    if (link->ac == ac) {
-        ngx_content_fleet_link_lost(link, ac->err ? ac->errstr : "closed");
-    }
-}
-
-
-static void
-ngx_content_fleet_link_lost(ngx_content_fleet_link_t *link,
-    const char *reason)
-{
     ngx_uint_t  level;
     ngx_msec_t  delay;
 
-    link->ac = NULL;
+    link->hc = NULL;
     link->ready = 0;
     link->listening = 0;
     link->hearing = 0;
@@ -177,53 +147,71 @@ ngx_content_fleet_link_lost(ngx_content_fleet_link_t *link,
 }
 
 
-/* The handshake: who the server is, then the subscription. */
+/*
+ * The handshake: who the server is, then the subscription.  When the link is
+ * dropped, the callbacks that wait run without a reply.
+ */
 
 static void
 ngx_content_fleet_link_greet(ngx_content_fleet_link_t *link)
 {
-    ngx_str_t  *password;
+    ngx_str_t  *password, auth[2];
 
     password = &link->fleet->redis->conf->password;
 
+    ngx_str_set(&auth[0], "AUTH");
+    auth[1] = *password;
+
     if ((password->len
-         && redisAsyncCommand(link->ac, ngx_content_fleet_link_auth, link,
-                              "AUTH %b", password->data, password->len)
-            != REDIS_OK)
-        || redisAsyncCommand(link->ac, ngx_content_fleet_link_server, link,
-                             "INFO server")
-           != REDIS_OK
-        || redisAsyncCommand(link->ac, ngx_content_fleet_link_room, link,
-                             "INFO memory")
-           != REDIS_OK
-        || redisAsyncCommand(link->ac, ngx_content_fleet_link_replication,
-                             link, "INFO replication")
-           != REDIS_OK)
+         && ngx_content_hiredis_command(link->hc, ngx_content_fleet_link_auth,
+                                        link, 2, auth)
+            != NGX_OK)
+        || ngx_content_fleet_link_info(link, "server",
+                                       ngx_content_fleet_link_server)
+           != NGX_OK
+        || ngx_content_fleet_link_info(link, "memory",
+                                       ngx_content_fleet_link_room)
+           != NGX_OK
+        || ngx_content_fleet_link_info(link, "replication",
+                                       ngx_content_fleet_link_replication)
+           != NGX_OK)
     {
         ngx_content_fleet_link_drop(link, "cannot send");
     }
 }
 
 
+static ngx_int_t
+ngx_content_fleet_link_info(ngx_content_fleet_link_t *link,
+    const char *section, ngx_content_hiredis_reply_pt fn)
+{
+    ngx_str_t  argv[2];
+
+    ngx_str_set(&argv[0], "INFO");
+    argv[1].data = (u_char *) section;
+    argv[1].len = ngx_strlen(section);
+
+    return ngx_content_hiredis_command(link->hc, fn, link, 2, argv);
+}
+
+
 static void
-ngx_content_fleet_link_auth(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_fleet_link_auth(redisReply *reply, void *data)
 {
     ngx_content_fleet_link_t *link = data;
 
-    redisReply  *r = reply;
-
-    if (r && link->ac == ac && r->type == REDIS_REPLY_ERROR) {
-        ngx_content_fleet_link_drop(link, r->str);
+    if (reply && reply->type == REDIS_REPLY_ERROR) {
+        ngx_content_fleet_link_drop(link, reply->str);
     }
 }
 
 
 static void
-ngx_content_fleet_link_server(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_fleet_link_server(redisReply *reply, void *data)
 {
     ngx_content_fleet_link_t *link = data;
 
-    if (reply && link->ac == ac
+    if (reply
         && ngx_content_redis_history_run(&link->history, reply) != NGX_OK)
     {
         ngx_content_fleet_link_drop(link, "no answer to INFO");
@@ -234,13 +222,13 @@ ngx_content_fleet_link_server(redisAsyncContext *ac, void *reply, void *data)
 /* Which nodes there are must not be forgotten for want of room. */
 
 static void
-ngx_content_fleet_link_room(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_fleet_link_room(redisReply *reply, void *data)
 {
     ngx_content_fleet_link_t *link = data;
 
     ngx_str_t  limit, policy;
 
-    if (reply == NULL || link->ac != ac) {
+    if (reply == NULL) {
         return;
     }
 
@@ -257,12 +245,11 @@ ngx_content_fleet_link_room(redisAsyncContext *ac, void *reply, void *data)
 
 
 static void
-ngx_content_fleet_link_replication(redisAsyncContext *ac, void *reply,
-    void *data)
+ngx_content_fleet_link_replication(redisReply *reply, void *data)
 {
     ngx_content_fleet_link_t *link = data;
 
-    if (reply == NULL || link->ac != ac) {
+    if (reply == NULL) {
         return;
     }
 
@@ -279,9 +266,9 @@ static void
 ngx_content_fleet_link_subscribe(ngx_content_fleet_link_t *link,
     ngx_str_t *channel)
 {
-    if (redisAsyncCommand(link->ac, ngx_content_fleet_link_message, link,
-                          "SUBSCRIBE %b", channel->data, channel->len)
-        != REDIS_OK)
+    if (ngx_content_hiredis_subscribe(link->hc, ngx_content_fleet_link_message,
+                                      link, channel)
+        != NGX_OK)
     {
         ngx_content_fleet_link_drop(link, "cannot send");
     }
@@ -301,43 +288,38 @@ ngx_content_fleet_link_listen(ngx_content_fleet_link_t *link)
 /* {"subscribe", channel, count} or {"message", channel, text} */
 
 static void
-ngx_content_fleet_link_message(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_fleet_link_message(redisReply *reply, void *data)
 {
     ngx_content_fleet_link_t *link = data;
 
     ngx_str_t             text;
-    redisReply           *r = reply;
     ngx_content_fleet_t  *fleet;
 
     static ngx_str_t  message = ngx_string("message");
     static ngx_str_t  subscribe = ngx_string("subscribe");
 
-    if (r == NULL || link->ac != ac) {
-        return;
-    }
-
     fleet = link->fleet;
 
-    if (r->type != REDIS_REPLY_ARRAY || r->elements != 3) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) {
         ngx_content_fleet_link_drop(link, "it does not speak as expected");
         return;
     }
 
-    if (ngx_content_fleet_link_is(r->element[0], &message)
-        && r->element[2]->type == REDIS_REPLY_STRING)
+    if (ngx_content_fleet_link_is(reply->element[0], &message)
+        && reply->element[2]->type == REDIS_REPLY_STRING)
     {
-        text.data = (u_char *) r->element[2]->str;
-        text.len = r->element[2]->len;
+        text.data = (u_char *) reply->element[2]->str;
+        text.len = reply->element[2]->len;
 
         ngx_content_fleet_heard(fleet, &text);
         return;
     }
 
-    if (!ngx_content_fleet_link_is(r->element[0], &subscribe)) {
+    if (!ngx_content_fleet_link_is(reply->element[0], &subscribe)) {
         return;
     }
 
-    if (ngx_content_fleet_link_is(r->element[1], &fleet->own)) {
+    if (ngx_content_fleet_link_is(reply->element[1], &fleet->own)) {
         ngx_del_timer(&link->timer);
 
         link->ready = 1;

@@ -22,7 +22,7 @@
 
 typedef struct {
     ngx_content_fleet_t          *fleet;
-    redisAsyncContext            *ac;        /* NULL: down */
+    ngx_content_hiredis_t        *hc;        /* NULL: down */
     ngx_event_t                   timer;     /* end of the handshake, or the
                                                 next attempt */
     ngx_uint_t                    failures;

@@ -18,17 +18,13 @@
 #define NGX_CONTENT_REDIS_DELAY_MIN  50      /* ms before the next attempt */
 #define NGX_CONTENT_REDIS_DELAY_MAX  2000
 #define NGX_CONTENT_REDIS_STABLE     2000    /* ms ready: forget failures */
-#define NGX_CONTENT_REDIS_ARGS       10      /* words of a command */
 
 
 static void ngx_content_redis_connect(ngx_content_redis_conn_t *conn);
 static void ngx_content_redis_timer(ngx_event_t *ev);
 static void ngx_content_redis_schedule(ngx_content_redis_conn_t *conn,
     ngx_msec_t delay);
-static void ngx_content_redis_disconnected(const redisAsyncContext *ac,
-    int status);
-static void ngx_content_redis_conn_lost(ngx_content_redis_conn_t *conn,
-    const char *reason);
+static void ngx_content_redis_conn_lost(void *data, const char *reason);
 
 
 void
@@ -46,36 +42,19 @@ ngx_content_redis_conn_open(ngx_content_redis_conn_t *conn)
 static void
 ngx_content_redis_connect(ngx_content_redis_conn_t *conn)
 {
-    redisAsyncContext         *ac;
+    u_char                     reason[NGX_CONTENT_HIREDIS_REASON];
     ngx_content_redis_conf_t  *conf;
 
     conf = conn->redis->conf;
 
-    ac = conf->path ? redisAsyncConnectUnix(conf->path)
-                    : redisAsyncConnect(conf->host, conf->port);
-
-    if (ac == NULL) {
-        ngx_content_redis_conn_lost(conn, "no memory");
+    conn->hc = ngx_content_hiredis_connect(conf->path, conf->host, conf->port,
+                                           conn->redis->log,
+                                           ngx_content_redis_conn_lost, conn,
+                                           reason);
+    if (conn->hc == NULL) {
+        ngx_content_redis_conn_lost(conn, (char *) reason);
         return;
     }
-
-    if (ac->err) {
-        ngx_content_redis_conn_lost(conn, ac->errstr);
-        redisAsyncFree(ac);
-        return;
-    }
-
-    if (ngx_content_hiredis_attach(ac, conn->redis->log) != NGX_OK) {
-        ngx_content_redis_conn_lost(conn, "no free worker connection");
-        redisAsyncFree(ac);
-        return;
-    }
-
-    ac->data = conn;
-    (void) redisAsyncSetDisconnectCallback(ac,
-                                           ngx_content_redis_disconnected);
-
-    conn->ac = ac;
 
     ngx_content_redis_schedule(conn, ngx_max(conf->timeout,
                                              NGX_CONTENT_REDIS_HANDSHAKE));
@@ -92,7 +71,7 @@ ngx_content_redis_timer(ngx_event_t *ev)
 
     conn = ev->data;
 
-    if (conn->ac == NULL) {
+    if (conn->hc == NULL) {
         ngx_content_redis_connect(conn);
         return;
     }
@@ -124,11 +103,11 @@ void
 ngx_content_redis_conn_drop(ngx_content_redis_conn_t *conn,
     const char *reason)
 {
-    redisAsyncContext  *ac;
+    ngx_content_hiredis_t  *hc;
 
-    ac = conn->ac;
+    hc = conn->hc;
 
-    if (ac == NULL) {
+    if (hc == NULL) {
         return;
     }
 
@@ -136,19 +115,7 @@ ngx_content_redis_conn_drop(ngx_content_redis_conn_t *conn,
 
     /* runs the waiting callbacks, now or when the one on the stack returns */
 
-    redisAsyncFree(ac);
-}
-
-
-void
-ngx_content_redis_conn_gone(ngx_content_redis_conn_t *conn,
-    const redisAsyncContext *ac)
-{
-    if (conn->ac != ac) {
-        return;
-    }
-
-    ngx_content_redis_conn_lost(conn, ac->err ? ac->errstr : "closed");
+    ngx_content_hiredis_close(hc);
 }
 
 
@@ -163,15 +130,6 @@ ngx_content_redis_conn_close(ngx_content_redis_conn_t *conn)
 }
 
 
-/* Comes last and only for a connection that was established. */
-
-static void
-ngx_content_redis_disconnected(const redisAsyncContext *ac, int status)
-{
-    ngx_content_redis_conn_gone(ac->data, ac);
-}
-
-
 /*
  * An exiting worker doesn't connect again: after a reload it may be configured
  * for another server than its successors, and the two would take the node
@@ -179,9 +137,10 @@ ngx_content_redis_disconnected(const redisAsyncContext *ac, int status)
  */
 
 static void
-ngx_content_redis_conn_lost(ngx_content_redis_conn_t *conn,
-    const char *reason)
+ngx_content_redis_conn_lost(void *data, const char *reason)
 {
+    ngx_content_redis_conn_t *conn = data;
+
     ngx_uint_t            level;
     ngx_msec_t            delay;
     ngx_content_redis_t  *redis;
@@ -194,7 +153,7 @@ ngx_content_redis_conn_lost(ngx_content_redis_conn_t *conn,
         conn->failures = 0;
     }
 
-    conn->ac = NULL;
+    conn->hc = NULL;
     conn->ready = 0;
 
     if (redis->closing) {
@@ -279,26 +238,13 @@ ngx_content_redis_conn_complain(ngx_content_redis_conn_t *conn,
 
 
 ngx_int_t
-ngx_content_redis_command(ngx_content_redis_conn_t *conn, redisCallbackFn *fn,
-    void *data, ngx_uint_t argc, ngx_str_t *argv)
+ngx_content_redis_command(ngx_content_redis_conn_t *conn,
+    ngx_content_hiredis_reply_pt fn, void *data, ngx_uint_t argc,
+    ngx_str_t *argv)
 {
-    size_t       len[NGX_CONTENT_REDIS_ARGS];
-    ngx_uint_t   i;
-    const char  *word[NGX_CONTENT_REDIS_ARGS];
-
-    for (i = 0; i < argc; i++) {
-        word[i] = (const char *) argv[i].data;
-        len[i] = argv[i].len;
-    }
-
-    if (conn->ac == NULL
-        || redisAsyncCommandArgv(conn->ac, fn, data, argc, word, len)
-           != REDIS_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return conn->hc ? ngx_content_hiredis_command(conn->hc, fn, data, argc,
+                                                  argv)
+                    : NGX_ERROR;
 }
 
 

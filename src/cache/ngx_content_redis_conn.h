@@ -2,10 +2,9 @@
  * A connection of the Redis client, for ngx_content_redis*.c only: connecting
  * and reconnecting, the handshake, the epoch.  See ngx_content_redis.h.
  *
- * A connection is down, or in its handshake, or ready.  It ends in two ways:
- * conn_drop() when we want it, conn_gone() when hiredis tells.  Either way
- * hiredis then runs all callbacks that wait with a NULL reply, the connection
- * being down already, and the next attempt is on a timer.
+ * A connection is down, or in its handshake, or ready.  It ends by conn_drop()
+ * or by itself; either way all callbacks that wait then run with a NULL reply,
+ * the connection being down already, and the next attempt is on a timer.
  */
 
 #ifndef NGX_CONTENT_REDIS_CONN_H
@@ -70,7 +69,7 @@ typedef struct ngx_content_redis_conn_s  ngx_content_redis_conn_t;
 
 struct ngx_content_redis_conn_s {
     ngx_content_redis_t          *redis;
-    redisAsyncContext            *ac;         /* NULL: down */
+    ngx_content_hiredis_t        *hc;         /* NULL: down */
     ngx_uint_t                    step;       /* of the handshake */
     ngx_event_t                   timer;      /* end of the handshake, next
                                                  attempt, conn_suspect() */
@@ -136,10 +135,6 @@ void ngx_content_redis_conn_open(ngx_content_redis_conn_t *conn);
 void ngx_content_redis_conn_drop(ngx_content_redis_conn_t *conn,
     const char *reason);
 
-/* A callback got a NULL reply: hiredis is ending this context. */
-void ngx_content_redis_conn_gone(ngx_content_redis_conn_t *conn,
-    const redisAsyncContext *ac);
-
 /* For exit_process: ends the connection for good. */
 void ngx_content_redis_conn_close(ngx_content_redis_conn_t *conn);
 
@@ -161,7 +156,8 @@ void ngx_content_redis_conn_complain(ngx_content_redis_conn_t *conn,
  * data.  NGX_ERROR: it will not.
  */
 ngx_int_t ngx_content_redis_command(ngx_content_redis_conn_t *conn,
-    redisCallbackFn *fn, void *data, ngx_uint_t argc, ngx_str_t *argv);
+    ngx_content_hiredis_reply_pt fn, void *data, ngx_uint_t argc,
+    ngx_str_t *argv);
 
 /* The handshake is over. */
 void ngx_content_redis_conn_ready(ngx_content_redis_conn_t *conn);
@@ -248,7 +244,7 @@ void ngx_content_redis_handshake(ngx_content_redis_conn_t *conn);
 #define NGX_CONTENT_REDIS_RENEW_MOVED  2
 
 ngx_int_t ngx_content_redis_adopt(ngx_content_redis_conn_t *conn,
-    ngx_uint_t renew, redisCallbackFn *fn, void *data);
+    ngx_uint_t renew, ngx_content_hiredis_reply_pt fn, void *data);
 
 /* Whether a reply is an epoch. */
 ngx_uint_t ngx_content_redis_is_epoch(redisReply *reply);

@@ -16,14 +16,11 @@
 
 static void ngx_content_redis_guard_id(ngx_content_redis_t *redis,
     uint64_t number, u_char *id);
-static void ngx_content_redis_guard_echo(redisAsyncContext *ac, void *reply,
-    void *data);
-static void ngx_content_redis_guard_persist(redisAsyncContext *ac,
-    void *reply, void *data);
-static void ngx_content_redis_guard_epoch(redisAsyncContext *ac, void *reply,
-    void *data);
-static ngx_int_t ngx_content_redis_guard_reply(redisAsyncContext *ac,
-    redisReply *reply, ngx_content_redis_conn_t *conn);
+static void ngx_content_redis_guard_echo(redisReply *reply, void *data);
+static void ngx_content_redis_guard_persist(redisReply *reply, void *data);
+static void ngx_content_redis_guard_epoch(redisReply *reply, void *data);
+static ngx_int_t ngx_content_redis_guard_reply(redisReply *reply,
+    ngx_content_redis_conn_t *conn);
 static void ngx_content_redis_guard_broken(ngx_content_redis_conn_t *conn,
     redisReply *reply);
 
@@ -35,11 +32,11 @@ ngx_content_redis_guard(ngx_content_redis_conn_t *conn)
     ngx_str_t   argv[2];
     ngx_uint_t  writes;
 
-    if (conn->ac == NULL) {
+    if (conn->hc == NULL) {
         return NGX_ERROR;
     }
 
-    writes = ngx_content_hiredis_writes(conn->ac);
+    writes = ngx_content_hiredis_writes(conn->hc);
 
     if (conn->guarded && conn->guard_writes == writes) {
         return NGX_OK;
@@ -111,26 +108,25 @@ ngx_content_redis_guard_id(ngx_content_redis_t *redis, uint64_t number,
 
 
 static void
-ngx_content_redis_guard_echo(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_redis_guard_echo(redisReply *reply, void *data)
 {
     ngx_content_redis_conn_t *conn = data;
 
-    u_char       id[NGX_CONTENT_REDIS_ID];
-    redisReply  *r = reply;
+    u_char  id[NGX_CONTENT_REDIS_ID];
 
-    if (r) {
+    if (reply) {
         ngx_content_redis_guard_id(conn->redis, conn->guards_heard++, id);
     }
 
-    if (ngx_content_redis_guard_reply(ac, r, conn) != NGX_OK) {
+    if (ngx_content_redis_guard_reply(reply, conn) != NGX_OK) {
         return;
     }
 
-    if (r->type != REDIS_REPLY_STRING
-        || (size_t) r->len != sizeof(id)
-        || ngx_memcmp(r->str, id, sizeof(id)) != 0)
+    if (reply->type != REDIS_REPLY_STRING
+        || (size_t) reply->len != sizeof(id)
+        || ngx_memcmp(reply->str, id, sizeof(id)) != 0)
     {
-        ngx_content_redis_guard_broken(conn, r);
+        ngx_content_redis_guard_broken(conn, reply);
         return;
     }
 
@@ -139,19 +135,16 @@ ngx_content_redis_guard_echo(redisAsyncContext *ac, void *reply, void *data)
 
 
 static void
-ngx_content_redis_guard_persist(redisAsyncContext *ac, void *reply,
-    void *data)
+ngx_content_redis_guard_persist(redisReply *reply, void *data)
 {
     ngx_content_redis_conn_t *conn = data;
 
-    redisReply  *r = reply;
-
-    if (ngx_content_redis_guard_reply(ac, r, conn) != NGX_OK) {
+    if (ngx_content_redis_guard_reply(reply, conn) != NGX_OK) {
         return;
     }
 
-    if (r->type != REDIS_REPLY_INTEGER) {
-        ngx_content_redis_guard_broken(conn, r);
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        ngx_content_redis_guard_broken(conn, reply);
         return;
     }
 
@@ -162,27 +155,23 @@ ngx_content_redis_guard_persist(redisAsyncContext *ac, void *reply,
 
 
 static void
-ngx_content_redis_guard_epoch(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_redis_guard_epoch(redisReply *reply, void *data)
 {
     ngx_content_redis_conn_t *conn = data;
 
-    redisReply  *r = reply;
-
-    if (ngx_content_redis_guard_reply(ac, r, conn) != NGX_OK
+    if (ngx_content_redis_guard_reply(reply, conn) != NGX_OK
         || conn->guard != NGX_CONTENT_REDIS_GUARD_MASTER)
     {
         return;
     }
 
-    if (r->type == REDIS_REPLY_NIL) {
+    if (reply->type == REDIS_REPLY_NIL) {
         conn->guard = NGX_CONTENT_REDIS_GUARD_LOST;
         return;
     }
 
-    if (ngx_content_hiredis_stray(ac)
-        || ngx_content_redis_purges_heard(conn, r) != NGX_OK)
-    {
-        ngx_content_redis_guard_broken(conn, r);
+    if (ngx_content_redis_purges_heard(conn, reply) != NGX_OK) {
+        ngx_content_redis_guard_broken(conn, reply);
         return;
     }
 
@@ -201,11 +190,10 @@ ngx_content_redis_guard_epoch(redisAsyncContext *ac, void *reply, void *data)
 /* NGX_OK, or NGX_DECLINED: an error or the end, and the guard has failed. */
 
 static ngx_int_t
-ngx_content_redis_guard_reply(redisAsyncContext *ac, redisReply *reply,
+ngx_content_redis_guard_reply(redisReply *reply,
     ngx_content_redis_conn_t *conn)
 {
     if (reply == NULL) {
-        ngx_content_redis_conn_gone(conn, ac);
         return NGX_DECLINED;
     }
 

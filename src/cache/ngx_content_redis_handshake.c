@@ -43,8 +43,7 @@ typedef struct {
 
 
 static void ngx_content_redis_next(ngx_content_redis_conn_t *conn);
-static void ngx_content_redis_step_reply(redisAsyncContext *ac, void *reply,
-    void *data);
+static void ngx_content_redis_step_reply(redisReply *reply, void *data);
 static ngx_int_t ngx_content_redis_words(ngx_content_redis_conn_t *conn,
     const char *word, const char *next, ngx_str_t *last);
 static ngx_int_t ngx_content_redis_send_auth(ngx_content_redis_conn_t *conn);
@@ -134,7 +133,7 @@ ngx_content_redis_next(ngx_content_redis_conn_t *conn)
 
 
 static void
-ngx_content_redis_step_reply(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_redis_step_reply(redisReply *reply, void *data)
 {
     ngx_content_redis_conn_t  *conn = data;
 
@@ -142,13 +141,12 @@ ngx_content_redis_step_reply(redisAsyncContext *ac, void *reply, void *data)
     ngx_content_redis_step_t  *step;
 
     if (reply == NULL) {
-        ngx_content_redis_conn_gone(conn, ac);
         return;
     }
 
     step = &ngx_content_redis_steps[conn->step];
 
-    rc = ngx_content_hiredis_stray(ac) ? NGX_ERROR : step->take(conn, reply);
+    rc = step->take(conn, reply);
 
     if (rc == NGX_ERROR) {
         ngx_content_redis_conn_complain(conn, reply, step->name);
@@ -375,7 +373,7 @@ ngx_content_redis_take_adopt(ngx_content_redis_conn_t *conn,
 
 ngx_int_t
 ngx_content_redis_adopt(ngx_content_redis_conn_t *conn, ngx_uint_t renew,
-    redisCallbackFn *fn, void *data)
+    ngx_content_hiredis_reply_pt fn, void *data)
 {
     u_char         random[NGX_CONTENT_REDIS_DIGITS / 2];
     u_char         drawn[NGX_CONTENT_REDIS_DIGITS], ms[NGX_INT_T_LEN];

@@ -21,8 +21,8 @@ typedef struct {
 
 static ngx_content_redis_op_t *ngx_content_redis_op_create(
     ngx_content_redis_conn_t *conn, ngx_uint_t kind);
-static ngx_int_t ngx_content_redis_result(redisAsyncContext *ac,
-    ngx_content_redis_op_t *op, redisReply *reply);
+static ngx_int_t ngx_content_redis_result(ngx_content_redis_op_t *op,
+    redisReply *reply);
 static ngx_int_t ngx_content_redis_believe(ngx_content_redis_op_t *op,
     ngx_int_t result);
 static ngx_int_t ngx_content_redis_error(ngx_content_redis_op_t *op,
@@ -138,13 +138,13 @@ ngx_content_redis_sent(ngx_content_redis_op_t *op, ngx_int_t rc)
 /* The callback of everything but the handshake; NULL: the connection ends. */
 
 void
-ngx_content_redis_reply(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_redis_reply(redisReply *reply, void *data)
 {
     ngx_content_redis_op_t  *op = data;
 
     ngx_int_t  rc;
 
-    rc = ngx_content_redis_result(ac, op, reply);
+    rc = ngx_content_redis_result(op, reply);
 
     if (rc == NGX_AGAIN) {
         return;
@@ -166,8 +166,7 @@ ngx_content_redis_reply(redisAsyncContext *ac, void *reply, void *data)
 /* A result, or NGX_AGAIN: the operation was sent once more. */
 
 static ngx_int_t
-ngx_content_redis_result(redisAsyncContext *ac, ngx_content_redis_op_t *op,
-    redisReply *reply)
+ngx_content_redis_result(ngx_content_redis_op_t *op, redisReply *reply)
 {
     ngx_int_t                  rc;
     ngx_content_redis_conn_t  *conn;
@@ -175,21 +174,16 @@ ngx_content_redis_result(redisAsyncContext *ac, ngx_content_redis_op_t *op,
     conn = op->conn;
 
     if (reply == NULL) {
-        ngx_content_redis_conn_gone(conn, ac);
         return NGX_CONTENT_REDIS_AWAY;
     }
 
     conn->heard = ngx_current_msec;
 
-    if (ngx_content_hiredis_stray(ac)) {
-        rc = NGX_ERROR;
-
-    } else if (reply->type == REDIS_REPLY_ERROR) {
+    if (reply->type == REDIS_REPLY_ERROR) {
         return ngx_content_redis_error(op, reply);
-
-    } else {
-        rc = ngx_content_redis_kinds[op->kind].take(op, reply);
     }
+
+    rc = ngx_content_redis_kinds[op->kind].take(op, reply);
 
     if (rc == NGX_ERROR) {
         ngx_content_redis_conn_complain(conn, reply,

@@ -6,8 +6,8 @@
  * for a connection to come.  It stands in its connection's queue in the order
  * of sending, which is that of the deadlines, until its handler is run: by its
  * reply, by the loss of the connection, or by the timer.  In the last case it
- * stays allocated (late) until hiredis has called back for it, which it does
- * for everything that was sent, with NULL at the end of a connection.
+ * stays allocated (late) until its callback has run, as that of everything
+ * that was sent does, with NULL at the end of a connection.
  */
 
 #ifndef NGX_CONTENT_REDIS_OP_H

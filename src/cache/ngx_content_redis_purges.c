@@ -26,8 +26,7 @@ static ngx_int_t ngx_content_redis_purges_apply(
     ngx_content_redis_conn_t *conn, u_char *last, ngx_uint_t n);
 static ngx_int_t ngx_content_redis_purges_alloc(
     ngx_content_redis_conn_t *conn);
-static void ngx_content_redis_purges_came(redisAsyncContext *ac, void *reply,
-    void *data);
+static void ngx_content_redis_purges_came(redisReply *reply, void *data);
 static void ngx_content_redis_purges_take(ngx_content_redis_conn_t *conn,
     u_char *p);
 
@@ -226,32 +225,29 @@ ngx_content_redis_purges_read(ngx_content_redis_conn_t *conn)
 
 
 static void
-ngx_content_redis_purges_came(redisAsyncContext *ac, void *reply, void *data)
+ngx_content_redis_purges_came(redisReply *reply, void *data)
 {
     ngx_content_redis_conn_t *conn = data;
 
-    redisReply  *r = reply;
-
-    if (r == NULL) {
-        ngx_content_redis_conn_gone(conn, ac);
+    if (reply == NULL) {
         return;
     }
 
     conn->copying = 0;
     conn->heard = ngx_current_msec;
 
-    if (r->type == REDIS_REPLY_ERROR) {
-        ngx_content_redis_refused(conn, r, "purges");
+    if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_content_redis_refused(conn, reply, "purges");
         return;
     }
 
     /* if it is none, the lookups behind it find the copy as old as before */
 
-    if (r->type == REDIS_REPLY_STRING
-        && (size_t) r->len == NGX_CONTENT_REDIS_TABLE
+    if (reply->type == REDIS_REPLY_STRING
+        && (size_t) reply->len == NGX_CONTENT_REDIS_TABLE
         && ngx_content_redis_purges_alloc(conn) == NGX_OK)
     {
-        ngx_content_redis_purges_take(conn, (u_char *) r->str);
+        ngx_content_redis_purges_take(conn, (u_char *) reply->str);
     }
 }
 

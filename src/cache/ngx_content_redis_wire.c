@@ -100,14 +100,8 @@ ngx_content_redis_send_lookup(ngx_content_redis_op_t *op)
     p = ngx_cpymem(p, NGX_CONTENT_REDIS_RECORD_KEY CRLF,
                    sizeof(NGX_CONTENT_REDIS_RECORD_KEY CRLF) - 1);
 
-    if (redisAsyncFormattedCommand(op->conn->ac, ngx_content_redis_reply, op,
-                                   (char *) buf, p - buf)
-        != REDIS_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return ngx_content_hiredis_formatted(op->conn->hc, ngx_content_redis_reply,
+                                         op, buf, p - buf);
 }
 
 
@@ -426,24 +420,16 @@ ngx_content_redis_take_hit(ngx_content_redis_op_t *op, redisReply *reply)
 }
 
 
-/* Takes the text out of hiredis's reply, which is freed without it. */
-
 ngx_int_t
 ngx_content_redis_keep(ngx_content_redis_op_t *op, ngx_pool_t *pool)
 {
-    redisReply          *reply;
-    ngx_pool_cleanup_t  *cln;
+    ngx_str_t  text;
 
-    cln = ngx_pool_cleanup_add(pool, 0);
-    if (cln == NULL) {
+    if (ngx_content_hiredis_keep(op->reply, pool, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    reply = op->reply;
-
-    cln->handler = free;
-    cln->data = reply->str;
-    reply->str = NULL;
+    op->record.data = text.data + NGX_CONTENT_REDIS_HEAD;
 
     return NGX_OK;
 }

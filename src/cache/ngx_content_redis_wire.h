@@ -69,8 +69,8 @@ ngx_int_t ngx_content_redis_take_call(ngx_content_redis_op_t *op,
     redisReply *reply);
 
 
-/* In ngx_content_redis.c: the callback of hiredis. */
-void ngx_content_redis_reply(redisAsyncContext *ac, void *reply, void *data);
+/* In ngx_content_redis_op.c: the callback of the commands. */
+void ngx_content_redis_reply(redisReply *reply, void *data);
 
 
 #endif

@@ -1,15 +1,15 @@
 /*
- * hiredis on nginx's events: see ngx_content_hiredis.h for who owns what.
+ * A connection to Redis: see ngx_content_hiredis.h for what it promises.
  *
- * An ngx_connection_t is made by attach() and lives until hiredis calls the
- * cleanup hook, which it does whenever it ends a context; redisAsyncHandle*()
- * may do so before they return.  Events are level-triggered, because hiredis
- * reads at most 16 KiB a call and never until EAGAIN: an edge-triggered event
- * would not come again for the rest.
+ * It owns an ngx_connection_t with its descriptor, a buffer of what is to be
+ * written, a ring of who waits, and hiredis's reader.  It is freed in end(),
+ * which runs from the event loop or from the owner's close(), never below a
+ * callback.
  *
- * Writing needs no event as long as the socket takes all: the first command of
- * a turn posts the write event, whose handler then runs at the turn's end.
- * wev->ready says that the socket has taken all that there was.
+ * Events are level-triggered: what is left after one large read comes as
+ * another event, and nobody else waits for long.  Writing needs no event as
+ * long as the socket takes all: the first command of a turn posts the write
+ * event, whose handler then runs at the turn's end.
  */
 
 #include <ngx_config.h>
@@ -17,34 +17,162 @@
 #include <ngx_event.h>
 
 #include "core/ngx_content_hiredis.h"
+#include "core/ngx_content_hiredis_out.h"
+#include "core/ngx_content_hiredis_reply.h"
+#include "core/ngx_content_hiredis_waits.h"
 
 
-#define NGX_CONTENT_HIREDIS_ELEMENTS  1024   /* of a reply: ours have a few */
+#define NGX_CONTENT_HIREDIS_READ   (64 * 1024)   /* bytes a turn */
+#define NGX_CONTENT_HIREDIS_REPLY  (16 * 1024 * 1024)
+
+/*
+ * Of what was read the reader is given so much at once.  Whenever it has made a
+ * reply it moves what is left to the front of its buffer: with all of a turn
+ * in there that would cost more than all else.  The bites of a longer reply
+ * grow.
+ */
+
+#define NGX_CONTENT_HIREDIS_BITE   2048
+
+#define NGX_CONTENT_HIREDIS_UNASKED                                          \
+    "it has sent bytes that no command had asked for"
 
 
-static void ngx_content_hiredis_limit(redisReader *reader);
-static void ngx_content_hiredis_read_handler(ngx_event_t *rev);
+struct ngx_content_hiredis_s {
+    ngx_connection_t               *connection;
+    ngx_content_hiredis_closed_pt   closed;
+    void                           *data;
+
+    redisReader                    *reader;
+    ngx_content_hiredis_replies_t   replies;
+    size_t                          unfinished;  /* bytes of a reply so far */
+
+    ngx_content_hiredis_waits_t     waits;
+
+    ngx_content_hiredis_out_t       out;
+    ngx_uint_t                      writes;
+
+    ngx_content_hiredis_reply_pt    push;
+    void                           *push_data;
+
+    unsigned                        connected:1;
+    unsigned                        calling:1;   /* a callback, perhaps */
+    unsigned                        closing:1;
+};
+
+
+static ngx_socket_t ngx_content_hiredis_socket(const char *path,
+    const char *host, ngx_uint_t port, u_char *reason);
+static ngx_int_t ngx_content_hiredis_watch(ngx_content_hiredis_t *hc,
+    ngx_socket_t fd, ngx_log_t *log);
+static void ngx_content_hiredis_free_all(ngx_content_hiredis_t *hc);
+static ngx_int_t ngx_content_hiredis_room(ngx_content_hiredis_t *hc,
+    size_t len);
+static void ngx_content_hiredis_post(ngx_content_hiredis_t *hc);
+static ngx_int_t ngx_content_hiredis_connected(ngx_content_hiredis_t *hc);
 static void ngx_content_hiredis_write_handler(ngx_event_t *wev);
-static ngx_uint_t ngx_content_hiredis_unasked(redisAsyncContext *ac);
-static void ngx_content_hiredis_add_read(void *data);
-static void ngx_content_hiredis_del_read(void *data);
-static void ngx_content_hiredis_add_write(void *data);
-static void ngx_content_hiredis_del_write(void *data);
-static void ngx_content_hiredis_cleanup(void *data);
+static ngx_int_t ngx_content_hiredis_expect(ngx_content_hiredis_t *hc,
+    ngx_uint_t room);
+static void ngx_content_hiredis_read_handler(ngx_event_t *rev);
+static const char *ngx_content_hiredis_feed(ngx_content_hiredis_t *hc,
+    u_char *p, size_t len);
+static const char *ngx_content_hiredis_parse(ngx_content_hiredis_t *hc,
+    size_t rest, ngx_uint_t *made);
+static const char *ngx_content_hiredis_give(ngx_content_hiredis_t *hc,
+    redisReply *reply, size_t rest);
+static void ngx_content_hiredis_failed(ngx_content_hiredis_t *hc,
+    ngx_err_t err);
+static void ngx_content_hiredis_lost(ngx_content_hiredis_t *hc,
+    const char *reason);
+static void ngx_content_hiredis_end(ngx_content_hiredis_t *hc);
 
 
-ngx_int_t
-ngx_content_hiredis_attach(redisAsyncContext *ac, ngx_log_t *log)
+ngx_content_hiredis_t *
+ngx_content_hiredis_connect(const char *path, const char *host,
+    ngx_uint_t port, ngx_log_t *log, ngx_content_hiredis_closed_pt closed,
+    void *data, u_char reason[NGX_CONTENT_HIREDIS_REASON])
+{
+    ngx_socket_t            fd;
+    ngx_content_hiredis_t  *hc;
+
+    fd = ngx_content_hiredis_socket(path, host, port, reason);
+    if (fd == (ngx_socket_t) -1) {
+        return NULL;
+    }
+
+    ngx_cpystrn(reason, (u_char *) "no memory, or no free worker connection",
+                NGX_CONTENT_HIREDIS_REASON);
+
+    hc = ngx_calloc(sizeof(ngx_content_hiredis_t), log);
+
+    if (hc == NULL) {
+        ngx_close_socket(fd);
+        return NULL;
+    }
+
+    hc->closed = closed;
+    hc->data = data;
+    hc->replies.log = log;
+    hc->waits.log = log;
+    hc->out.log = log;
+
+    hc->reader = ngx_content_hiredis_reader(&hc->replies);
+
+    if (hc->reader == NULL
+        || ngx_content_hiredis_watch(hc, fd, log) != NGX_OK)
+    {
+        ngx_close_socket(fd);
+        ngx_content_hiredis_free_all(hc);
+        return NULL;
+    }
+
+    if (path == NULL) {
+        (void) ngx_tcp_nodelay(hc->connection);
+    }
+
+    return hc;
+}
+
+
+/* hiredis connects without waiting; the descriptor is ours afterwards. */
+
+static ngx_socket_t
+ngx_content_hiredis_socket(const char *path, const char *host,
+    ngx_uint_t port, u_char *reason)
+{
+    redisContext  *context;
+
+    context = path ? redisConnectUnixNonBlock(path)
+                   : redisConnectNonBlock(host, port);
+
+    if (context && context->err == 0) {
+        return redisFreeKeepFd(context);
+    }
+
+    ngx_cpystrn(reason, (u_char *) (context ? context->errstr : "no memory"),
+                NGX_CONTENT_HIREDIS_REASON);
+
+    if (context) {
+        redisFree(context);
+    }
+
+    return (ngx_socket_t) -1;
+}
+
+
+static ngx_int_t
+ngx_content_hiredis_watch(ngx_content_hiredis_t *hc, ngx_socket_t fd,
+    ngx_log_t *log)
 {
     ngx_connection_t  *c;
 
-    c = ngx_get_connection(ac->c.fd, log);
-
+    c = ngx_get_connection(fd, log);
     if (c == NULL) {
         return NGX_ERROR;
     }
 
-    c->data = ac;
+    c->data = hc;
+    c->log = log;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
 
     c->read->handler = ngx_content_hiredis_read_handler;
@@ -52,239 +180,408 @@ ngx_content_hiredis_attach(redisAsyncContext *ac, ngx_log_t *log)
     c->write->handler = ngx_content_hiredis_write_handler;
     c->write->log = log;
 
-    ac->ev.data = c;
-    ac->ev.addRead = ngx_content_hiredis_add_read;
-    ac->ev.delRead = ngx_content_hiredis_del_read;
-    ac->ev.addWrite = ngx_content_hiredis_add_write;
-    ac->ev.delWrite = ngx_content_hiredis_del_write;
-    ac->ev.cleanup = ngx_content_hiredis_cleanup;
+    if (ngx_add_event(c->read, NGX_READ_EVENT, NGX_LEVEL_EVENT) != NGX_OK
+        || ngx_add_event(c->write, NGX_WRITE_EVENT, NGX_LEVEL_EVENT) != NGX_OK)
+    {
+        ngx_free_connection(c);
+        return NGX_ERROR;
+    }
 
-    ngx_content_hiredis_limit(ac->c.reader);
+    hc->connection = c;
 
     return NGX_OK;
 }
 
 
-/*
- * A server that announces an array of two thousand million elements would
- * have hiredis allocate them all, and the worker stand still.
- */
-
-#if (HIREDIS_MAJOR >= 1)
-
-static void
-ngx_content_hiredis_limit(redisReader *reader)
+void
+ngx_content_hiredis_close(ngx_content_hiredis_t *hc)
 {
-    reader->maxelements = NGX_CONTENT_HIREDIS_ELEMENTS;
-}
-
-#else
-
-static void *(*ngx_content_hiredis_array)(const redisReadTask *task, int n);
-
-
-static void *
-ngx_content_hiredis_limited(const redisReadTask *task, int n)
-{
-    return n > NGX_CONTENT_HIREDIS_ELEMENTS
-           ? NULL : ngx_content_hiredis_array(task, n);
-}
-
-
-static void
-ngx_content_hiredis_limit(redisReader *reader)
-{
-    static redisReplyObjectFunctions  fn;
-
-    if (ngx_content_hiredis_array == NULL) {
-        fn = *reader->fn;
-        ngx_content_hiredis_array = fn.createArray;
-        fn.createArray = ngx_content_hiredis_limited;
-    }
-
-    reader->fn = &fn;
-}
-
-#endif
-
-
-ngx_uint_t
-ngx_content_hiredis_stray(redisAsyncContext *ac)
-{
-    return ac->replies.head == NULL
-           && !(ac->c.flags & (REDIS_SUBSCRIBED|REDIS_MONITORING))
-           && ac->c.reader->pos < ac->c.reader->len;
-}
-
-
-ngx_uint_t
-ngx_content_hiredis_writes(redisAsyncContext *ac)
-{
-    ngx_connection_t  *c;
-
-    c = ac->ev.data;
-
-    return c->requests;
-}
-
-
-static void
-ngx_content_hiredis_read_handler(ngx_event_t *rev)
-{
-    ngx_connection_t   *c;
-    redisAsyncContext  *ac;
-
-    c = rev->data;
-    ac = c->data;
-
-    if (ngx_content_hiredis_unasked(ac)) {
-        ngx_log_error(NGX_LOG_ERR, rev->log, 0,
-                      "redis sent bytes that no command had asked for");
-        redisAsyncFree(ac);
+    if (hc->closing) {
         return;
     }
 
-    redisAsyncHandleRead(ac);
+    hc->closing = 1;
 
-    /* neither ac nor c need exist any more */
+    if (!hc->calling) {
+        ngx_content_hiredis_end(hc);
+    }
+}
+
+
+/* Whoever is told that it is the end can't reach this connection any more. */
+
+static void
+ngx_content_hiredis_end(ngx_content_hiredis_t *hc)
+{
+    ngx_close_connection(hc->connection);
+
+    while (hc->waits.n) {
+        ngx_content_hiredis_waits_call(&hc->waits, NULL);
+    }
+
+    ngx_content_hiredis_free_all(hc);
+}
+
+
+static void
+ngx_content_hiredis_free_all(ngx_content_hiredis_t *hc)
+{
+    if (hc->reader) {
+        redisReaderFree(hc->reader);
+        ngx_content_hiredis_replies_free(&hc->replies);
+    }
+
+    ngx_content_hiredis_waits_free(&hc->waits);
+    ngx_content_hiredis_out_free(&hc->out);
+    ngx_free(hc);
+}
+
+
+ngx_uint_t
+ngx_content_hiredis_writes(ngx_content_hiredis_t *hc)
+{
+    return hc->writes;
+}
+
+
+ngx_int_t
+ngx_content_hiredis_command(ngx_content_hiredis_t *hc,
+    ngx_content_hiredis_reply_pt fn, void *data, ngx_uint_t argc,
+    ngx_str_t *argv)
+{
+    if (ngx_content_hiredis_room(hc, ngx_content_hiredis_out_size(argc, argv))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_content_hiredis_out_words(&hc->out, argc, argv);
+    ngx_content_hiredis_waits_add(&hc->waits, fn, data);
+    ngx_content_hiredis_post(hc);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_hiredis_formatted(ngx_content_hiredis_t *hc,
+    ngx_content_hiredis_reply_pt fn, void *data, u_char *command, size_t len)
+{
+    if (ngx_content_hiredis_room(hc, len) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    hc->out.last = ngx_cpymem(hc->out.last, command, len);
+
+    ngx_content_hiredis_waits_add(&hc->waits, fn, data);
+    ngx_content_hiredis_post(hc);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_hiredis_subscribe(ngx_content_hiredis_t *hc,
+    ngx_content_hiredis_reply_pt push, void *data, ngx_str_t *channel)
+{
+    ngx_str_t  argv[2];
+
+    ngx_str_set(&argv[0], "SUBSCRIBE");
+    argv[1] = *channel;
+
+    if (ngx_content_hiredis_room(hc, ngx_content_hiredis_out_size(2, argv))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_content_hiredis_out_words(&hc->out, 2, argv);
+    ngx_content_hiredis_post(hc);
+
+    hc->push = push;
+    hc->push_data = data;
+
+    return NGX_OK;
+}
+
+
+/* For a command of that length, and for one more who waits. */
+
+static ngx_int_t
+ngx_content_hiredis_room(ngx_content_hiredis_t *hc, size_t len)
+{
+    if (hc->closing
+        || ngx_content_hiredis_waits_room(&hc->waits) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_content_hiredis_out_room(&hc->out, len);
+}
+
+
+/* While the event is active it comes by itself, when there is room again. */
+
+static void
+ngx_content_hiredis_post(ngx_content_hiredis_t *hc)
+{
+    ngx_event_t  *wev;
+
+    wev = hc->connection->write;
+
+    if (!wev->active && !wev->posted) {
+        ngx_post_event(wev, &ngx_posted_events);
+    }
 }
 
 
 static void
 ngx_content_hiredis_write_handler(ngx_event_t *wev)
 {
-    ngx_connection_t  *c;
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_content_hiredis_t  *hc;
 
     c = wev->data;
+    hc = c->data;
 
-    c->requests++;
-    wev->ready = 0;
+    if (ngx_content_hiredis_connected(hc) != NGX_OK) {
+        return;
+    }
 
-    redisAsyncHandleWrite(c->data);
+    hc->writes++;
 
-    /* neither the context nor c need exist any more */
+    rc = ngx_content_hiredis_out_write(&hc->out, c->fd);
+
+    if (rc == NGX_ERROR) {
+        ngx_content_hiredis_failed(hc, ngx_socket_errno);
+        return;
+    }
+
+    if (ngx_content_hiredis_expect(hc, rc == NGX_AGAIN) != NGX_OK) {
+        ngx_content_hiredis_lost(hc, "no event for its socket");
+    }
 }
 
 
-/*
- * hiredis asserts that a reply which no command waits for comes to a
- * subscriber, and Debian builds it with assertions: the worker would abort.
- * What is normally there to read with no command pending is the end of the
- * connection.  (With TLS it might also be a session ticket.)
- */
+/* The write event is active if and only if it is room that is waited for. */
 
-static ngx_uint_t
-ngx_content_hiredis_unasked(redisAsyncContext *ac)
+static ngx_int_t
+ngx_content_hiredis_expect(ngx_content_hiredis_t *hc, ngx_uint_t room)
 {
-    char  byte;
+    ngx_event_t  *wev;
 
-    if (ac->replies.head != NULL
-        || !(ac->c.flags & REDIS_CONNECTED)
-        || (ac->c.flags & (REDIS_SUBSCRIBED|REDIS_MONITORING)))
+    wev = hc->connection->write;
+
+    if (room && !wev->active) {
+        return ngx_add_event(wev, NGX_WRITE_EVENT, NGX_LEVEL_EVENT);
+    }
+
+    if (!room && wev->active) {
+        return ngx_del_event(wev, NGX_WRITE_EVENT, 0);
+    }
+
+    return NGX_OK;
+}
+
+
+/* For the first event, whichever it is; NGX_ERROR: the connection has ended. */
+
+static ngx_int_t
+ngx_content_hiredis_connected(ngx_content_hiredis_t *hc)
+{
+    int        err;
+    socklen_t  len;
+
+    if (hc->connected) {
+        return NGX_OK;
+    }
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(hc->connection->fd, SOL_SOCKET, SO_ERROR, (void *) &err,
+                   &len)
+        == -1)
     {
-        return 0;
+        err = ngx_socket_errno;
     }
 
-    return recv(ac->c.fd, &byte, 1, MSG_PEEK) > 0;
-}
-
-
-/*
- * The hooks cannot report an error to hiredis.  When an event cannot be added,
- * which nginx logs, the connection stands still until its owner's time-out.
- */
-
-static void
-ngx_content_hiredis_add_read(void *data)
-{
-    ngx_connection_t  *c = data;
-
-    if (!c->read->active) {
-        (void) ngx_add_event(c->read, NGX_READ_EVENT, NGX_LEVEL_EVENT);
+    if (err) {
+        ngx_content_hiredis_failed(hc, err);
+        return NGX_ERROR;
     }
+
+    hc->connected = 1;
+
+    return NGX_OK;
 }
 
 
 static void
-ngx_content_hiredis_del_read(void *data)
+ngx_content_hiredis_read_handler(ngx_event_t *rev)
 {
-    ngx_connection_t  *c = data;
+    u_char                  buf[NGX_CONTENT_HIREDIS_READ];
+    ssize_t                 n;
+    const char             *wrong;
+    ngx_connection_t       *c;
+    ngx_content_hiredis_t  *hc;
 
-    if (c->read->active) {
-        (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
+    c = rev->data;
+    hc = c->data;
+
+    if (ngx_content_hiredis_connected(hc) != NGX_OK) {
+        return;
     }
-}
 
+    n = recv(c->fd, buf, sizeof(buf), 0);
 
-static void
-ngx_content_hiredis_add_write(void *data)
-{
-    ngx_connection_t  *c = data;
+    if (n == 0) {
+        ngx_content_hiredis_lost(hc, "it has closed the connection");
+        return;
+    }
 
-    if (c->write->ready) {
-
-        if (!c->write->posted) {
-            ngx_post_event(c->write, &ngx_posted_events);
+    if (n == -1) {
+        if (ngx_socket_errno != NGX_EAGAIN && ngx_socket_errno != NGX_EINTR) {
+            ngx_content_hiredis_failed(hc, ngx_socket_errno);
         }
 
         return;
     }
 
-    if (!c->write->active) {
-        (void) ngx_add_event(c->write, NGX_WRITE_EVENT, NGX_LEVEL_EVENT);
+    hc->calling = 1;
+    wrong = ngx_content_hiredis_feed(hc, buf, n);
+    hc->calling = 0;
+
+    if (hc->closing) {
+        ngx_content_hiredis_end(hc);
+
+    } else if (wrong) {
+        ngx_content_hiredis_lost(hc, wrong);
     }
 }
 
 
-static void
-ngx_content_hiredis_del_write(void *data)
+/* NULL, or what is wrong with what has come. */
+
+static const char *
+ngx_content_hiredis_feed(ngx_content_hiredis_t *hc, u_char *p, size_t len)
 {
-    ngx_connection_t  *c = data;
+    size_t       bite, n;
+    ngx_uint_t   made;
+    const char  *wrong;
 
-    c->write->ready = 1;
+    wrong = NULL;
+    bite = NGX_CONTENT_HIREDIS_BITE;
 
-    if (c->write->active) {
-        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, 0);
+    while (len && wrong == NULL && !hc->closing) {
+
+        n = ngx_min(len, bite);
+
+        if (redisReaderFeed(hc->reader, (char *) p, n) != REDIS_OK) {
+            return hc->reader->errstr;
+        }
+
+        p += n;
+        len -= n;
+        hc->unfinished += n;
+
+        wrong = ngx_content_hiredis_parse(hc, len, &made);
+
+        bite = made ? NGX_CONTENT_HIREDIS_BITE : 2 * bite;
     }
+
+    return wrong;
 }
 
 
-/*
- * As ngx_close_connection(), but for closing the descriptor: hiredis does that
- * next, which also takes it out of epoll.  hiredis 1.x cleans up before it
- * runs the callbacks that still wait, so the hooks are taken away here.
- */
+/* Takes the replies that are whole; rest: bytes that the reader lacks still. */
+
+static const char *
+ngx_content_hiredis_parse(ngx_content_hiredis_t *hc, size_t rest,
+    ngx_uint_t *made)
+{
+    void        *reply;
+    const char  *wrong;
+
+    *made = 0;
+
+    for ( ;; ) {
+
+        if (hc->waits.n == 0 && hc->push == NULL
+            && (rest || hc->reader->pos < hc->reader->len))
+        {
+            return NGX_CONTENT_HIREDIS_UNASKED;
+        }
+
+        if (redisReaderGetReply(hc->reader, &reply) != REDIS_OK) {
+            return hc->replies.refused ? hc->replies.refused
+                                       : hc->reader->errstr;
+        }
+
+        if (reply == NULL) {
+            break;
+        }
+
+        *made = 1;
+        hc->unfinished = 0;
+
+        wrong = ngx_content_hiredis_give(hc, reply, rest);
+
+        if (wrong || hc->closing) {
+            return wrong;
+        }
+
+        if (ngx_content_hiredis_replies_reset(&hc->replies) != NGX_OK) {
+            return "no memory";
+        }
+    }
+
+    return hc->unfinished > NGX_CONTENT_HIREDIS_REPLY
+           ? "it has sent too long a reply" : NULL;
+}
+
+
+/* When the last who waits is answered, there is nothing more that is ours. */
+
+static const char *
+ngx_content_hiredis_give(ngx_content_hiredis_t *hc, redisReply *reply,
+    size_t rest)
+{
+    if (hc->waits.n == 0) {
+        hc->push(reply, hc->push_data);
+        return NULL;
+    }
+
+    if (hc->waits.n == 1 && hc->push == NULL
+        && (rest || hc->reader->pos < hc->reader->len))
+    {
+        return NGX_CONTENT_HIREDIS_UNASKED;
+    }
+
+    ngx_content_hiredis_waits_call(&hc->waits, reply);
+
+    return NULL;
+}
+
 
 static void
-ngx_content_hiredis_cleanup(void *data)
+ngx_content_hiredis_failed(ngx_content_hiredis_t *hc, ngx_err_t err)
 {
-    ngx_connection_t  *c = data;
+    u_char  text[NGX_CONTENT_HIREDIS_REASON], *p;
 
-    redisAsyncContext  *ac;
+    p = ngx_strerror(err, text, sizeof(text) - 1);
+    *p = '\0';
 
-    ac = c->data;
-    ngx_memzero(&ac->ev, sizeof(ac->ev));
+    ngx_content_hiredis_lost(hc, (char *) text);
+}
 
-    if (c->read->active) {
-        (void) ngx_del_event(c->read, NGX_READ_EVENT, NGX_CLOSE_EVENT);
-    }
 
-    if (c->write->active) {
-        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, NGX_CLOSE_EVENT);
-    }
+static void
+ngx_content_hiredis_lost(ngx_content_hiredis_t *hc, const char *reason)
+{
+    hc->closing = 1;
+    hc->closed(hc->data, reason);
 
-    if (c->read->posted) {
-        ngx_delete_posted_event(c->read);
-    }
-
-    if (c->write->posted) {
-        ngx_delete_posted_event(c->write);
-    }
-
-    c->read->closed = 1;
-    c->write->closed = 1;
-
-    ngx_free_connection(c);
-
-    c->fd = (ngx_socket_t) -1;
+    ngx_content_hiredis_end(hc);
 }

@@ -1,25 +1,37 @@
 /*
- * The adapter between an asynchronous hiredis context and nginx's event loop.
+ * A connection to Redis on nginx's events.  hiredis makes the connection and
+ * parses what comes; reading, writing, and who waits for which reply are here.
  *
- *     ac = redisAsyncConnectUnix(path);
- *     if (ac == NULL || ac->err) { ... redisAsyncFree(ac) ... }
- *     if (ngx_content_hiredis_attach(ac, log) != NGX_OK) { ... free ... }
- *     redisAsyncSetDisconnectCallback(ac, ...);
- *     redisAsyncCommand(ac, ...);
+ *     hc = ngx_content_hiredis_connect(path, host, port, log, closed, data,
+ *                                      reason);
+ *     if (hc == NULL) { ... reason ... }
+ *     ngx_content_hiredis_command(hc, my_reply, my_data, argc, argv);
  *
- * hiredis owns the descriptor and closes it; the adapter owns an
- * ngx_connection_t that watches it, and gives that back when hiredis ends the
- * context, by redisAsyncFree() or by itself.  After that nothing is left, and
- * nobody may look at the context.
+ * Replies come in the order of the commands.  Each command's callback runs
+ * once: with its reply, or with NULL when the connection ends.  A reply is
+ * gone when its callback returns; ngx_content_hiredis_keep() saves a string.
  *
  * Commands are written together, at the end of the turn of the event loop in
- * which they were queued.
+ * which they were queued, those of before the connection is made included.
+ *
+ * The end.  A connection ends by ngx_content_hiredis_close(), or by itself: then
+ * closed() runs first, once, with the reason.  Whichever it is, the owner
+ * forgets the connection at that moment and may make another; the callbacks
+ * that still wait run after it.  Called by a callback, close() only marks the
+ * end: no other reply is given to anyone, and what waits hears of it when that
+ * callback has returned.  So callbacks of one connection never run within each
+ * other.
+ *
+ * What no command has asked for ends the connection, before the reply that it
+ * comes with is believed: that the server has said too much means that replies
+ * and commands have got out of step.  So do an array of more than 1,024
+ * elements, a reply of more than 16 MiB, and what is no RESP2.
  *
  * The connection is neither idle nor reusable in nginx's sense: nginx never
  * closes it, not when a worker is told to quit and not when it is short of
- * connections, and it does not keep an exiting worker alive.  Whoever attached
- * a context therefore frees it in exit_process at the latest; one that is
- * left makes nginx log the [alert] "open socket left in connection".
+ * connections, and it does not keep an exiting worker alive.  The owner
+ * closes it in exit_process at the latest; one that is left makes nginx log
+ * the [alert] "open socket left in connection".
  */
 
 #ifndef NGX_CONTENT_HIREDIS_H
@@ -29,29 +41,65 @@
 #include <ngx_core.h>
 
 #include <hiredis/hiredis.h>
-#include <hiredis/async.h>
+
+
+#define NGX_CONTENT_HIREDIS_REASON  128      /* bytes, with the last NUL */
+
+
+typedef struct ngx_content_hiredis_s  ngx_content_hiredis_t;
+
+/* reply is NULL when the connection ends. */
+typedef void (*ngx_content_hiredis_reply_pt)(redisReply *reply, void *data);
+
+/* The connection has ended by itself. */
+typedef void (*ngx_content_hiredis_closed_pt)(void *data, const char *reason);
 
 
 /*
- * Takes over the event hooks of a context that is connecting or connected.
- * log has to outlive the context.  Returns NGX_OK, or NGX_ERROR when there is
- * no free worker connection, which is logged; the context is then unchanged
- * and still the caller's.
+ * Begins to connect, to the socket at path, or if that is NULL to a numeric
+ * host and a port.  log has to outlive the connection.  NULL: it failed at
+ * once, and reason says why.
  */
-ngx_int_t ngx_content_hiredis_attach(redisAsyncContext *ac, ngx_log_t *log);
+ngx_content_hiredis_t *ngx_content_hiredis_connect(const char *path,
+    const char *host, ngx_uint_t port, ngx_log_t *log,
+    ngx_content_hiredis_closed_pt closed, void *data,
+    u_char reason[NGX_CONTENT_HIREDIS_REASON]);
+
+/* Ends the connection: see above. */
+void ngx_content_hiredis_close(ngx_content_hiredis_t *hc);
 
 /*
- * For a reply callback: whether the server has sent bytes beyond the reply to
- * the last command that waits for one.  Unless subscribed, hiredis would
- * abort() the process over them: free the context then.
+ * Queues one command; all words are copied.  NGX_OK: fn will run once, with
+ * data; it may be NULL.  NGX_ERROR: it will not, for want of memory.
  */
-ngx_uint_t ngx_content_hiredis_stray(redisAsyncContext *ac);
+ngx_int_t ngx_content_hiredis_command(ngx_content_hiredis_t *hc,
+    ngx_content_hiredis_reply_pt fn, void *data, ngx_uint_t argc,
+    ngx_str_t *argv);
+
+/* The same with a command as it is sent. */
+ngx_int_t ngx_content_hiredis_formatted(ngx_content_hiredis_t *hc,
+    ngx_content_hiredis_reply_pt fn, void *data, u_char *command, size_t len);
+
+/*
+ * Subscribes to a channel.  From now on what comes when no command waits for a
+ * reply goes to push, with data, again and again; that it is subscribed
+ * comes there, too.  Other commands are over by then.
+ */
+ngx_int_t ngx_content_hiredis_subscribe(ngx_content_hiredis_t *hc,
+    ngx_content_hiredis_reply_pt push, void *data, ngx_str_t *channel);
 
 /*
  * How often what was queued has been handed to the socket: while the number
  * is the same, nothing that was queued meanwhile has left.
  */
-ngx_uint_t ngx_content_hiredis_writes(redisAsyncContext *ac);
+ngx_uint_t ngx_content_hiredis_writes(ngx_content_hiredis_t *hc);
+
+/*
+ * For a callback: its reply is a string, whose bytes are to last as long as
+ * pool.  Sets *text to them.  Large ones are not copied.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_content_hiredis_keep(redisReply *reply, ngx_pool_t *pool,
+    ngx_str_t *text);
 
 
 #endif

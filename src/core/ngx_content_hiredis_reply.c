@@ -1,0 +1,345 @@
+/*
+ * Replies in a pool: see ngx_content_hiredis_reply.h.
+ *
+ * Called by hiredis's reader for each element of what it parses.  A NULL makes
+ * it fail with "Out of memory"; replies->refused then knows better.  What a
+ * function has made it puts into the array that it belongs to.
+ */
+
+#include "core/ngx_content_hiredis.h"
+#include "core/ngx_content_hiredis_reply.h"
+
+
+#define NGX_CONTENT_HIREDIS_POOL      8192
+#define NGX_CONTENT_HIREDIS_ELEMENTS  1024   /* of an array: ours have a few */
+
+
+#if (HIREDIS_MAJOR >= 1)
+typedef size_t  ngx_content_hiredis_elements_t;
+#else
+typedef int     ngx_content_hiredis_elements_t;
+#endif
+
+
+/* keep() finds the pool by the reply. */
+
+typedef struct {
+    redisReply     reply;         /* the first */
+    ngx_pool_t    *pool;
+} ngx_content_hiredis_object_t;
+
+
+static redisReply *ngx_content_hiredis_object(const redisReadTask *task);
+static redisReply *ngx_content_hiredis_text(const redisReadTask *task,
+    const char *text, size_t len);
+static void *ngx_content_hiredis_refuse(const redisReadTask *task,
+    const char *why);
+static void *ngx_content_hiredis_string(const redisReadTask *task, char *text,
+    size_t len);
+static void *ngx_content_hiredis_array(const redisReadTask *task,
+    ngx_content_hiredis_elements_t n);
+static void *ngx_content_hiredis_integer(const redisReadTask *task,
+    long long n);
+static void *ngx_content_hiredis_nil(const redisReadTask *task);
+static ngx_int_t ngx_content_hiredis_take(ngx_pool_t *from, void *data,
+    ngx_pool_t *to);
+static void ngx_content_hiredis_free(void *data);
+#if (HIREDIS_MAJOR >= 1)
+static void *ngx_content_hiredis_double(const redisReadTask *task, double n,
+    char *text, size_t len);
+static void *ngx_content_hiredis_bool(const redisReadTask *task, int n);
+#endif
+
+
+static redisReplyObjectFunctions  ngx_content_hiredis_functions = {
+    .createString = ngx_content_hiredis_string,
+    .createArray = ngx_content_hiredis_array,
+    .createInteger = ngx_content_hiredis_integer,
+    .createNil = ngx_content_hiredis_nil,
+#if (HIREDIS_MAJOR >= 1)
+    .createDouble = ngx_content_hiredis_double,
+    .createBool = ngx_content_hiredis_bool,
+#endif
+    .freeObject = NULL
+};
+
+
+redisReader *
+ngx_content_hiredis_reader(ngx_content_hiredis_replies_t *replies)
+{
+    redisReader  *reader;
+
+    replies->pool = ngx_create_pool(NGX_CONTENT_HIREDIS_POOL, replies->log);
+    if (replies->pool == NULL) {
+        return NULL;
+    }
+
+    reader = redisReaderCreateWithFunctions(&ngx_content_hiredis_functions);
+
+    if (reader == NULL) {
+        ngx_content_hiredis_replies_free(replies);
+        return NULL;
+    }
+
+    reader->privdata = replies;
+
+    return reader;
+}
+
+
+/* A pool that has grown for one reply does not stay so. */
+
+ngx_int_t
+ngx_content_hiredis_replies_reset(ngx_content_hiredis_replies_t *replies)
+{
+    if (replies->pool->d.next == NULL) {
+        ngx_reset_pool(replies->pool);
+        return NGX_OK;
+    }
+
+    ngx_content_hiredis_replies_free(replies);
+
+    replies->pool = ngx_create_pool(NGX_CONTENT_HIREDIS_POOL, replies->log);
+
+    return replies->pool ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_content_hiredis_replies_free(ngx_content_hiredis_replies_t *replies)
+{
+    if (replies->pool) {
+        ngx_destroy_pool(replies->pool);
+        replies->pool = NULL;
+    }
+}
+
+
+/* An element of the task's type, in its place. */
+
+static redisReply *
+ngx_content_hiredis_object(const redisReadTask *task)
+{
+    redisReply                     *parent;
+    ngx_content_hiredis_object_t   *object;
+    ngx_content_hiredis_replies_t  *replies;
+
+    replies = task->privdata;
+
+    object = ngx_pcalloc(replies->pool, sizeof(ngx_content_hiredis_object_t));
+    if (object == NULL) {
+        return NULL;
+    }
+
+    object->pool = replies->pool;
+    object->reply.type = task->type;
+
+    if (task->parent) {
+        parent = task->parent->obj;
+        parent->element[task->idx] = &object->reply;
+    }
+
+    return &object->reply;
+}
+
+
+static redisReply *
+ngx_content_hiredis_text(const redisReadTask *task, const char *text,
+    size_t len)
+{
+    redisReply                     *reply;
+    ngx_content_hiredis_replies_t  *replies;
+
+    replies = task->privdata;
+
+    reply = ngx_content_hiredis_object(task);
+    if (reply == NULL) {
+        return NULL;
+    }
+
+    reply->str = ngx_pnalloc(replies->pool, len + 1);
+    if (reply->str == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(reply->str, text, len);
+    reply->str[len] = '\0';
+    reply->len = len;
+
+    return reply;
+}
+
+
+static void *
+ngx_content_hiredis_refuse(const redisReadTask *task, const char *why)
+{
+    ngx_content_hiredis_replies_t  *replies;
+
+    replies = task->privdata;
+    replies->refused = why;
+
+    return NULL;
+}
+
+
+static void *
+ngx_content_hiredis_string(const redisReadTask *task, char *text, size_t len)
+{
+    return ngx_content_hiredis_text(task, text, len);
+}
+
+
+/*
+ * A server that announces an array of two thousand million elements would
+ * have us allocate them all, and the worker stand still.
+ */
+
+static void *
+ngx_content_hiredis_array(const redisReadTask *task,
+    ngx_content_hiredis_elements_t n)
+{
+    redisReply                     *reply;
+    ngx_content_hiredis_replies_t  *replies;
+
+    replies = task->privdata;
+
+    if (n > NGX_CONTENT_HIREDIS_ELEMENTS) {
+        return ngx_content_hiredis_refuse(task, "it has sent an array of too "
+                                          "many elements");
+    }
+
+    reply = ngx_content_hiredis_object(task);
+    if (reply == NULL) {
+        return NULL;
+    }
+
+    reply->element = ngx_pcalloc(replies->pool, n * sizeof(redisReply *));
+    if (reply->element == NULL) {
+        return NULL;
+    }
+
+    reply->elements = n;
+
+    return reply;
+}
+
+
+static void *
+ngx_content_hiredis_integer(const redisReadTask *task, long long n)
+{
+    redisReply  *reply;
+
+    reply = ngx_content_hiredis_object(task);
+
+    if (reply) {
+        reply->integer = n;
+    }
+
+    return reply;
+}
+
+
+/* Which the task takes for a string or an array. */
+
+static void *
+ngx_content_hiredis_nil(const redisReadTask *task)
+{
+    redisReply  *reply;
+
+    reply = ngx_content_hiredis_object(task);
+
+    if (reply) {
+        reply->type = REDIS_REPLY_NIL;
+    }
+
+    return reply;
+}
+
+
+#if (HIREDIS_MAJOR >= 1)
+
+/* Of RESP3, which nobody has asked the server to speak. */
+
+static void *
+ngx_content_hiredis_double(const redisReadTask *task, double n, char *text,
+    size_t len)
+{
+    return ngx_content_hiredis_refuse(task, "it has sent what is no RESP2");
+}
+
+
+static void *
+ngx_content_hiredis_bool(const redisReadTask *task, int n)
+{
+    return ngx_content_hiredis_refuse(task, "it has sent what is no RESP2");
+}
+
+#endif
+
+
+ngx_int_t
+ngx_content_hiredis_keep(redisReply *reply, ngx_pool_t *pool, ngx_str_t *text)
+{
+    ngx_int_t                      rc;
+    ngx_content_hiredis_object_t  *object;
+
+    object = (ngx_content_hiredis_object_t *) reply;
+
+    text->data = (u_char *) reply->str;
+    text->len = reply->len;
+
+    rc = ngx_content_hiredis_take(object->pool, reply->str, pool);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    text->data = ngx_pnalloc(pool, text->len);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(text->data, reply->str, text->len);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Moves what a pool has allocated alone; NGX_DECLINED: it is small, and stands
+ * among others.
+ */
+
+static ngx_int_t
+ngx_content_hiredis_take(ngx_pool_t *from, void *data, ngx_pool_t *to)
+{
+    ngx_pool_large_t    *large;
+    ngx_pool_cleanup_t  *cln;
+
+    for (large = from->large; large; large = large->next) {
+
+        if (large->alloc != data) {
+            continue;
+        }
+
+        cln = ngx_pool_cleanup_add(to, 0);
+        if (cln == NULL) {
+            return NGX_ERROR;
+        }
+
+        cln->handler = ngx_content_hiredis_free;
+        cln->data = data;
+        large->alloc = NULL;
+
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_content_hiredis_free(void *data)
+{
+    ngx_free(data);
+}
