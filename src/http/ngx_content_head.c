@@ -5,6 +5,7 @@
 #include <ngx_http.h>
 
 #include "http/ngx_content_head.h"
+#include "lib/content_date.h"
 #include "lib/content_key.h"
 #include "lib/content_policy.h"
 
@@ -28,11 +29,11 @@ void
 ngx_content_head_write(content_out_t *out, const content_object_t *object,
     const u_char *own_tag, ngx_uint_t metadata)
 {
-    u_char              date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")], *p;
+    u_char              date[CONTENT_DATE_HTTP], *p;
     u_char              tags[CONTENT_POLICY_CACHE_TAG_MAX];
     ngx_uint_t          i;
     content_str_t       value, own;
-    content_out_t       tag;
+    content_out_t       tag, modified;
     content_policy_t    none;
     ngx_content_head_t  head;
 
@@ -55,13 +56,13 @@ ngx_content_head_write(content_out_t *out, const content_object_t *object,
     content_out_mem(out, &head, sizeof(ngx_content_head_t));
     content_out_str(out, object->type);
 
-    value.data = date;
-    value.len = ngx_http_time(date, object->mtime) - date;
+    content_out_init(&modified, date, sizeof(date));
+    content_date_http(&modified, object->mtime);
 
     ngx_content_head_field(out, &head, "", content_cstr("ETag"),
                            object->etag);
     ngx_content_head_field(out, &head, "", content_cstr("Last-Modified"),
-                           value);
+                           content_out_done(&modified));
     ngx_content_head_field(out, &head, "", content_cstr("Content-Encoding"),
                            object->encoding);
     ngx_content_head_field(out, &head, "", content_cstr("Content-Language"),
