@@ -116,11 +116,11 @@ checksum(const unsigned char *head, size_t len)
 
     h = 2166136261u;
 
-    for (i = 0; i < len; i++) {
-        if (i == 8) {
-            i = CONTENT_RECORD_PREFIX;
-        }
+    for (i = 0; i < 8; i++) {
+        h = (h ^ head[i]) * 16777619u;
+    }
 
+    for (i = CONTENT_RECORD_PREFIX; i < len; i++) {
         h = (h ^ head[i]) * 16777619u;
     }
 
