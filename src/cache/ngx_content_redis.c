@@ -37,6 +37,7 @@ ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
     redis->conf = conf;
     redis->shared = shared;
     redis->log = cycle->log;
+    ngx_queue_init(&redis->spare);
 
     if (ngx_content_redis_key_of(redis, cycle->pool, "epoch", &redis->epoch)
         != NGX_OK
@@ -114,6 +115,8 @@ ngx_content_redis_destroy(ngx_content_redis_t *redis)
             ngx_del_timer(&conn->op_timer);
         }
     }
+
+    ngx_content_redis_op_free_spare(redis);
 }
 
 
@@ -156,7 +159,7 @@ ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
 
     if (o->dirty != redis->shared->settled) {
         ngx_content_redis_start_settling(o->conn);
-        ngx_free(o);
+        ngx_content_redis_op_free(o);
         goto away;
     }
 
@@ -227,7 +230,7 @@ ngx_content_redis_fill(ngx_content_redis_t *redis, u_char *name,
     }
 
     if (op->conn->filling + record->len > NGX_CONTENT_REDIS_FILLING) {
-        ngx_free(op);
+        ngx_content_redis_op_free(op);
         ngx_content_redis_release(redis, name, token);
         goto refused;
     }

@@ -121,6 +121,8 @@ struct ngx_content_redis_s {
     u_char                        draw[NGX_CONTENT_REDIS_DIGITS];
     uint64_t                      serial;     /* with draw: a token's id */
     ngx_content_redis_conn_t      conns[NGX_CONTENT_REDIS_CONNS];
+    ngx_queue_t                   spare;      /* operations, to be used again */
+    ngx_uint_t                    nspare;
     unsigned                      closing:1;
 };
 

@@ -9,6 +9,15 @@
 #include "cache/ngx_content_redis_op.h"
 
 
+/* With AddressSanitizer none, so that it knows what has ended. */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define NGX_CONTENT_REDIS_SPARE  0
+#else
+#define NGX_CONTENT_REDIS_SPARE  256         /* of a worker */
+#endif
+
+
 typedef ngx_int_t (*ngx_content_redis_take_pt)(ngx_content_redis_op_t *op,
     redisReply *reply);
 
@@ -82,20 +91,68 @@ ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
 }
 
 
+/* The last that ended is the next that begins: malloc would cost more. */
+
 static ngx_content_redis_op_t *
 ngx_content_redis_op_create(ngx_content_redis_conn_t *conn, ngx_uint_t kind)
 {
+    ngx_queue_t             *q;
+    ngx_content_redis_t     *redis;
     ngx_content_redis_op_t  *op;
 
-    op = ngx_calloc(sizeof(ngx_content_redis_op_t), conn->redis->log);
+    redis = conn->redis;
+
+    if (redis->nspare) {
+        redis->nspare--;
+
+        q = ngx_queue_head(&redis->spare);
+        ngx_queue_remove(q);
+
+        op = ngx_queue_data(q, ngx_content_redis_op_t, queue);
+
+    } else {
+        op = ngx_alloc(sizeof(ngx_content_redis_op_t), redis->log);
+    }
 
     if (op) {
+        ngx_memzero(op, sizeof(ngx_content_redis_op_t));
+
         op->conn = conn;
         op->kind = kind;
-        op->dirty = conn->redis->shared->dirty;
+        op->dirty = redis->shared->dirty;
     }
 
     return op;
+}
+
+
+void
+ngx_content_redis_op_free(ngx_content_redis_op_t *op)
+{
+    ngx_content_redis_t  *redis;
+
+    redis = op->conn->redis;
+
+    if (redis->nspare == NGX_CONTENT_REDIS_SPARE) {
+        ngx_free(op);
+        return;
+    }
+
+    redis->nspare++;
+    ngx_queue_insert_head(&redis->spare, &op->queue);
+}
+
+
+void
+ngx_content_redis_op_free_spare(ngx_content_redis_t *redis)
+{
+    ngx_queue_t  *q;
+
+    for ( /* void */ ; redis->nspare; redis->nspare--) {
+        q = ngx_queue_head(&redis->spare);
+        ngx_queue_remove(q);
+        ngx_free(ngx_queue_data(q, ngx_content_redis_op_t, queue));
+    }
 }
 
 
@@ -112,7 +169,7 @@ ngx_content_redis_sent(ngx_content_redis_op_t *op, ngx_int_t rc)
     ngx_content_redis_conn_t  *conn;
 
     if (rc != NGX_OK) {
-        ngx_free(op);
+        ngx_content_redis_op_free(op);
         return NGX_ERROR;
     }
 
@@ -159,7 +216,7 @@ ngx_content_redis_reply(redisReply *reply, void *data)
         ngx_content_redis_release(op->conn->redis, op->name, &op->token);
     }
 
-    ngx_free(op);
+    ngx_content_redis_op_free(op);
 }
 
 

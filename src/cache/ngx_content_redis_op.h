@@ -41,6 +41,12 @@ ngx_content_redis_op_t *ngx_content_redis_begin(ngx_content_redis_t *redis,
  */
 ngx_int_t ngx_content_redis_sent(ngx_content_redis_op_t *op, ngx_int_t rc);
 
+/* Of one that is in no queue; it may be used again. */
+void ngx_content_redis_op_free(ngx_content_redis_op_t *op);
+
+/* The memory that op_free() has kept. */
+void ngx_content_redis_op_free_spare(ngx_content_redis_t *redis);
+
 /* Of a connection: operations past their time end. */
 void ngx_content_redis_op_timer(ngx_event_t *ev);
 
