@@ -471,6 +471,7 @@ ngx_content_call_pause(ngx_content_curl_transfer_t *t, ngx_msec_t delay)
     t->chain = NULL;
     t->offset = 0;
     t->moved = 0;
+    t->starving = 0;
     t->connected = 0;
     t->headed = 0;
     t->accept = 0;
@@ -478,6 +479,7 @@ ngx_content_call_pause(ngx_content_curl_transfer_t *t, ngx_msec_t delay)
     t->text[0] = '\0';
 
     call->sent = 0;
+    call->grew = 0;
     call->result = NGX_OK;
     call->failure = NGX_CONTENT_CALL_NONE;
     call->status = 0;
@@ -535,6 +537,7 @@ ngx_content_call_free(ngx_content_curl_transfer_t *t)
 static void
 ngx_content_call_timeout(ngx_event_t *ev)
 {
+    ngx_msec_t                    limit;
     ngx_msec_int_t                idle, total;
     ngx_content_call_t           *call;
     ngx_content_curl_transfer_t  *t;
@@ -543,7 +546,13 @@ ngx_content_call_timeout(ngx_event_t *ev)
     call = &t->call;
 
     if (t->state == NGX_CONTENT_CURL_PAUSED) {
-        ngx_content_call_resume(t);
+
+        /* else ngx_content_call_grown() sets the timer again */
+
+        if (!ngx_content_call_grows(call)) {
+            ngx_content_call_resume(t);
+        }
+
         return;
     }
 
@@ -551,7 +560,8 @@ ngx_content_call_timeout(ngx_event_t *ev)
         t->active = ngx_current_msec;
     }
 
-    idle = ngx_content_call_left(t->active, call->timeout);
+    limit = t->starving ? NGX_CONTENT_CURL_STARVE : call->timeout;
+    idle = ngx_content_call_left(t->active, limit);
     total = call->total_timeout
             ? ngx_content_call_left(t->started, call->total_timeout) : idle;
 
@@ -560,9 +570,18 @@ ngx_content_call_timeout(ngx_event_t *ev)
         return;
     }
 
-    ngx_content_call_fail(t, NGX_CONTENT_CALL_TIMEOUT,
-                          idle > 0 ? "not done in time"
-                                   : "nothing came or went in time");
+    if (idle > 0) {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_TIMEOUT, "not done in time");
+
+    } else if (t->starving) {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_STARVED,
+                              "the body did not go on");
+
+    } else {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_TIMEOUT,
+                              "nothing came or went in time");
+    }
+
     ngx_content_call_finish(t);
 }
 

@@ -51,6 +51,7 @@ typedef enum {
     NGX_CONTENT_CALL_TLS,           /* handshake or certificate */
     NGX_CONTENT_CALL_TIMEOUT,       /* any of the three time-outs */
     NGX_CONTENT_CALL_CUT,           /* closed or reset on the way */
+    NGX_CONTENT_CALL_STARVED,       /* the body did not grow for 5 s */
     NGX_CONTENT_CALL_TOO_LARGE,     /* the answer is beyond response_limit */
     NGX_CONTENT_CALL_CANCELED,      /* on_data did not return NGX_OK */
     NGX_CONTENT_CALL_OTHER          /* not HTTP, bad URL, no memory, no free
@@ -86,6 +87,9 @@ struct ngx_content_call_s {
                                                    neither copied nor changed:
                                                    alive until the handler or
                                                    the cancel */
+    off_t                        body_length;   /* 0: of request_body; else
+                                                   that grows to it, see
+                                                   ngx_content_call_grown() */
     ngx_str_t                    ca_file;       /* empty: the system's CAs;
                                                    else only this PEM file,
                                                    copied by start() */
@@ -121,6 +125,8 @@ struct ngx_content_call_s {
 
     unsigned                     sent:1;        /* a byte of the request may
                                                    have reached the server */
+    unsigned                     grew:1;        /* the body was not whole when
+                                                   the try began */
     ngx_int_t                    result;        /* NGX_OK: an answer, of any
                                                    status, came in whole;
                                                    NGX_ERROR: see failure */
@@ -159,6 +165,13 @@ void ngx_content_call_text(ngx_content_call_t *call, ngx_str_t *text);
  * cause (a bad header, no memory) is logged.
  */
 ngx_int_t ngx_content_call_start(ngx_content_call_t *call);
+
+/*
+ * The last buffer of request_body has more bytes: its `last` was moved.  What
+ * is there is sent; then the call waits, for 5 s at most, and `timeout` does
+ * not count.  Another try begins when the body is whole.
+ */
+void ngx_content_call_grown(ngx_content_call_t *call);
 
 /*
  * Ends a call, started or not, and frees it, at once or, from on_data, right

@@ -1,7 +1,7 @@
 /*
  * A call as libcurl sees it: the options of its easy handle, and the
- * callbacks by which curl takes the body of the request and hands over that
- * of the answer.
+ * callbacks by which curl hands over the answer.  How it takes the body of the
+ * request is ngx_content_call_body.c.
  *
  * The callbacks run with curl on the stack: they note what happened and tell
  * curl to go on or to stop.  What a stop brings about is the engine's, when
@@ -18,24 +18,16 @@
 #include "core/ngx_content_curl_internal.h"
 
 
-/* curl allocates these for each call: no larger than the call needs. */
-
 #define NGX_CONTENT_CURL_BUFFER_MIN      16384
-#define NGX_CONTENT_CURL_SEND_MAX        65536
 #define NGX_CONTENT_CURL_RECV_MAX        262144
 
 
 static int ngx_content_call_set_request(ngx_content_curl_transfer_t *t,
     char *url);
-static int ngx_content_call_set_body(ngx_content_curl_transfer_t *t);
 static int ngx_content_call_set_callbacks(ngx_content_curl_transfer_t *t);
 static int ngx_content_call_set_transport(ngx_content_curl_transfer_t *t);
-static long ngx_content_call_buffer(off_t wanted, off_t max);
 static int ngx_content_call_on_connected(void *data, char *peer, char *local,
     int peer_port, int local_port);
-static size_t ngx_content_call_on_read(char *buf, size_t size, size_t n,
-    void *data);
-static int ngx_content_call_on_seek(void *data, curl_off_t offset, int origin);
 static size_t ngx_content_call_on_header(char *buf, size_t size, size_t n,
     void *data);
 static size_t ngx_content_call_on_write(char *buf, size_t size, size_t n,
@@ -90,49 +82,6 @@ ngx_content_call_set_request(ngx_content_curl_transfer_t *t, char *url)
     } else {
         rc |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, t->call.method);
     }
-
-    return rc;
-}
-
-
-static int
-ngx_content_call_set_body(ngx_content_curl_transfer_t *t)
-{
-    int                  rc;
-    off_t                len;
-    CURL                *easy;
-    ngx_chain_t         *cl;
-    ngx_content_call_t  *call;
-
-    call = &t->call;
-    easy = t->easy;
-
-    if (call->request_body == NULL
-        && ngx_strcmp(call->method, "PUT") != 0
-        && ngx_strcmp(call->method, "POST") != 0)
-    {
-        return CURLE_OK;
-    }
-
-    len = 0;
-
-    for (cl = call->request_body; cl; cl = cl->next) {
-        len += cl->buf->last - cl->buf->pos;
-    }
-
-    t->chain = call->request_body;
-
-    rc = curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-    rc |= curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t) len);
-    rc |= curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
-                           ngx_content_call_buffer(len,
-                                                   NGX_CONTENT_CURL_SEND_MAX));
-    rc |= curl_easy_setopt(easy, CURLOPT_READFUNCTION,
-                           ngx_content_call_on_read);
-    rc |= curl_easy_setopt(easy, CURLOPT_READDATA, t);
-    rc |= curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION,
-                           ngx_content_call_on_seek);
-    rc |= curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
 
     return rc;
 }
@@ -209,7 +158,7 @@ ngx_content_call_set_transport(ngx_content_curl_transfer_t *t)
 }
 
 
-static long
+long
 ngx_content_call_buffer(off_t wanted, off_t max)
 {
     return (long) ngx_min(ngx_max(wanted, NGX_CONTENT_CURL_BUFFER_MIN), max);
@@ -226,56 +175,6 @@ ngx_content_call_on_connected(void *data, char *peer, char *local,
     t->active = ngx_current_msec;
 
     return CURL_PREREQFUNC_OK;
-}
-
-
-static size_t
-ngx_content_call_on_read(char *buf, size_t size, size_t n, void *data)
-{
-    size_t                        len, room;
-    ngx_buf_t                    *b;
-    ngx_content_curl_transfer_t  *t = data;
-
-    if (t->state != NGX_CONTENT_CURL_RUNNING) {
-        return CURL_READFUNC_ABORT;
-    }
-
-    room = size * n;
-
-    while (t->chain && room) {
-        b = t->chain->buf;
-
-        len = ngx_min(room, (size_t) (b->last - b->pos) - t->offset);
-
-        buf = (char *) ngx_cpymem(buf, b->pos + t->offset, len);
-        t->offset += len;
-        room -= len;
-
-        if (t->offset == (size_t) (b->last - b->pos)) {
-            t->chain = t->chain->next;
-            t->offset = 0;
-        }
-    }
-
-    return size * n - room;
-}
-
-
-/* curl rewinds to send the request again on another connection. */
-
-static int
-ngx_content_call_on_seek(void *data, curl_off_t offset, int origin)
-{
-    ngx_content_curl_transfer_t  *t = data;
-
-    if (origin != SEEK_SET || offset != 0) {
-        return CURL_SEEKFUNC_CANTSEEK;
-    }
-
-    t->chain = t->call.request_body;
-    t->offset = 0;
-
-    return CURL_SEEKFUNC_OK;
 }
 
 

@@ -527,6 +527,23 @@ ngx_content_curl_attach(ngx_content_curl_transfer_t *t)
 }
 
 
+/* curl may be on the stack, with another call. */
+
+void
+ngx_content_curl_unpause(ngx_content_curl_transfer_t *t)
+{
+    unsigned             inside;
+    ngx_content_curl_t  *engine;
+
+    engine = t->engine;
+    inside = engine->inside;
+
+    engine->inside = 1;
+    (void) curl_easy_pause(t->easy, CURLPAUSE_CONT);
+    engine->inside = inside;
+}
+
+
 void
 ngx_content_curl_detach(ngx_content_curl_transfer_t *t)
 {

@@ -84,6 +84,7 @@ typedef struct {
     curl_off_t                 moved;       /* bytes, both directions */
 
     unsigned                   attached:1;  /* added to the multi handle */
+    unsigned                   starving:1;  /* paused: the body has to grow */
     unsigned                   connected:1;
     unsigned                   headed:1;    /* the head is whole */
     unsigned                   delivered:1; /* some of it, to on_data */
@@ -108,6 +109,9 @@ void ngx_content_curl_kick(ngx_content_curl_t *engine);
  */
 ngx_content_curl_host_t *ngx_content_curl_host(ngx_content_curl_t *engine,
     ngx_str_t *origin);
+
+/* Has curl read on, after CURL_READFUNC_PAUSE. */
+void ngx_content_curl_unpause(ngx_content_curl_transfer_t *t);
 
 /* Takes an attached transfer from curl and frees its place at its host. */
 void ngx_content_curl_detach(ngx_content_curl_transfer_t *t);
@@ -138,7 +142,21 @@ void ngx_content_call_finish(ngx_content_curl_transfer_t *t);
 u_char *ngx_content_call_string(ngx_pool_t *pool, ngx_str_t *s);
 
 
+/* ngx_content_call_body.c */
+
+#define NGX_CONTENT_CURL_STARVE  5000       /* ms without a byte to send */
+
+/* The options of t->easy for the body; as ngx_content_call_set_easy(). */
+int ngx_content_call_set_body(ngx_content_curl_transfer_t *t);
+
+/* Whether bytes of the body are still to come. */
+ngx_uint_t ngx_content_call_grows(ngx_content_call_t *call);
+
+
 /* ngx_content_call_easy.c */
+
+/* What curl allocates for each call: no larger than the call needs. */
+long ngx_content_call_buffer(off_t wanted, off_t max);
 
 /*
  * Sets all options of t->easy from the call.  Returns 0 (CURLE_OK), or

@@ -23,7 +23,10 @@ typedef void (*ngx_content_job_pt)(void *data);
 void *ngx_content_job_create(ngx_pool_t *pool, size_t size,
     ngx_content_job_pt run, ngx_content_job_pt done, ngx_log_t *log);
 
-/* NGX_OK, or NGX_ERROR when the pool's queue is full: done is not called. */
+/*
+ * NGX_OK, or NGX_ERROR when the pool's queue is full: done is not called.  What
+ * is done may be started again, from done() on.
+ */
 ngx_int_t ngx_content_job_start(ngx_thread_pool_t *threads, void *data);
 
 

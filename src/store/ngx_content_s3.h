@@ -195,6 +195,8 @@ typedef struct {
     unsigned                       clocked:1;
     unsigned                       moved:1;
     unsigned                       free:1;     /* the next one does not count */
+    unsigned                       anew:1;     /* the time counts from the next
+                                                  one on */
 } ngx_content_s3_tries_t;
 
 void ngx_content_s3_tries_begin(ngx_content_s3_tries_t *tries,
@@ -305,6 +307,10 @@ void ngx_content_s3_versions(ngx_content_versions_t *versions);
 void ngx_content_s3_list(ngx_content_list_t *list);
 ngx_int_t ngx_content_s3_begin(ngx_content_upload_t *up);
 void ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part);
+void ngx_content_s3_part_grown(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
+void ngx_content_s3_part_cancel(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
 void ngx_content_s3_commit(ngx_content_upload_t *up);
 void ngx_content_s3_abort(ngx_content_upload_t *up);
 void ngx_content_s3_probe(ngx_content_probe_t *probe);

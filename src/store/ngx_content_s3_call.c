@@ -25,6 +25,8 @@ static ngx_content_s3_request_t *ngx_content_s3_call_copy(ngx_pool_t *pool,
 static ngx_int_t ngx_content_s3_call_make(ngx_content_call_t *call);
 static ngx_int_t ngx_content_s3_call_again(ngx_content_call_t *call,
     ngx_msec_t *delay);
+static ngx_uint_t ngx_content_s3_call_starved(ngx_content_call_t *call,
+    content_retry_answer_t *answer);
 static void ngx_content_s3_call_answer(ngx_content_call_t *call,
     content_retry_answer_t *answer, u_char *buf, size_t size);
 static void ngx_content_s3_call_log(ngx_content_call_t *call,
@@ -223,14 +225,51 @@ ngx_content_s3_call_again(ngx_content_call_t *call, ngx_msec_t *delay)
 
     ngx_content_s3_call_answer(call, &answer, text, sizeof(text));
 
-    rc = ngx_content_s3_tries_again(&s3->tries, s3->store->conf, &answer,
-                                    delay);
+    /* what the client has taken is not taken from the patience with S3 */
+
+    if (call->grew) {
+        s3->tries.started = ngx_current_msec;
+    }
+
+    if (ngx_content_s3_call_starved(call, &answer)) {
+        s3->tries.free = 1;
+        *delay = 0;
+        rc = NGX_AGAIN;
+
+    } else {
+        rc = ngx_content_s3_tries_again(&s3->tries, s3->store->conf, &answer,
+                                        delay);
+    }
 
     if (rc == NGX_AGAIN) {
+        s3->tries.anew = call->grew;
         ngx_content_s3_call_log(call, &answer, *delay);
     }
 
     return rc;
+}
+
+
+/*
+ * Whether the try may have failed because the client was slow, with a body that
+ * grew.  That is true of no more than one try of a call: the next has the whole
+ * body from its beginning.
+ */
+
+static ngx_uint_t
+ngx_content_s3_call_starved(ngx_content_call_t *call,
+    content_retry_answer_t *answer)
+{
+    if (!call->grew) {
+        return 0;
+    }
+
+    if (call->result != NGX_OK) {
+        return call->failure == NGX_CONTENT_CALL_STARVED
+               || (call->failure == NGX_CONTENT_CALL_CUT && call->sent);
+    }
+
+    return content_str_eq(answer->code, content_cstr("RequestTimeout"));
 }
 
 

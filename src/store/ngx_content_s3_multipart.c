@@ -4,13 +4,14 @@
  *
  *     begin()     CreateMultipartUpload, while the first part is received
  *     part()      the same at the first, if the length was not known; then
- *                 UploadPart as soon as the upload's id is known
+ *                 UploadPart as soon as the upload's id is known; the part may
+ *                 grow meanwhile
  *     complete()  CompleteMultipartUpload, and HEAD if that told no ETag
  *     discard()   AbortMultipartUpload, if there is one
  *
  * A part is signed with its SHA-256, so that the server refuses what was
- * changed on the way; or it is not signed, and sent while it is hashed
- * (content_s3_sign_payload).
+ * changed on the way; or it is not signed, and sent while it is received and
+ * hashed (content_s3_sign_payload).
  */
 
 #include "store/ngx_content_s3_upload.h"
@@ -175,7 +176,9 @@ ngx_content_s3_upload_created(ngx_content_call_t *call)
     for (part = up->parts; part; part = next) {
         next = part->next;
 
-        if (!part->given) {          /* is still to be hashed */
+        /* is still to be hashed, or was canceled */
+
+        if (!part->given || part->stored) {
             continue;
         }
 
@@ -230,10 +233,48 @@ ngx_content_s3_upload_part(ngx_content_upload_t *up, ngx_content_part_t *part)
     }
 
     call->request_body = &body->chain;
+    call->body_length = part->length;
     call->handler = ngx_content_s3_part_uploaded;
     call->data = body;
 
-    return ngx_content_call_start(call);
+    if (ngx_content_call_start(call) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    body->call = call;
+    part->state = body;
+
+    return NGX_OK;
+}
+
+
+/* Before the upload's id is there, nothing is under way. */
+
+void
+ngx_content_s3_part_grown(ngx_content_upload_t *up, ngx_content_part_t *part)
+{
+    ngx_content_s3_body_t  *body;
+
+    body = part->state;
+
+    if (body) {
+        body->buf.last = part->data + part->size;
+        ngx_content_call_grown(body->call);
+    }
+}
+
+
+void
+ngx_content_s3_part_cancel(ngx_content_upload_t *up, ngx_content_part_t *part)
+{
+    ngx_content_s3_body_t  *body;
+
+    body = part->state;
+
+    if (body) {
+        part->state = NULL;
+        ngx_content_call_cancel(body->call);
+    }
 }
 
 
@@ -248,6 +289,7 @@ ngx_content_s3_part_uploaded(ngx_content_call_t *call)
 
     body = call->data;
     up = body->up;
+    body->part->state = NULL;
 
     outcome = ngx_content_s3_call_outcome(call, &cause);
 

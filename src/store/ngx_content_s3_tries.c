@@ -18,7 +18,7 @@ void
 ngx_content_s3_tries_begin(ngx_content_s3_tries_t *tries,
     ngx_content_s3_conf_t *conf)
 {
-    if (tries->signed_at == 0) {
+    if (tries->signed_at == 0 || tries->anew) {
         tries->started = ngx_current_msec;
     }
 
@@ -27,6 +27,7 @@ ngx_content_s3_tries_begin(ngx_content_s3_tries_t *tries,
     }
 
     tries->free = 0;
+    tries->anew = 0;
     tries->endpoint = ngx_content_s3_endpoint_choose(conf, tries->failed);
     tries->signed_at = ngx_time() + conf->skew;
     tries->region_used = *ngx_content_s3_region(conf);

@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
     ngx_content_upload_t      *up;
     ngx_content_part_t        *part;
+    ngx_content_call_t        *call;          /* UploadPart, under way */
     ngx_buf_t                  buf;
     ngx_chain_t                chain;
     u_char                     hash[64];

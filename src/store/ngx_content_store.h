@@ -214,14 +214,22 @@ typedef struct {
 struct ngx_content_part_s {
     ngx_content_part_t        *next;
     u_char                    *data;
-    size_t                     size;
+    size_t                     size;              /* bytes that have come */
+    size_t                     length;            /* of the whole; known before
+                                                     it is cut only if the
+                                                     body's is */
     size_t                     capacity;
     off_t                      offset;            /* in the body */
     ngx_uint_t                 number;            /* 1, 2, ... */
     u_char                     sha256[32];        /* if up->part_digest */
     ngx_str_t                  etag;              /* for the store's use */
+    void                      *state;             /* the same */
+    size_t                     digested;          /* bytes, by the digests */
+    ngx_msec_t                 since;             /* when it had no byte yet */
+    unsigned                   cut:1;             /* no more bytes will come */
     unsigned                   given:1;           /* part() was called */
-    unsigned                   hashed:1;          /* into the body's digest */
+    unsigned                   apart:1;           /* has a digest of its own */
+    unsigned                   hashed:1;          /* by all digests */
     unsigned                   stored:1;          /* or could not be */
 };
 
@@ -255,11 +263,16 @@ struct ngx_content_upload_s {
     /* the rest belongs to ngx_content_upload.c and the store */
 
     ngx_content_part_t        *filling;
-    ngx_content_part_t        *hashing;           /* in a thread */
-    ngx_content_part_t        *parts;             /* full, in their order */
+    ngx_content_part_t        *hashing;           /* in a thread, or it waits
+                                                     for its turn */
+    ngx_content_part_t        *digesting;         /* where the digests are */
+    void                      *hash_job;          /* NULL: none needed yet */
+    ngx_content_part_t        *parts;             /* cut or given, in their
+                                                     order: `nparts` */
     ngx_content_part_t       **last_part;
     ngx_uint_t                 nparts;
-    ngx_uint_t                 in_flight;
+    ngx_uint_t                 in_flight;         /* of these, and begin() */
+    ngx_uint_t                 held;              /* by a function above */
     off_t                      received;
     content_sha256_t           body_sha256;
     content_sha256_t           part_sha256;
@@ -352,12 +365,20 @@ typedef struct {
      * begin(), which may be NULL: more than a part will come.  NGX_OK:
      * ngx_content_upload_begun() follows; else not, part() does without it.
      * part_digest(), which may be NULL: whether a new upload's part() needs
-     * part->sha256; if not, it is called while the part is being hashed
+     * part->sha256; if not, it is called while the part is being hashed, and
+     * if there is part_grown(), perhaps while it is received: part->size is
+     * less than part->length then, and part_grown() tells of more.  It ends
+     * when the whole is stored, or by part_cancel(), after which nothing
+     * follows and the bytes are not read any more.
      */
     ngx_uint_t               (*part_digest)(ngx_content_store_t *store);
     ngx_int_t                (*begin)(ngx_content_upload_t *up);
     void                     (*part)(ngx_content_upload_t *up,
                                      ngx_content_part_t *part);
+    void                     (*part_grown)(ngx_content_upload_t *up,
+                                           ngx_content_part_t *part);
+    void                     (*part_cancel)(ngx_content_upload_t *up,
+                                            ngx_content_part_t *part);
     void                     (*commit)(ngx_content_upload_t *up);
     void                     (*abort)(ngx_content_upload_t *up);
 

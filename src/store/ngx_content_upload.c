@@ -1,39 +1,26 @@
 /*
  * The engine of uploads, the same for every store: see ngx_content_upload.h.
  * src/http writes into it, the store's part(), commit() and abort() are
- * called from it.  An upload owns its parts and digests, and is freed with
- * its task's pool.
+ * called from it.  An upload owns its parts (ngx_content_upload_part.c) and
+ * digests (_hash.c), and is freed with its task's pool.
  *
- * A part that is full is hashed (ngx_content_upload_hash.c), one after the
- * other, for the body's digest; and it is handed to the store: before that, or
- * where the store needs the part's own digest, after it.  Meanwhile the event
- * loop receives the next, and the ones before are on their way.
+ * While the event loop receives a part, its bytes are hashed slice by slice, for
+ * the body's digest; the parts before it are on their way to the store, and
+ * perhaps the part itself is.
  */
 
 #include "store/ngx_content_upload.h"
 #include "store/ngx_content_upload_hash.h"
-
-
-#define NGX_CONTENT_PART_CLASS  (256 * 1024)   /* from here on buffers come in
-                                                  few sizes, to fit again */
+#include "store/ngx_content_upload_part.h"
 
 
 static void ngx_content_upload_cleanup(void *data);
 static ngx_int_t ngx_content_upload_fill(ngx_content_upload_t *up,
     ngx_buf_t *b);
 static ngx_int_t ngx_content_upload_next_part(ngx_content_upload_t *up);
-static size_t ngx_content_part_capacity(ngx_content_upload_t *up);
-static void ngx_content_part_free(ngx_content_upload_t *up,
-    ngx_content_part_t *part);
 static void ngx_content_upload_read(ngx_content_reader_t *reader);
 static void ngx_content_upload_granted(ngx_content_claim_t *claim);
 static void ngx_content_upload_lost(ngx_content_claim_t *claim);
-static void ngx_content_upload_cut(ngx_content_upload_t *up);
-static void ngx_content_upload_give(ngx_content_upload_t *up,
-    ngx_content_part_t *part);
-static void ngx_content_upload_part_end(ngx_content_upload_t *up,
-    ngx_content_part_t *part);
-static void ngx_content_upload_advance(ngx_content_upload_t *up);
 
 
 ngx_content_upload_t *
@@ -87,30 +74,10 @@ ngx_content_upload_cleanup(void *data)
 {
     ngx_content_upload_t *up = data;
 
-    ngx_content_part_t  *part;
-
     ngx_content_upload_hash_free(up);
     ngx_content_read_cancel(&up->reader);
     ngx_content_claim_end(up->task.store->uploads, &up->claim);
-
-    if (up->filling) {
-        ngx_content_part_free(up, up->filling);
-    }
-
-    for (part = up->parts; part; part = part->next) {
-        ngx_content_part_free(up, part);
-    }
-}
-
-
-static void
-ngx_content_part_free(ngx_content_upload_t *up, ngx_content_part_t *part)
-{
-    if (part->data) {
-        ngx_content_buffer_free(up->task.store->uploads, part->data,
-                                part->capacity);
-        part->data = NULL;
-    }
+    ngx_content_parts_free(up);
 }
 
 
@@ -197,9 +164,12 @@ ngx_content_upload_fill(ngx_content_upload_t *up, ngx_buf_t *b)
     }
 
     if (part->size == part->capacity && up->received < up->expected
-        && up->in_flight < up->task.store->parts_max)
+        && ngx_content_part_may_be_cut(up))
     {
-        ngx_content_upload_cut(up);
+        ngx_content_part_cut(up);
+
+    } else {
+        ngx_content_part_came(up);
     }
 
     return NGX_OK;
@@ -207,51 +177,36 @@ ngx_content_upload_fill(ngx_content_upload_t *up, ngx_buf_t *b)
 
 
 /*
- * A full part is handed to the store only when more is known to follow: so that a body
- * which fits into one part can be stored in one piece, and the last part is
- * known to be the last.
+ * A full part is cut only when more is known to follow: so that a body which
+ * fits into one part can be stored in one piece, and the last part is known to
+ * be the last.
  */
 
 static ngx_int_t
 ngx_content_upload_next_part(ngx_content_upload_t *up)
 {
-    u_char              *data;
-    size_t               capacity;
     ngx_int_t            rc;
     ngx_content_part_t  *part;
 
     if (up->filling) {
-        if (up->in_flight >= up->task.store->parts_max) {
+        if (!ngx_content_part_may_be_cut(up)) {
             return NGX_AGAIN;
         }
 
-        ngx_content_upload_cut(up);
+        ngx_content_part_cut(up);
     }
 
-    capacity = ngx_content_part_capacity(up);
+    rc = ngx_content_part_create(up);
 
-    rc = ngx_content_claim_buffer(up->task.store->uploads, &up->claim,
-                                  capacity, &data);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    part = ngx_pcalloc(up->task.pool, sizeof(ngx_content_part_t));
-    if (part == NULL) {
-        ngx_content_buffer_free(up->task.store->uploads, data, capacity);
-        return NGX_ERROR;
-    }
-
-    part->data = data;
-    part->capacity = capacity;
-    part->number = up->nparts + 1;
-    part->offset = (off_t) up->nparts * up->task.store->part_size;
-
-    up->filling = part;
+    part = up->filling;
 
     /* counted, so that the upload outlives it */
 
-    if (part->number == 1 && up->expected > (off_t) capacity
+    if (part->number == 1 && up->expected > (off_t) part->capacity
         && up->task.store->ops->begin
         && up->task.store->ops->begin(up) == NGX_OK)
     {
@@ -259,36 +214,6 @@ ngx_content_upload_next_part(ngx_content_upload_t *up)
     }
 
     return NGX_OK;
-}
-
-
-/*
- * All that is expected, up to a part: memory is claimed for it now, so that no
- * upload that has begun a part waits in the middle of it.
- */
-
-static size_t
-ngx_content_part_capacity(ngx_content_upload_t *up)
-{
-    off_t   left;
-    size_t  part_size, size;
-
-    part_size = up->task.store->part_size;
-    left = up->expected - up->received;
-
-    if (up->expected < 0 || left > (off_t) part_size / 2) {
-        return part_size;
-    }
-
-    if (left < NGX_CONTENT_PART_CLASS) {
-        return ngx_max(left, 1);
-    }
-
-    for (size = NGX_CONTENT_PART_CLASS; (off_t) size < left; size *= 2) {
-        /* void */
-    }
-
-    return ngx_min(size, part_size);
 }
 
 
@@ -358,80 +283,9 @@ ngx_content_upload_give_up(ngx_content_upload_t *up,
 
     up->blocked = 0;
     ngx_content_claim_end(up->task.store->uploads, &up->claim);
-
-    if (up->filling) {
-        ngx_content_part_free(up, up->filling);
-        up->filling = NULL;
-    }
+    ngx_content_part_drop(up);
 
     up->resume(up);
-}
-
-
-/* The part that was filled goes to be hashed, and to the store. */
-
-static void
-ngx_content_upload_cut(ngx_content_upload_t *up)
-{
-    ngx_content_part_t  *part;
-
-    part = up->filling;
-
-    up->filling = NULL;
-    *up->last_part = part;
-    up->last_part = &part->next;
-    up->nparts++;
-    up->in_flight++;
-
-    if (!up->part_digest) {
-        ngx_content_upload_give(up, part);
-    }
-
-    if (up->hashing == NULL) {
-        ngx_content_upload_hash_part(up, part);
-    }
-}
-
-
-static void
-ngx_content_upload_give(ngx_content_upload_t *up, ngx_content_part_t *part)
-{
-    if (up->aborted || up->task.outcome != NGX_CONTENT_OK) {
-        ngx_content_upload_stored(up, part, NGX_CONTENT_FAILED, NULL);
-        return;
-    }
-
-    part->given = 1;
-    up->task.store->ops->part(up, part);
-}
-
-
-void
-ngx_content_upload_hashed(ngx_content_upload_t *up, ngx_content_part_t *part,
-    ngx_int_t rc)
-{
-    if (rc != NGX_OK) {
-        ngx_content_upload_fail(up, NGX_CONTENT_FAILED, "hashing failed");
-    }
-
-    if (part == up->filling) {               /* a body of one part */
-        up->in_flight--;
-        ngx_content_upload_advance(up);
-        return;
-    }
-
-    part->hashed = 1;
-
-    if (part->next) {
-        ngx_content_upload_hash_part(up, part->next);
-    }
-
-    if (up->part_digest) {
-        ngx_content_upload_give(up, part);
-
-    } else {
-        ngx_content_upload_part_end(up, part);
-    }
 }
 
 
@@ -449,32 +303,10 @@ ngx_content_upload_begun(ngx_content_upload_t *up,
 }
 
 
-void
-ngx_content_upload_stored(ngx_content_upload_t *up, ngx_content_part_t *part,
-    ngx_content_outcome_e outcome, const char *cause)
+ngx_uint_t
+ngx_content_upload_failed(ngx_content_upload_t *up)
 {
-    part->stored = 1;
-
-    if (outcome != NGX_CONTENT_OK) {
-        ngx_content_upload_fail(up, outcome, cause);
-    }
-
-    ngx_content_upload_part_end(up, part);
-}
-
-
-/* Its bytes are needed until it is both hashed and stored. */
-
-static void
-ngx_content_upload_part_end(ngx_content_upload_t *up,
-    ngx_content_part_t *part)
-{
-    if (part->hashed && part->stored) {
-        ngx_content_part_free(up, part);
-        up->in_flight--;
-    }
-
-    ngx_content_upload_advance(up);
+    return up->aborted || up->task.outcome != NGX_CONTENT_OK;
 }
 
 
@@ -501,13 +333,25 @@ ngx_content_upload_fail(ngx_content_upload_t *up,
 }
 
 
-/* What can go on now that a part has been stored? */
+/* What can go on now that something has ended? */
 
-static void
+void
 ngx_content_upload_advance(ngx_content_upload_t *up)
 {
+    ngx_uint_t  idle;
+
+    if (up->held) {
+        return;
+    }
+
+    up->held++;
+    ngx_content_parts_advance(up);
+    up->held--;
+
+    idle = (up->in_flight == 0 && up->hashing == NULL);
+
     if (up->aborted) {
-        if (up->in_flight == 0) {
+        if (idle) {
             up->task.store->ops->abort(up);
         }
 
@@ -515,11 +359,11 @@ ngx_content_upload_advance(ngx_content_upload_t *up)
     }
 
     if (up->blocked && up->task.outcome != NGX_CONTENT_OK) {
-    ngx_content_claim_end(up->task.store->uploads, &up->claim);
+        ngx_content_claim_end(up->task.store->uploads, &up->claim);
     }
 
     if (up->blocked && !up->claim.waiting
-        && (up->in_flight < up->task.store->parts_max
+        && (ngx_content_part_may_be_cut(up)
             || up->task.outcome != NGX_CONTENT_OK))
     {
         up->blocked = 0;
@@ -527,7 +371,7 @@ ngx_content_upload_advance(ngx_content_upload_t *up)
         return;
     }
 
-    if (up->ended && up->in_flight == 0 && !up->committing) {
+    if (up->ended && idle && !up->committing) {
         up->committing = 1;
 
         if (up->task.outcome == NGX_CONTENT_OK) {
@@ -550,18 +394,17 @@ ngx_content_upload_end(ngx_content_upload_t *up)
 
     up->object->size = up->received;
 
-    if (up->task.outcome == NGX_CONTENT_OK && up->filling) {
+    if (up->task.outcome != NGX_CONTENT_OK) {
+        ngx_content_part_drop(up);
+
+    } else if (up->filling && up->nparts) {
 
         /* several parts: the last one goes the way of the others */
 
-        if (up->nparts) {
-            ngx_content_upload_cut(up);
+        ngx_content_part_cut(up);
 
-        } else {
-            up->in_flight++;
-            ngx_content_upload_hash_part(up, up->filling);
-            return;
-        }
+    } else {
+        ngx_content_upload_hash(up);
     }
 
     ngx_content_upload_advance(up);
@@ -576,11 +419,7 @@ ngx_content_upload_abort(ngx_content_upload_t *up)
 
     ngx_content_read_cancel(&up->reader);
     ngx_content_claim_end(up->task.store->uploads, &up->claim);
-
-    if (up->filling) {
-        ngx_content_part_free(up, up->filling);
-        up->filling = NULL;
-    }
+    ngx_content_part_drop(up);
 
     ngx_content_upload_advance(up);
 }

@@ -1,6 +1,7 @@
 /*
  * An upload: bytes come in as the client sends them, are cut into parts,
- * hashed in a thread, and handed to the store a few at a time.
+ * hashed in a thread, and handed to the store a few at a time; where the store
+ * can take a part that grows, before it is whole.
  *
  *     create -> write, write, ... -> end -> task.done
  *                                 \-> abort

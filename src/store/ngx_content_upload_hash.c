@@ -1,33 +1,51 @@
 /*
  * Hashing of uploads: see ngx_content_upload_hash.h.  It is most of an upload's
- * work, and would hold up all other requests: it is done in a thread, a whole
- * part at a time, when it is the upload's turn.
+ * work, and would hold up all other requests: it is done in a thread, slice by
+ * slice as the bytes come, when it is the upload's turn.  So when the last byte
+ * is there no more than a slice is left.
  */
 
 #include "store/ngx_content_upload_hash.h"
+#include "store/ngx_content_upload_part.h"
 #include "core/ngx_content_job.h"
 
 
 #define NGX_CONTENT_HASH_INLINE  (64 * 1024)  /* more goes to a thread */
 #define NGX_CONTENT_HASH_STEP    (32 * 1024)  /* fits a processor's cache */
+#define NGX_CONTENT_HASH_MIN     (1024 * 1024)      /* a slice, */
+#define NGX_CONTENT_HASH_MAX     (2 * 1024 * 1024)  /* unless it is the last */
 
+
+/* A slice; meanwhile more may be received behind it. */
 
 typedef struct {
     ngx_content_upload_t      *up;
     ngx_content_part_t        *part;
-    ngx_uint_t                 apart;     /* the part has a digest of its own */
+    u_char                    *data;
+    size_t                     size;
+    ngx_uint_t                 first;     /* of the part */
+    ngx_uint_t                 last;
     ngx_int_t                  rc;
 } ngx_content_hashing_t;
 
 
 static EVP_MD_CTX *ngx_content_upload_digest(const EVP_MD *md);
+static ngx_content_part_t *ngx_content_upload_hash_next(
+    ngx_content_upload_t *up);
+static ngx_uint_t ngx_content_upload_hash_is_whole(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
 static ngx_int_t ngx_content_upload_hash_begin(ngx_content_turn_t *turn);
+static ngx_int_t ngx_content_upload_hash_start(ngx_content_upload_t *up);
 static void ngx_content_upload_hash_now(ngx_content_upload_t *up);
-static ngx_uint_t ngx_content_upload_hash_apart(ngx_content_upload_t *up);
+static void ngx_content_upload_hash_slice(ngx_content_upload_t *up,
+    ngx_content_hashing_t *job);
+static ngx_uint_t ngx_content_upload_hash_apart(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
 static void ngx_content_upload_hash_run(void *data);
 static ngx_int_t ngx_content_upload_hash_announced(ngx_content_upload_t *up,
     u_char *data, size_t len);
 static void ngx_content_upload_hash_done(void *data);
+static void ngx_content_upload_hash_end(ngx_content_hashing_t *job);
 
 
 ngx_int_t
@@ -92,53 +110,120 @@ ngx_content_upload_hash_expect(ngx_content_upload_t *up)
 
 
 void
-ngx_content_upload_hash_part(ngx_content_upload_t *up,
-    ngx_content_part_t *part)
+ngx_content_upload_hash(ngx_content_upload_t *up)
 {
-    up->hashing = part;
+    ngx_content_part_t  *part;
 
-    if (part->size > NGX_CONTENT_HASH_INLINE) {
-        ngx_content_turn_begin(up->task.store->uploads, &up->turn);
-        return;
+    up->held++;
+
+    while (up->hashing == NULL && !ngx_content_upload_failed(up)) {
+        part = ngx_content_upload_hash_next(up);
+
+        if (part == NULL) {
+            break;
+        }
+
+        up->hashing = part;
+        up->digesting = part;
+
+        if (part->size - part->digested > NGX_CONTENT_HASH_INLINE) {
+            ngx_content_turn_begin(up->task.store->uploads, &up->turn);
+
+        } else {
+            ngx_content_upload_hash_now(up);
+        }
     }
 
-    ngx_content_upload_hash_now(up);
+    up->held--;
+}
+
+
+/* Parts are hashed in their order; the last of them may be up->filling. */
+
+static ngx_content_part_t *
+ngx_content_upload_hash_next(ngx_content_upload_t *up)
+{
+    ngx_content_part_t  *part;
+
+    part = up->digesting;
+
+    if (part == NULL || part->hashed) {
+        part = part ? part->next : up->parts;
+
+        if (part == NULL && up->filling != up->digesting) {
+            part = up->filling;
+        }
+    }
+
+    if (part
+        && (part->size - part->digested >= NGX_CONTENT_HASH_MIN
+            || ngx_content_upload_hash_is_whole(up, part)))
+    {
+        return part;
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_content_upload_hash_is_whole(ngx_content_upload_t *up,
+    ngx_content_part_t *part)
+{
+    return part->cut || part->size == part->capacity
+           || up->received == up->expected || up->ended;
 }
 
 
 static ngx_int_t
 ngx_content_upload_hash_begin(ngx_content_turn_t *turn)
 {
-    ngx_content_part_t     *part;
-    ngx_content_upload_t   *up;
-    ngx_content_hashing_t  *job;
+    ngx_int_t              rc;
+    ngx_content_upload_t  *up;
 
     up = (ngx_content_upload_t *)
              ((u_char *) turn - offsetof(ngx_content_upload_t, turn));
 
-    if (up->aborted || up->task.outcome != NGX_CONTENT_OK) {
-        part = up->hashing;
-        up->hashing = NULL;
+    rc = ngx_content_upload_hash_start(up);
 
-        ngx_content_upload_hashed(up, part, NGX_OK);
+    /* unless ngx_content_upload_hash() has called */
+
+    if (rc == NGX_DECLINED && !up->held) {
+        ngx_content_upload_hash(up);
+        ngx_content_upload_advance(up);
+    }
+
+    return rc;
+}
+
+
+/* NGX_DECLINED: it needs no thread, or there is none to be had. */
+
+static ngx_int_t
+ngx_content_upload_hash_start(ngx_content_upload_t *up)
+{
+    if (ngx_content_upload_failed(up)) {
+        up->hashing = NULL;
         return NGX_DECLINED;
     }
 
-    job = ngx_content_job_create(up->task.pool, sizeof(ngx_content_hashing_t),
-                                 ngx_content_upload_hash_run,
-                                 ngx_content_upload_hash_done, &up->task.log);
+    if (up->hash_job == NULL) {
+        up->hash_job = ngx_content_job_create(up->task.pool,
+                                              sizeof(ngx_content_hashing_t),
+                                              ngx_content_upload_hash_run,
+                                              ngx_content_upload_hash_done,
+                                              &up->task.log);
+    }
 
-    if (job) {
-        job->up = up;
-        job->part = up->hashing;
-        job->apart = ngx_content_upload_hash_apart(up);
+    if (up->hash_job) {
+        ngx_content_upload_hash_slice(up, up->hash_job);
 
-        if (ngx_content_job_start(up->task.store->threads, job) == NGX_OK) {
+        if (ngx_content_job_start(up->task.store->threads, up->hash_job)
+            == NGX_OK)
+        {
             return NGX_OK;
         }
     }
-
-    /* no thread to be had */
 
     ngx_content_upload_hash_now(up);
 
@@ -151,23 +236,48 @@ ngx_content_upload_hash_now(ngx_content_upload_t *up)
 {
     ngx_content_hashing_t  now;
 
-    now.up = up;
-    now.part = up->hashing;
-    now.apart = ngx_content_upload_hash_apart(up);
-
+    ngx_content_upload_hash_slice(up, &now);
     ngx_content_upload_hash_run(&now);
+    ngx_content_upload_hash_end(&now);
+}
 
-    up->hashing = NULL;
-    ngx_content_upload_hashed(up, now.part, now.rc);
+
+static void
+ngx_content_upload_hash_slice(ngx_content_upload_t *up,
+    ngx_content_hashing_t *job)
+{
+    size_t               left;
+    ngx_content_part_t  *part;
+
+    part = up->hashing;
+    left = part->size - part->digested;
+
+    job->up = up;
+    job->part = part;
+    job->data = part->data + part->digested;
+    job->size = ngx_min(left, NGX_CONTENT_HASH_MAX);
+    job->first = (part->digested == 0);
+    job->last = (job->size == left
+                 && ngx_content_upload_hash_is_whole(up, part));
+
+    if (job->first) {
+        part->apart = ngx_content_upload_hash_apart(up, part);
+    }
 }
 
 
 /* A body of one part is signed with its own digest. */
 
 static ngx_uint_t
-ngx_content_upload_hash_apart(ngx_content_upload_t *up)
+ngx_content_upload_hash_apart(ngx_content_upload_t *up,
+    ngx_content_part_t *part)
 {
-    return up->part_digest && up->hashing != up->filling;
+    if (up->expected >= 0) {
+        return up->part_digest
+               && up->expected > (off_t) up->task.store->part_size;
+    }
+
+    return up->part_digest && !(up->ended && part == up->filling);
 }
 
 
@@ -180,36 +290,32 @@ ngx_content_upload_hash_run(void *data)
 
     size_t                 done, n;
     content_sha256_t      *sha256;
-    ngx_content_part_t    *part;
     ngx_content_upload_t  *up;
 
     up = job->up;
-    part = job->part;
-    sha256 = NULL;
+    sha256 = job->part->apart ? &up->part_sha256 : NULL;
 
     job->rc = NGX_ERROR;
 
-    if (job->apart) {
-        sha256 = &up->part_sha256;
-
-        if (content_sha256_init(sha256, 1) != CONTENT_OK) {
-            return;
-        }
+    if (sha256 && job->first && content_sha256_init(sha256, 1) != CONTENT_OK) {
+        return;
     }
 
-    for (done = 0; done < part->size; done += n) {
-        n = ngx_min(part->size - done, NGX_CONTENT_HASH_STEP);
+    for (done = 0; done < job->size; done += n) {
+        n = ngx_min(job->size - done, NGX_CONTENT_HASH_STEP);
 
-        if (content_sha256_update(&up->body_sha256, sha256, part->data + done,
+        if (content_sha256_update(&up->body_sha256, sha256, job->data + done,
                                   n) != CONTENT_OK
-            || ngx_content_upload_hash_announced(up, part->data + done, n)
+            || ngx_content_upload_hash_announced(up, job->data + done, n)
                != NGX_OK)
         {
             return;
         }
     }
 
-    if (sha256 && content_sha256_final(sha256, part->sha256) != CONTENT_OK) {
+    if (sha256 && job->last
+        && content_sha256_final(sha256, job->part->sha256) != CONTENT_OK)
+    {
         return;
     }
 
@@ -246,10 +352,34 @@ ngx_content_upload_hash_done(void *data)
     up = job->up;
     uploads = up->task.store->uploads;
 
-    up->hashing = NULL;
-    ngx_content_upload_hashed(up, job->part, job->rc);
+    up->held++;
+    ngx_content_upload_hash_end(job);
+    up->held--;
+
+    ngx_content_upload_hash(up);
+    ngx_content_upload_advance(up);
 
     ngx_content_turn_end(uploads);
+}
+
+
+static void
+ngx_content_upload_hash_end(ngx_content_hashing_t *job)
+{
+    ngx_content_part_t    *part;
+    ngx_content_upload_t  *up;
+
+    up = job->up;
+    part = job->part;
+
+    up->hashing = NULL;
+
+    if (job->rc == NGX_OK) {
+        part->digested += job->size;
+        part->hashed = job->last;
+    }
+
+    ngx_content_part_hashed(up, part, job->rc);
 }
 
 

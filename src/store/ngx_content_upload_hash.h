@@ -1,7 +1,7 @@
 /*
  * The digests of an upload: SHA-256 of the body and of each part, and what the
- * client has announced besides.  Between ngx_content_upload.c, which calls
- * these, and _hash.c.
+ * client has announced besides.  Between ngx_content_upload.c and _part.c,
+ * which call these, and _hash.c.
  */
 
 #ifndef NGX_CONTENT_UPLOAD_HASH_H
@@ -18,24 +18,15 @@ void ngx_content_upload_hash_free(ngx_content_upload_t *up);
 ngx_int_t ngx_content_upload_hash_expect(ngx_content_upload_t *up);
 
 /*
- * Hashes a part, the next one of the body; up->hashing is the part until then.
- * Ends in ngx_content_upload_hashed(), at once if it is a small one.
+ * Goes on with the bytes that have come, if they are enough for a slice or the
+ * last of a part: up->hashing is the part until then.  Each slice ends in
+ * ngx_content_part_hashed(), a small one before this returns; after others the
+ * upload is advanced.
  */
-void ngx_content_upload_hash_part(ngx_content_upload_t *up,
-    ngx_content_part_t *part);
+void ngx_content_upload_hash(ngx_content_upload_t *up);
 
 /* The body's digests: kept in up->object, and compared with up->expect. */
 void ngx_content_upload_verify(ngx_content_upload_t *up);
-
-
-/* In ngx_content_upload.c, for it. */
-
-void ngx_content_upload_hashed(ngx_content_upload_t *up,
-    ngx_content_part_t *part, ngx_int_t rc);
-
-/* Only the first failure counts; cause is copied, NULL: none. */
-void ngx_content_upload_fail(ngx_content_upload_t *up,
-    ngx_content_outcome_e outcome, const char *cause);
 
 
 #endif

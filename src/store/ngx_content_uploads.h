@@ -109,7 +109,8 @@ void ngx_content_uploads_destroy(ngx_content_uploads_t *uploads);
  * returns NGX_OK; NGX_ERROR: the system has no memory.
  *
  * Until ngx_content_claim_filled() the claim is one that fills; lost() may be
- * called meanwhile: the buffer has to be given back, there and then.
+ * called meanwhile: the buffer has to be given back, there and then, or when the
+ * thread that hashes a slice of it is done.
  */
 ngx_int_t ngx_content_claim_buffer(ngx_content_uploads_t *uploads,
     ngx_content_claim_t *claim, size_t size, u_char **data);

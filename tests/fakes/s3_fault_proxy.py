@@ -27,7 +27,6 @@ class Request:
     """What a client sent: method, path (with the query), headers, body."""
 
     def __init__(self, head, body):
-        self.raw = head + body
         self.head, self.body = head, body
         first, _, fields = head.partition(b"\r\n")
         self.method, self.path, _ = first.decode("latin-1").split(" ", 2)
@@ -37,6 +36,10 @@ class Request:
             if colon:
                 self.headers[name.lower()] = value.strip()
 
+    @property
+    def raw(self):
+        return self.head + self.body
+
     def __repr__(self):
         return f"{self.method} {self.path}"
 
@@ -44,12 +47,19 @@ class Request:
 class Exchange:
     """One request and the ways to answer it."""
 
-    def __init__(self, proxy, client, request):
+    def __init__(self, proxy, client, request, rest=None):
         self.proxy, self.client, self.request = proxy, client, request
         self.close = False
+        self.rest = rest        # early: what reads so many bytes of the body
 
     def send(self, data):
         self.client.sendall(data)
+
+    def take(self, size):
+        """early: the next bytes of the body; fewer at its end."""
+        data = self.rest(size)
+        self.request.body += data
+        return data
 
     def hang_up(self, reset=False):
         """Closes the connection; reset: as a machine that fell over."""
@@ -60,7 +70,10 @@ class Exchange:
 
     def fetch(self, request=None):
         """The server's answer: (head, body), both as bytes."""
-        request = request or self.request
+        if request is None:
+            request = self.request
+            while self.rest and self.take(1 << 20):
+                pass
         with socket.create_connection(self.proxy.upstream, 60) as server:
             server.sendall(request.raw)
             with server.makefile("rb") as reader:
@@ -108,6 +121,19 @@ def read_body(reader, head):
     return reader.read(int(length[1])) if length else b""
 
 
+def rest_of(reader, head):
+    """What reads the body that head announces, so many bytes at a time."""
+    length = re.search(rb"\r\nContent-Length: *(\d+)", head, re.I)
+    left = int(length[1]) if length else 0
+
+    def read(size):
+        nonlocal left
+        data = reader.read(min(size, left))
+        left -= len(data)
+        return data
+    return read
+
+
 def read_chunks(reader):
     parts = []
     while sum(map(len, parts)) < LIMIT:
@@ -144,9 +170,11 @@ class FaultProxy:
         self.stopping.set()
         self.refuse()
 
-    def fault(self, act, times=1, method=None, query=None, path=None):
+    def fault(self, act, times=1, method=None, query=None, path=None,
+              early=False):
         """Do act(exchange) with the next `times` requests of that method,
-        whose query has the text `query` ("" for none), whose path ends so."""
+        whose query has the text `query` ("" for none), whose path ends so;
+        early: before their body is there, see Exchange.take()."""
         def fits(request):
             where, _, asked = request.path.partition("?")
             return ((method is None or request.method == method)
@@ -154,7 +182,7 @@ class FaultProxy:
                                            else not asked))
                     and (path is None or where.endswith(path)))
         with self.lock:
-            self.faults.append([fits, act, times])
+            self.faults.append([fits, act, times, early])
 
     def clear(self):
         """Forgets faults and requests, and drops the connections."""
@@ -230,23 +258,28 @@ class FaultProxy:
         if re.search(rb"\r\nExpect: *100-continue", head, re.I):
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             head = re.sub(rb"\r\nExpect:[^\r]*", b"", head, flags=re.I)
-        request = Request(head, read_body(reader, head))
-        exchange = Exchange(self, connection, request)
+        request = Request(head, b"")
+        with self.lock:
+            act = self.take(request, True)
+        exchange = Exchange(self, connection, request,
+                            act and rest_of(reader, head))
+        if act is None:
+            request.body = read_body(reader, head)
         with self.lock:
             self.requests.append(request)
-            act = self.take(request)
+            act = act or self.take(request, False) or Exchange.forward
         act(exchange)
         return not exchange.close
 
-    def take(self, request):
+    def take(self, request, early):
         for fault in self.faults:
-            fits, act, _ = fault
-            if fits(request):
+            fits, act, _, when = fault
+            if when == early and fits(request):
                 fault[2] -= 1
                 if fault[2] == 0:
                     self.faults.remove(fault)
                 return act
-        return Exchange.forward
+        return None
 
 
 # Faults
