@@ -399,7 +399,8 @@ def test_source_that_was_written_meanwhile_stays(faulty, bucket, proxy, key):
         Bucket=bucket.name, Key=key[1:], Body=b"newer")),
         method="HEAD", path=key, query="")
     # the first HEAD of the source is that before the copy: let it pass
-    proxy.faults.insert(0, [proxy.faults[0][0], lambda e: e.forward(), 1])
+    proxy.faults.insert(0, [proxy.faults[0][0], lambda e: e.forward(), 1,
+                            False])
     problem(move(faulty, key, key + "-2"), 409, "source has changed")
     assert faulty.get(key).body == b"newer"
     assert faulty.get(key + "-2").body == b"x"
