@@ -18,6 +18,7 @@
 #include "core/ngx_content_str.h"
 #include "lib/content_rules.h"
 #include "cache/ngx_content_fleet_link.h"
+#include "cache/ngx_content_redis_await.h"
 #include "cache/ngx_content_fleet_scripts.h"
 
 
@@ -456,6 +457,10 @@ ngx_content_fleet_heard(ngx_content_fleet_t *fleet, ngx_str_t *text)
 
     case CONTENT_NOTICE_ACK:
         ngx_content_fleet_acked(fleet, &notice);
+        break;
+
+    case CONTENT_NOTICE_FILLED:
+        ngx_content_redis_await_told(fleet->redis, notice.name);
     }
 }
 

@@ -1,6 +1,7 @@
 /* A worker's subscription: see ngx_content_fleet_link.h. */
 
 #include "cache/ngx_content_fleet_link.h"
+#include "cache/ngx_content_redis_await.h"
 
 
 #define NGX_CONTENT_FLEET_HANDSHAKE  1000    /* ms, for all of it */
@@ -126,6 +127,7 @@ ngx_content_fleet_link_lost(void *data, const char *reason)
     ngx_msec_t  delay;
 
     link->hc = NULL;
+    ngx_content_redis_await_channel(link->fleet->redis, NULL);
     link->ready = 0;
     link->listening = 0;
     link->hearing = 0;
@@ -324,6 +326,7 @@ ngx_content_fleet_link_message(redisReply *reply, void *data)
 
         link->ready = 1;
         link->failures = 0;
+        ngx_content_redis_await_channel(fleet->redis, &fleet->own);
 
         if (fleet->control) {
             ngx_content_fleet_link_listen(link);

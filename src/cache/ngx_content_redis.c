@@ -38,6 +38,7 @@ ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
     redis->shared = shared;
     redis->log = cycle->log;
     ngx_queue_init(&redis->spare);
+    ngx_queue_init(&redis->awaiting);
 
     if (ngx_content_redis_key_of(redis, cycle->pool, "epoch", &redis->epoch)
         != NGX_OK
@@ -144,7 +145,7 @@ ngx_content_redis_dirty(ngx_content_redis_shared_t *shared)
 
 ngx_int_t
 ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
-    ngx_uint_t want_token, ngx_content_redis_handler_pt handler, void *data,
+    ngx_uint_t want, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
     ngx_content_redis_op_t  *o;
@@ -165,7 +166,8 @@ ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
 
     o->handler = handler;
     o->data = data;
-    o->want_token = want_token != 0;
+    o->want_token = (want & NGX_CONTENT_REDIS_WANT_TOKEN) != 0;
+    o->leave_word = (want & NGX_CONTENT_REDIS_LEAVE_WORD) != 0;
 
     if (ngx_content_redis_sent(o, ngx_content_redis_send_lookup(o))
         != NGX_OK)
@@ -187,7 +189,7 @@ away:
 
 ngx_int_t
 ngx_content_redis_claim(ngx_content_redis_t *redis, u_char *name,
-    ngx_content_redis_handler_pt handler, void *data,
+    ngx_uint_t want, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
     ngx_content_redis_op_t  *o;
@@ -201,6 +203,7 @@ ngx_content_redis_claim(ngx_content_redis_t *redis, u_char *name,
     o->handler = handler;
     o->data = data;
     o->want_token = 1;
+    o->leave_word = (want & NGX_CONTENT_REDIS_LEAVE_WORD) != 0;
     o->claiming = 1;
     o->replacing = 1;
     ngx_content_redis_new_id(redis, o->token.id);

@@ -210,6 +210,7 @@ struct ngx_content_redis_op_s {
     uint32_t                       purges;       /* HIT: the record's number */
     u_char                         name[NGX_CONTENT_REDIS_NAME];
     unsigned                       want_token:1;
+    unsigned                       leave_word:1;
     unsigned                       claiming:1;   /* lookup: no record, now
                                                     asks for the token */
     unsigned                       replacing:1;  /* claim: whatever is there */
@@ -269,13 +270,18 @@ void ngx_content_redis_name(u_char name[NGX_CONTENT_REDIS_NAME],
     uint64_t store, const u_char *hash);
 
 /*
- * Asks for an object's record; with want_token also for the right to fill it.
+ * Asks for an object's record; with WANT_TOKEN also for the right to fill it,
+ * and with LEAVE_WORD, if that is BUSY, to be told when the filler is done
+ * (ngx_content_redis_await.h, before this).
  * HIT, TOKEN, BUSY, MISS or AWAY.  Returns NGX_OK: the handler will run once,
  * and *op is the operation, or NGX_DECLINED: AWAY at once, there is no *op
  * and the handler does not run.
  */
+#define NGX_CONTENT_REDIS_WANT_TOKEN  1
+#define NGX_CONTENT_REDIS_LEAVE_WORD  2
+
 ngx_int_t ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
-    ngx_uint_t want_token, ngx_content_redis_handler_pt handler, void *data,
+    ngx_uint_t want, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op);
 
 /*
@@ -283,7 +289,7 @@ ngx_int_t ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
  * lookup().
  */
 ngx_int_t ngx_content_redis_claim(ngx_content_redis_t *redis, u_char *name,
-    ngx_content_redis_handler_pt handler, void *data,
+    ngx_uint_t want, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op);
 
 /*

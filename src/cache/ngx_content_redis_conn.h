@@ -118,6 +118,9 @@ struct ngx_content_redis_s {
                                                  quarantine of a new history */
     ngx_str_t                     get;        /* GET record, as it is sent, up
                                                  to the object's name */
+    ngx_queue_t                   awaiting;   /* ngx_content_redis_await_t */
+    ngx_str_t                    *heard;      /* the channel on which they are
+                                                 told; NULL: none */
     u_char                        draw[NGX_CONTENT_REDIS_DIGITS];
     uint64_t                      serial;     /* with draw: a token's id */
     ngx_content_redis_conn_t      conns[NGX_CONTENT_REDIS_CONNS];

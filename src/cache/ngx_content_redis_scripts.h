@@ -10,6 +10,8 @@
  *                in, and how many purges by tag and prefix there were in that
  *                when its filler asked), the 48 of H, then the record's bytes
  *     P{H}:f     the fill token: its id, and the stamp
+ *     P{H}:w     the channels of the workers that are to be told when the
+ *                filler is done
  *     Pepoch     the epoch: 16 digits that stand for the server's history,
  *                then 16 that are drawn anew whenever all records are dropped.
  *                Drawn, not counted, so that an epoch never comes back, even
@@ -29,8 +31,9 @@
 
 
 /*
- * KEYS record, fill, epoch; ARGV token, milliseconds that the token lives,
- * name of the object, or nothing: a record that is there is to be replaced.
+ * KEYS record, fill, epoch, words; ARGV token, milliseconds that the token
+ * lives, name of the object, or nothing: a record that is there is to be
+ * replaced; the channel of who wants to be told, or nothing.
  * Returns {token, "hit", record}, {token, "token", stamp}, {token, "busy",
  * who fills}, or {token, "lost"}: there is no epoch.  The token comes back so
  * that a reply can't be taken for that of another look-up.
@@ -56,6 +59,10 @@
     "local fill = redis.call('GET', KEYS[2])\n"                              \
     "if fill and string.sub(fill, 33) == stamp then\n"                       \
     "    redis.call('PERSIST', KEYS[3])\n"                                   \
+    "    if ARGV[4] ~= '' then\n"                                            \
+    "        redis.call('SADD', KEYS[4], ARGV[4])\n"                         \
+    "        redis.call('PEXPIRE', KEYS[4], ARGV[2])\n"                      \
+    "    end\n"                                                              \
     "    return {ARGV[1], 'busy', string.sub(fill, 1, 32)}\n"                \
     "end\n"                                                                  \
     "redis.call('SET', KEYS[2], ARGV[1] .. stamp, 'PX', ARGV[2])\n"          \
@@ -63,32 +70,58 @@
 
 
 /*
- * KEYS record, fill, epoch; ARGV token, stamp, what the record's key is to
- * hold, milliseconds to live.
+ * Tells everybody who has left word, whatever has become of the fill: they
+ * look for themselves.
+ */
+
+#define NGX_CONTENT_REDIS_SCRIPT_TELL                                        \
+    "local function tell(words, text)\n"                                     \
+    "    for _, channel in ipairs(redis.call('SMEMBERS', words)) do\n"       \
+    "        redis.call('PUBLISH', channel, text)\n"                         \
+    "    end\n"                                                              \
+    "    redis.call('DEL', words)\n"                                         \
+    "end\n"
+
+
+/*
+ * KEYS record, fill, epoch, words; ARGV token, stamp, what the record's key is
+ * to hold, milliseconds to live, what to tell.
  * Returns 1: stored, or 0: the token or the epoch is not the current one.
  */
 
 #define NGX_CONTENT_REDIS_SCRIPT_FILL                                        \
-    "if redis.call('GET', KEYS[2]) ~= ARGV[1] .. ARGV[2] then\n"             \
-    "    return 0\n"                                                         \
-    "end\n"                                                                  \
-    "redis.call('DEL', KEYS[2])\n"                                           \
-    "local epoch = redis.call('GET', KEYS[3])\n"                             \
-    "if not epoch"                                                           \
+    NGX_CONTENT_REDIS_SCRIPT_TELL                                            \
+    "local function fill()\n"                                                \
+    "    if redis.call('GET', KEYS[2]) ~= ARGV[1] .. ARGV[2] then\n"         \
+    "        return 0\n"                                                     \
+    "    end\n"                                                              \
+    "    redis.call('DEL', KEYS[2])\n"                                       \
+    "    local epoch = redis.call('GET', KEYS[3])\n"                         \
+    "    if not epoch"                                                       \
     " or string.sub(epoch, 1, 32) ~= string.sub(ARGV[2], 1, 32) then\n"      \
-    "    return 0\n"                                                         \
+    "        return 0\n"                                                     \
+    "    end\n"                                                              \
+    "    redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])\n"               \
+    "    return 1\n"                                                         \
     "end\n"                                                                  \
-    "redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])\n"                   \
-    "return 1\n"
+    "local stored = fill()\n"                                                \
+    "tell(KEYS[4], ARGV[5])\n"                                               \
+    "return stored\n"
 
 
-/* KEYS fill; ARGV token, stamp.  Returns 1: it was ours and is gone, or 0. */
+/*
+ * KEYS fill, words; ARGV token, stamp, what to tell.  Returns 1: it was ours
+ * and is gone, or 0.
+ */
 
 #define NGX_CONTENT_REDIS_SCRIPT_GIVE_BACK                                   \
+    NGX_CONTENT_REDIS_SCRIPT_TELL                                            \
+    "local gone = 0\n"                                                       \
     "if redis.call('GET', KEYS[1]) == ARGV[1] .. ARGV[2] then\n"             \
-    "    return redis.call('DEL', KEYS[1])\n"                                \
+    "    gone = redis.call('DEL', KEYS[1])\n"                                \
     "end\n"                                                                  \
-    "return 0\n"
+    "tell(KEYS[2], ARGV[3])\n"                                               \
+    "return gone\n"
 
 
 /*

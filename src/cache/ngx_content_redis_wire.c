@@ -7,6 +7,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include "lib/content_notice.h"
 #include "lib/content_rules.h"
 #include "lib/content_str.h"
 #include "cache/ngx_content_redis_wire.h"
@@ -17,12 +18,16 @@
 
 #define NGX_CONTENT_REDIS_RECORD_KEY  "}:r"
 #define NGX_CONTENT_REDIS_FILL_KEY    "}:f"
+#define NGX_CONTENT_REDIS_WORDS_KEY   "}:w"
+
+#define NGX_CONTENT_REDIS_TOLD        (1 + NGX_CONTENT_REDIS_NAME)
 
 
 typedef struct {
-    u_char     buf[2][NGX_CONTENT_REDIS_KEY];
+    u_char     buf[3][NGX_CONTENT_REDIS_KEY];
     ngx_str_t  record;
     ngx_str_t  fill;
+    ngx_str_t  words;
 } ngx_content_redis_keys_t;
 
 
@@ -30,6 +35,8 @@ static void ngx_content_redis_keys(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_keys_t *keys);
 static void ngx_content_redis_key(ngx_content_redis_t *redis, u_char *name,
     const char *suffix, u_char *buf, ngx_str_t *key);
+static void ngx_content_redis_told(ngx_content_redis_op_t *op, u_char *buf,
+    ngx_str_t *text);
 static void ngx_content_redis_call_script(ngx_content_redis_conn_t *conn,
     ngx_uint_t script, ngx_str_t *argv);
 static ngx_int_t ngx_content_redis_take_claim(ngx_content_redis_op_t *op,
@@ -109,7 +116,7 @@ ngx_int_t
 ngx_content_redis_send_claim(ngx_content_redis_op_t *op, ngx_uint_t as_text)
 {
     u_char                    ttl[NGX_INT_T_LEN];
-    ngx_str_t                 argv[9];
+    ngx_str_t                 argv[11];
     ngx_content_redis_t      *redis;
     ngx_content_redis_keys_t  keys;
 
@@ -125,19 +132,25 @@ ngx_content_redis_send_claim(ngx_content_redis_op_t *op, ngx_uint_t as_text)
         ngx_content_redis_script(NGX_CONTENT_REDIS_CLAIM_SCRIPT, &argv[1]);
     }
 
-    ngx_str_set(&argv[2], "3");
+    ngx_str_set(&argv[2], "4");
     argv[3] = keys.record;
     argv[4] = keys.fill;
     argv[5] = redis->epoch;
-    argv[6].data = op->token.id;
-    argv[6].len = NGX_CONTENT_REDIS_ID;
-    argv[7].data = ttl;
-    argv[7].len = ngx_sprintf(ttl, "%d", NGX_CONTENT_REDIS_TOKEN_TTL) - ttl;
-    argv[8].data = op->name;
-    argv[8].len = op->replacing ? 0 : NGX_CONTENT_REDIS_NAME;
+    argv[6] = keys.words;
+    argv[7].data = op->token.id;
+    argv[7].len = NGX_CONTENT_REDIS_ID;
+    argv[8].data = ttl;
+    argv[8].len = ngx_sprintf(ttl, "%d", NGX_CONTENT_REDIS_TOKEN_TTL) - ttl;
+    argv[9].data = op->name;
+    argv[9].len = op->replacing ? 0 : NGX_CONTENT_REDIS_NAME;
+    ngx_str_null(&argv[10]);
+
+    if (op->leave_word && redis->heard) {
+        argv[10] = *redis->heard;
+    }
 
     return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     9, argv);
+                                     11, argv);
 }
 
 
@@ -145,9 +158,10 @@ ngx_int_t
 ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
     ngx_content_redis_token_t *token, ngx_str_t *record, ngx_msec_t ttl)
 {
+    u_char                    told[NGX_CONTENT_REDIS_TOLD];
     u_char                    buf[NGX_INT_T_LEN], *value, *p;
     ngx_int_t                 rc;
-    ngx_str_t                 argv[10];
+    ngx_str_t                 argv[12];
     ngx_content_redis_keys_t  keys;
 
     value = ngx_alloc(NGX_CONTENT_REDIS_HEAD + record->len,
@@ -165,20 +179,22 @@ ngx_content_redis_send_fill(ngx_content_redis_op_t *op,
     ngx_content_redis_call_script(op->conn, NGX_CONTENT_REDIS_FILL_SCRIPT,
                                   argv);
 
-    ngx_str_set(&argv[2], "3");
+    ngx_str_set(&argv[2], "4");
     argv[3] = keys.record;
     argv[4] = keys.fill;
     argv[5] = op->conn->redis->epoch;
-    argv[6].data = token->id;
-    argv[6].len = NGX_CONTENT_REDIS_ID;
-    argv[7].data = token->stamp;
-    argv[7].len = NGX_CONTENT_REDIS_STAMP;
-    argv[8].data = value;
-    argv[8].len = p - value;
-    argv[9].data = buf;
-    argv[9].len = ngx_sprintf(buf, "%M", ttl) - buf;
+    argv[6] = keys.words;
+    argv[7].data = token->id;
+    argv[7].len = NGX_CONTENT_REDIS_ID;
+    argv[8].data = token->stamp;
+    argv[8].len = NGX_CONTENT_REDIS_STAMP;
+    argv[9].data = value;
+    argv[9].len = p - value;
+    argv[10].data = buf;
+    argv[10].len = ngx_sprintf(buf, "%M", ttl) - buf;
+    ngx_content_redis_told(op, told, &argv[11]);
 
-    rc = ngx_content_redis_command(op->conn, ngx_content_redis_reply, op, 10,
+    rc = ngx_content_redis_command(op->conn, ngx_content_redis_reply, op, 12,
                                    argv);
     ngx_free(value);
 
@@ -190,7 +206,8 @@ ngx_int_t
 ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
     ngx_content_redis_token_t *token)
 {
-    ngx_str_t                 argv[6];
+    u_char                    told[NGX_CONTENT_REDIS_TOLD];
+    ngx_str_t                 argv[8];
     ngx_content_redis_keys_t  keys;
 
     ngx_content_redis_keys(op->conn->redis, op->name, &keys);
@@ -198,15 +215,38 @@ ngx_content_redis_send_give_back(ngx_content_redis_op_t *op,
     ngx_content_redis_call_script(op->conn,
                                   NGX_CONTENT_REDIS_GIVE_BACK_SCRIPT, argv);
 
-    ngx_str_set(&argv[2], "1");
+    ngx_str_set(&argv[2], "2");
     argv[3] = keys.fill;
-    argv[4].data = token->id;
-    argv[4].len = NGX_CONTENT_REDIS_ID;
-    argv[5].data = token->stamp;
-    argv[5].len = NGX_CONTENT_REDIS_STAMP;
+    argv[4] = keys.words;
+    argv[5].data = token->id;
+    argv[5].len = NGX_CONTENT_REDIS_ID;
+    argv[6].data = token->stamp;
+    argv[6].len = NGX_CONTENT_REDIS_STAMP;
+    ngx_content_redis_told(op, told, &argv[7]);
 
     return ngx_content_redis_command(op->conn, ngx_content_redis_reply, op,
-                                     6, argv);
+                                     8, argv);
+}
+
+
+/* What is told to who has left word: a notice, see lib/content_notice.h. */
+
+static void
+ngx_content_redis_told(ngx_content_redis_op_t *op, u_char *buf,
+    ngx_str_t *text)
+{
+    content_out_t     out;
+    content_notice_t  notice;
+
+    notice.kind = CONTENT_NOTICE_FILLED;
+    notice.name.data = op->name;
+    notice.name.len = NGX_CONTENT_REDIS_NAME;
+
+    content_out_init(&out, buf, NGX_CONTENT_REDIS_TOLD);
+    (void) content_notice_write(&out, &notice);
+
+    text->data = buf;
+    text->len = content_out_done(&out).len;
 }
 
 
@@ -242,6 +282,8 @@ ngx_content_redis_keys(ngx_content_redis_t *redis, u_char *name,
                           keys->buf[0], &keys->record);
     ngx_content_redis_key(redis, name, NGX_CONTENT_REDIS_FILL_KEY,
                           keys->buf[1], &keys->fill);
+    ngx_content_redis_key(redis, name, NGX_CONTENT_REDIS_WORDS_KEY,
+                          keys->buf[2], &keys->words);
 }
 
 

@@ -21,6 +21,7 @@
     C(fills_joined)                                                          \
     C(fills_followed)                                                        \
     C(busy_waits)                                                            \
+    C(busy_woken)                                                            \
     C(hits_stale)                                                            \
     C(stale_on_error)                                                        \
     C(refreshes)                                                             \

@@ -198,6 +198,7 @@ ngx_content_get_cleanup(void *data)
         ngx_del_timer(&get->timer);
     }
 
+    ngx_content_redis_await_end(&get->await);
     ngx_content_fill_leave(&get->wait);
     ngx_content_keep_give_back(&get->keep);
 }

@@ -18,11 +18,14 @@
 #include "http/ngx_content_fill.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_keep.h"
+#include "cache/ngx_content_redis_await.h"
 
 
 #define NGX_CONTENT_GET_ASKS  5              /* for what another fills */
 #define NGX_CONTENT_GET_ASKS_EXPIRED  2
 #define NGX_CONTENT_GET_ASK   16             /* ms, about, then 32, 64 ... */
+#define NGX_CONTENT_GET_PATIENCE          500   /* ms to be told in */
+#define NGX_CONTENT_GET_PATIENCE_EXPIRED  50
 
 #define NGX_CONTENT_GET_STEPS(S)                                             \
     S(LOOKUP, lookup)                                                        \
@@ -64,6 +67,7 @@ typedef struct {
     ngx_msec_t                  since;       /* storage, or Redis, was asked */
     ngx_uint_t                  came;        /* ngx_content_fills_now() */
     ngx_event_t                 timer;       /* until Redis is asked again */
+    ngx_content_redis_await_t   await;       /* ... or there is news */
     ngx_uint_t                  asks;        /* how often it was */
     ngx_content_fill_wait_t     wait;        /* wait.fill: joined or begun */
     size_t                      sent;        /* bytes of the fill */
@@ -75,6 +79,7 @@ typedef struct {
 
     unsigned                    asked:1;     /* Redis, and it took a while */
     unsigned                    busy:1;
+    unsigned                    news:1;      /* came before it was waited for */
     unsigned                    expired:1;   /* what Redis has is too old */
     unsigned                    hit:1;       /* no storage was asked */
     unsigned                    opened:1;

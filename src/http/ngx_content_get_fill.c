@@ -7,13 +7,17 @@
 #include "lib/content_rules.h"
 
 
+static ngx_int_t ngx_content_get_ask_again(ngx_content_get_t *get);
+static void ngx_content_get_wait_for(ngx_content_get_t *get, ngx_msec_t time);
+static void ngx_content_get_told_of(ngx_event_t *ev);
 static void ngx_content_get_waited(ngx_event_t *ev);
 
 
 /*
  * WAIT: another node, or another worker without the memory cache, is about to
- * put the record into Redis.  It is asked for again a few times, further and
- * further apart; a filler that is dead or slow is then read past.
+ * put the record into Redis.  Word is left there, and who is told asks again.
+ * Where that can't be, it is asked for a few times, further and further apart.
+ * A filler that is dead or slow is then read past.
  */
 
 ngx_int_t
@@ -35,22 +39,87 @@ ngx_content_get_wait(ngx_content_get_t *get)
         || ngx_content_fill_in_flight(get->mcf->fills, &get->keep,
                                       get->ctx->hash))
     {
+        ngx_content_redis_await_end(&get->await);
         return NGX_OK;
     }
 
     step = NGX_CONTENT_GET_ASK << get->asks++;
 
-    get->timer.handler = ngx_content_get_waited;
-    get->timer.data = get;
-    get->timer.log = get->request->connection->log;
+    if (get->await.waiting) {
+        if (get->news) {
+            return ngx_content_get_ask_again(get);
+        }
 
-    ngx_add_timer(&get->timer, step / 2 + ngx_random() % step);
+        ngx_content_get_wait_for(get, get->expired
+                                      ? NGX_CONTENT_GET_PATIENCE_EXPIRED
+                                      : NGX_CONTENT_GET_PATIENCE);
+        return NGX_AGAIN;
+    }
 
-    ngx_content_count(&ngx_content_shared(get->mcf)->counters, busy_waits);
+    get->await.event.handler = ngx_content_get_told_of;
+    get->await.event.data = get;
+    get->await.event.log = get->request->connection->log;
+
+    if (ngx_content_redis_await(get->mcf->redis_client, &get->await,
+                                get->keep.name)
+        == NGX_OK)
+    {
+        return ngx_content_get_ask_again(get);
+    }
+
+    ngx_content_get_wait_for(get, step / 2 + ngx_random() % step);
 
     return NGX_AGAIN;
 }
 
+
+static ngx_int_t
+ngx_content_get_ask_again(ngx_content_get_t *get)
+{
+    get->news = 0;
+    ngx_content_get_next(get, NGX_CONTENT_GET_LOOKUP);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_content_get_wait_for(ngx_content_get_t *get, ngx_msec_t time)
+{
+    get->timer.handler = ngx_content_get_waited;
+    get->timer.data = get;
+    get->timer.log = get->request->connection->log;
+
+    ngx_add_timer(&get->timer, time);
+
+    ngx_content_count(&ngx_content_shared(get->mcf)->counters, busy_waits);
+}
+
+
+/* The filler is done.  Perhaps Redis is just being asked: then once more. */
+
+static void
+ngx_content_get_told_of(ngx_event_t *ev)
+{
+    ngx_content_get_t  *get;
+
+    get = ev->data;
+
+    if (!get->timer.timer_set) {
+        get->news = 1;
+        return;
+    }
+
+    ngx_del_timer(&get->timer);
+
+    ngx_content_count(&ngx_content_shared(get->mcf)->counters, busy_woken);
+
+    (void) ngx_content_get_ask_again(get);
+    ngx_content_get_resume(get);
+}
+
+
+/* Time is up: the last time that it is asked, if word was left. */
 
 static void
 ngx_content_get_waited(ngx_event_t *ev)
@@ -59,7 +128,11 @@ ngx_content_get_waited(ngx_event_t *ev)
 
     get = ev->data;
 
-    ngx_content_get_next(get, NGX_CONTENT_GET_LOOKUP);
+    if (get->await.waiting) {
+        get->asks = NGX_CONTENT_GET_ASKS;
+    }
+
+    (void) ngx_content_get_ask_again(get);
     ngx_content_get_resume(get);
 }
 

@@ -8,6 +8,7 @@
 #include "http/ngx_content_zones.h"
 
 
+static ngx_uint_t ngx_content_get_wants(ngx_content_get_t *get);
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_content_redis_op_t *op);
@@ -64,7 +65,7 @@ ngx_content_get_lookup(ngx_content_get_t *get)
     /* where asking costs nothing, Redis has no metadata alone */
 
     if (ngx_content_redis_lookup(get->mcf->redis_client, get->keep.name,
-                                 get->keep.hot || !get->read.store->open_first,
+                                 ngx_content_get_wants(get),
                                  ngx_content_get_looked_up, get, &get->lookup)
         != NGX_OK)
     {
@@ -75,6 +76,21 @@ ngx_content_get_lookup(ngx_content_get_t *get)
     get->asked = 1;
 
     return NGX_AGAIN;
+}
+
+
+static ngx_uint_t
+ngx_content_get_wants(ngx_content_get_t *get)
+{
+    ngx_uint_t  wants;
+
+    wants = get->await.waiting ? NGX_CONTENT_REDIS_LEAVE_WORD : 0;
+
+    if (get->keep.hot || !get->read.store->open_first) {
+        wants |= NGX_CONTENT_REDIS_WANT_TOKEN;
+    }
+
+    return wants;
 }
 
 
@@ -118,6 +134,7 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
             && (get->keep.hot || !get->read.store->open_first)
             && ngx_content_redis_claim(get->mcf->redis_client,
                                        get->keep.name,
+                                       ngx_content_get_wants(get),
                                        ngx_content_get_looked_up, get,
                                        &get->lookup)
                == NGX_OK)
@@ -300,6 +317,7 @@ ngx_content_get_claim(ngx_content_get_t *get)
 
     if (!claim
         || ngx_content_redis_claim(get->mcf->redis_client, get->keep.name,
+                                   ngx_content_get_wants(get),
                                    ngx_content_get_looked_up, get,
                                    &get->lookup)
            != NGX_OK)

@@ -68,7 +68,8 @@ ngx_content_refresh(ngx_content_keep_t *keep, const u_char *hash,
     ngx_content_count(&ngx_content_shared(keep->mcf)->counters, refreshes);
 
     if (keep->mcf->redis_client == NULL
-        || ngx_content_redis_lookup(keep->mcf->redis_client, keep->name, 1,
+        || ngx_content_redis_lookup(keep->mcf->redis_client, keep->name,
+                                    NGX_CONTENT_REDIS_WANT_TOKEN,
                                     ngx_content_refresh_looked_up, refresh,
                                     &op)
            != NGX_OK)
@@ -96,6 +97,7 @@ ngx_content_refresh_looked_up(ngx_content_redis_op_t *op)
 
         if (ngx_content_redis_claim(refresh->keep.mcf->redis_client,
                                     refresh->keep.name,
+                                    NGX_CONTENT_REDIS_WANT_TOKEN,
                                     ngx_content_refresh_looked_up, refresh,
                                     &claim)
             != NGX_OK)

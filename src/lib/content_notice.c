@@ -101,6 +101,10 @@ content_notice_write(content_out_t *out, const content_notice_t *notice)
         content_notice_number(out, notice->serial);
         content_notice_number(out, notice->node);
         content_out_char(out, notice->under_way ? '1' : '0');
+        break;
+
+    case CONTENT_NOTICE_FILLED:
+        content_out_str(out, notice->name);
     }
 
     return result(out);
@@ -149,6 +153,12 @@ content_notice_read(content_str_t text, content_notice_t *notice)
             notice->under_way = (text.data[0] == '1');
             return CONTENT_OK;
         }
+
+        break;
+
+    case CONTENT_NOTICE_FILLED:
+        notice->name = text;
+        return CONTENT_OK;
     }
 
     return CONTENT_ERROR;

@@ -1,11 +1,12 @@
 /*
  * What nodes tell each other through Redis, as bytes: notices on the channel
- * of the fleet, acknowledgements on the channel of the worker that asked, and
+ * of the fleet, what concerns one worker on a channel of its own, and
  * the intents, which say of a change what a notice says.
  *
  *     ping     "p", node, history, when it was sent, the node's name
  *     forget   "f", worker, serial, change
  *     ack      "k", serial, node, "1" or "0": older answers are under way
+ *     filled   "w", an object's name in Redis: who was to fill it is done
  *
  *     change   store, target, then entries: kind, length, value
  *
@@ -23,7 +24,8 @@
 typedef enum {
     CONTENT_NOTICE_PING = 'p',
     CONTENT_NOTICE_FORGET = 'f',
-    CONTENT_NOTICE_ACK = 'k'
+    CONTENT_NOTICE_ACK = 'k',
+    CONTENT_NOTICE_FILLED = 'w'
 } content_notice_kind_e;
 
 typedef struct {
@@ -31,7 +33,8 @@ typedef struct {
     uint64_t               node;         /* PING, ACK */
     uint64_t               history;      /* PING */
     uint64_t               sent;         /* PING */
-    content_str_t          name;         /* PING; in the notice's memory */
+    content_str_t          name;         /* PING, FILLED; in the notice's
+                                            memory */
     uint64_t               worker;       /* FORGET */
     uint64_t               serial;       /* FORGET, ACK */
     int                    under_way;    /* ACK */

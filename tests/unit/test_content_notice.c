@@ -27,6 +27,8 @@ static const struct {
     { "f" ONE BIG "anything", CONTENT_OK },
     { "k" ONE BIG "0", CONTENT_OK },
     { "k" ONE BIG "1", CONTENT_OK },
+    { "w", CONTENT_OK },
+    { "w" ONE BIG, CONTENT_OK },
     { "", CONTENT_ERROR },
     { "x" ONE BIG ONE, CONTENT_ERROR },
     { "p" ONE BIG, CONTENT_ERROR },
