@@ -30,7 +30,7 @@
 
 #define NGX_CONTENT_MEMORY_MIN     (8 * 1024 * 1024)
 #define NGX_CONTENT_MEMORY_FENCES  16384
-#define NGX_CONTENT_MEMORY_HOLDS   124       /* of a worker, at once */
+#define NGX_CONTENT_MEMORY_HOLDS   123       /* of a worker, at once */
 #define NGX_CONTENT_MEMORY_KEY     (1024 + 12)
 
 typedef struct ngx_content_memory_s  ngx_content_memory_t;
@@ -54,9 +54,30 @@ typedef struct {
 } ngx_content_memory_stats_t;
 
 
-/* Fills a fresh zone, for bodies of up to max bytes; NULL: too small. */
+/*
+ * Fills a fresh zone, for bodies of up to max bytes; NULL: too small.  *file is
+ * the file whose pages the records lie in, to be closed by the caller, or
+ * NGX_INVALID_FILE, if there can be none.
+ */
 ngx_content_memory_t *ngx_content_memory_create(ngx_slab_pool_t *pool,
-    size_t max);
+    size_t max, ngx_fd_t *file, ngx_log_t *log);
+
+/*
+ * Makes pages that nothing was written to those of a file.  NGX_OK: *file may
+ * be NGX_INVALID_FILE, which is logged; NGX_ERROR: the memory can't be used.
+ */
+ngx_int_t ngx_content_memory_file(u_char *mem, size_t size, ngx_fd_t *file,
+    ngx_log_t *log);
+
+/* Another descriptor, for the next cycle; of none there is none. */
+ngx_fd_t ngx_content_memory_file_copy(ngx_fd_t file, ngx_log_t *log);
+void ngx_content_memory_file_close(ngx_fd_t file, ngx_log_t *log);
+
+/*
+ * Where in the file a byte of a body is, if content_entry_by_pages().  What is sent from there while the record is pinned may be on its way
+ * for as long as it takes; nothing else may be sent from the file.
+ */
+off_t ngx_content_memory_offset(ngx_content_memory_t *memory, u_char *p);
 
 /* For init_process: what an earlier process in this place has left. */
 void ngx_content_memory_enter(ngx_content_memory_t *memory);

@@ -28,6 +28,7 @@ ngx_content_create_main_conf(ngx_conf_t *cf)
 
     mcf->zone_size = NGX_CONF_UNSET_SIZE;
     mcf->memory_size = NGX_CONF_UNSET_SIZE;
+    mcf->memory_file = NGX_INVALID_FILE;
     ngx_content_uploads_conf_create(&mcf->uploads_conf);
     ngx_content_redis_conf_create(&mcf->redis);
     ngx_content_fleet_conf_create(&mcf->fleet_conf);

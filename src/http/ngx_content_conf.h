@@ -55,7 +55,10 @@ typedef struct {
                                                  once it is there */
     size_t                       memory_size; /* 0: no memory cache */
     size_t                       memory_max;  /* the largest body it takes */
-    ngx_shm_zone_t              *memory_zone; /* data: ngx_content_memory_t */
+    ngx_shm_zone_t              *memory_zone; /* data: this configuration */
+    ngx_content_memory_t        *memory;      /* once the zone is there */
+    ngx_fd_t                     memory_file; /* its pages, or
+                                                 NGX_INVALID_FILE */
     ngx_content_uploads_conf_t   uploads_conf;
     ngx_str_t                    thread_pool;
     ngx_content_redis_conf_t     redis;

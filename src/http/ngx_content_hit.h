@@ -17,5 +17,8 @@
 ngx_int_t ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     content_entry_t *entry);
 
+/* Sends the headers, which are made, and the record's body. */
+ngx_int_t ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry);
+
 
 #endif

@@ -1,14 +1,10 @@
 /*
- * The answer from a record of the memory cache; the body goes out of shared
- * memory without a copy.
+ * The answer from a record of the memory cache: conditions, headers.  The body
+ * is sent by ngx_content_hit_body.c.
  *
  * A record's head is made when it is stored (ngx_content_head.h).  Its headers
  * are copied (some hundred bytes), because filters change headers and logs
  * read them after the record may be gone.
- *
- * The body is handed to nginx while the record is pinned.  When the socket
- * does not take it at once, the record is held until the request ends; a
- * small rest, or one for which there is no hold left, is copied.
  *
  * A record of metadata stands for an object whose body is not here: it is too
  * large, or only its HEAD was asked for.  In the place of the body it has the
@@ -24,15 +20,6 @@
 #include "lib/content_range.h"
 
 
-#define NGX_CONTENT_HIT_REST       4096       /* copied rather than held */
-
-
-typedef struct {
-    ngx_content_memory_t  *memory;
-    ngx_uint_t             n;
-} ngx_content_hold_t;
-
-
 static ngx_int_t ngx_content_hit_known(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, content_entry_t *entry);
 static content_str_t ngx_content_hit_etag(ngx_content_head_t *head);
@@ -42,13 +29,6 @@ static ngx_int_t ngx_content_hit_policy(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, ngx_content_head_t *head, ngx_table_elt_t *h);
 static ngx_int_t ngx_content_hit_cacheable(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, ngx_content_head_t *head, ngx_table_elt_t *h);
-static ngx_int_t ngx_content_hit_send(ngx_http_request_t *r,
-    content_entry_t *entry);
-static ngx_int_t ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b);
-static void ngx_content_hit_release(void *data);
-static ngx_int_t ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b);
-static ngx_uint_t ngx_content_hit_transformed(ngx_http_request_t *r,
-    off_t size);
 
 
 ngx_int_t
@@ -126,7 +106,7 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     }
 
     return rc == NGX_HTTP_NOT_MODIFIED ? ngx_http_send_header(r)
-                                       : ngx_content_hit_send(r, entry);
+                                       : ngx_content_hit_body(r, entry);
 }
 
 
@@ -322,155 +302,4 @@ ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_content_hit_send(ngx_http_request_t *r, content_entry_t *entry)
-{
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    ngx_chain_t   out;
-
-    static content_str_t  bytes = content_string("bytes");
-
-    if (r->method == NGX_HTTP_HEAD) {
-
-        /* nginx's range filter says so with a body only */
-
-        return ngx_content_header(r, "Accept-Ranges", bytes) == NGX_OK
-               ? ngx_http_send_header(r) : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    r->allow_ranges = 1;
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b->pos = content_entry_body(entry);
-    b->last = b->pos + entry->body_len;
-    b->memory = entry->body_len ? 1 : 0;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-    b->sync = (b->last_buf || b->memory) ? 0 : 1;
-
-    if (ngx_content_hit_transformed(r, entry->body_len)
-        && ngx_content_hit_copy(r, b) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    rc = ngx_http_output_filter(r, &out);
-
-    /* what the socket did not take */
-
-    if (b->pos != b->last && b->pos >= content_entry_body(entry)
-        && b->pos < content_entry_body(entry) + entry->body_len
-        && rc != NGX_ERROR
-        && ngx_content_hit_hold(r, b) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b)
-{
-    ngx_pool_cleanup_t       *cln;
-    ngx_content_hold_t       *hold;
-    ngx_content_main_conf_t  *mcf;
-
-    if (b->last - b->pos <= NGX_CONTENT_HIT_REST) {
-        return ngx_content_hit_copy(r, b);
-    }
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_hold_t));
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
-
-    hold = cln->data;
-    hold->memory = ngx_content_memory(mcf);
-
-    if (ngx_content_memory_hold(hold->memory, &hold->n) != NGX_OK) {
-        return ngx_content_hit_copy(r, b);
-    }
-
-    cln->handler = ngx_content_hit_release;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_content_hit_release(void *data)
-{
-    ngx_content_hold_t *hold = data;
-
-    ngx_content_memory_release(hold->memory, hold->n);
-}
-
-
-static ngx_int_t
-ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b)
-{
-    size_t   size;
-    u_char  *p;
-
-    size = b->last - b->pos;
-
-    p = ngx_pnalloc(r->pool, size + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, b->pos, size);
-
-    b->pos = p;
-    b->last = p + size;
-
-    return NGX_OK;
-}
-
-
-/*
- * Whether some filter keeps pointers of its own into the body: one that
- * changes the length (gzip, sub), several ranges, HTTP/2's frames; in a
- * subrequest none of them tells by the length.
- */
-
-static ngx_uint_t
-ngx_content_hit_transformed(ngx_http_request_t *r, off_t size)
-{
-#if (NGX_HTTP_V2)
-    if (r->stream) {
-        return 1;
-    }
-#endif
-
-    if (r != r->main) {
-        return 1;
-    }
-
-    return r->headers_out.content_length_n != size
-           && (r->headers_out.status != NGX_HTTP_PARTIAL_CONTENT
-               || ngx_strlchr(r->headers_in.range->value.data,
-                              r->headers_in.range->value.data
-                              + r->headers_in.range->value.len, ','));
 }

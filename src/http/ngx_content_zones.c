@@ -13,6 +13,7 @@
 static ngx_int_t ngx_content_init_flights(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_content_init_zone(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_content_init_memory(ngx_shm_zone_t *zone, void *data);
+static void ngx_content_close_memory(void *data);
 
 
 static ngx_str_t  ngx_content_zone_name = ngx_string("ngx_content");
@@ -24,6 +25,8 @@ static ngx_str_t  ngx_content_flight_name =
 ngx_int_t
 ngx_content_zones_add(ngx_conf_t *cf, ngx_content_main_conf_t *mcf)
 {
+    ngx_pool_cleanup_t  *cln;
+
     if (mcf->zone_size < NGX_CONTENT_ZONE_MIN) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"content_zone\" must be at least 4m");
@@ -52,6 +55,14 @@ ngx_content_zones_add(ngx_conf_t *cf, ngx_content_main_conf_t *mcf)
     mcf->memory_zone->init = ngx_content_init_memory;
     mcf->memory_zone->data = mcf;
 
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_content_close_memory;
+    cln->data = mcf;
+
     mcf->flight_zone = ngx_shared_memory_add(cf, &ngx_content_flight_name,
                            ngx_content_flight_zone_size(mcf->memory_max),
                            &ngx_content_module);
@@ -65,26 +76,46 @@ ngx_content_zones_add(ngx_conf_t *cf, ngx_content_main_conf_t *mcf)
 }
 
 
-/* Kept over a reload that does not change its size. */
+/*
+ * Kept over a reload that does not change its size: data is then the former
+ * cycle's configuration, which has ended when this one is in force.
+ */
 
 static ngx_int_t
 ngx_content_init_memory(ngx_shm_zone_t *zone, void *data)
 {
+    ngx_content_main_conf_t *former = data;
+
     ngx_slab_pool_t          *pool;
     ngx_content_main_conf_t  *mcf;
 
     pool = (ngx_slab_pool_t *) zone->shm.addr;
     mcf = zone->data;
 
-    if (data || zone->shm.exists) {
-        zone->data = data ? data : pool->data;
+    if (former) {
+        mcf->memory = former->memory;
+        mcf->memory_file = ngx_content_memory_file_copy(former->memory_file,
+                                                        zone->shm.log);
         return NGX_OK;
     }
 
-    pool->data = ngx_content_memory_create(pool, mcf->memory_max);
-    zone->data = pool->data;
+    mcf->memory = zone->shm.exists
+                  ? pool->data
+                  : ngx_content_memory_create(pool, mcf->memory_max,
+                                              &mcf->memory_file,
+                                              zone->shm.log);
+    pool->data = mcf->memory;
 
-    return zone->data ? NGX_OK : NGX_ERROR;
+    return mcf->memory ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_content_close_memory(void *data)
+{
+    ngx_content_main_conf_t *mcf = data;
+
+    ngx_content_memory_file_close(mcf->memory_file, ngx_cycle->log);
 }
 
 
@@ -103,7 +134,7 @@ ngx_content_init_flights(ngx_shm_zone_t *zone, void *data)
 ngx_content_memory_t *
 ngx_content_memory(ngx_content_main_conf_t *mcf)
 {
-    return mcf->memory_zone->data;
+    return mcf->memory;
 }
 
 

@@ -17,6 +17,8 @@
 #define FL        31
 #define FREE      0x80000000u
 #define LEAST     2u                       /* units: a free block's links fit */
+#define PAGE      (CONTENT_ARENA_PAGE / CONTENT_ARENA_UNIT)      /* units */
+#define LOOKS     16                       /* at blocks that may fit */
 
 
 typedef struct {
@@ -140,6 +142,10 @@ search(content_arena_t *arena, uint32_t n)
 
     class_of(n, &fl, &sl);
 
+    if (fl >= FL) {
+        return CONTENT_ARENA_NONE;
+    }
+
     map = arena->sl_map[fl] & (~0u << sl);
 
     if (map == 0) {
@@ -192,18 +198,64 @@ content_arena_init(void *mem, size_t size)
 }
 
 
+static uint32_t
+units_of(size_t size)
+{
+    return (uint32_t) ((size + CONTENT_ARENA_UNIT - 1) / CONTENT_ARENA_UNIT);
+}
+
+
+/* Cuts a block, which is in no list, behind n units. */
+
+static void
+cut(content_arena_t *arena, uint32_t block, uint32_t n)
+{
+    block_t  *b, *rest;
+
+    b = at(arena, block);
+    rest = at(arena, block + n);
+
+    rest->size = b->size - n;
+    rest->left = n;
+    at(arena, block + b->size)->left = rest->size;
+    b->size = n;
+}
+
+
+/* Takes n units of a free block, behind the first gap units. */
+
+static uint32_t
+carve(content_arena_t *arena, uint32_t block, uint32_t gap, uint32_t n)
+{
+    take_out(arena, block);
+
+    if (gap) {
+        cut(arena, block, gap);
+        insert(arena, block);
+        block += gap;
+    }
+
+    if (at(arena, block)->size - n >= LEAST) {
+        cut(arena, block, n);
+        insert(arena, block + n);
+    }
+
+    arena->used += at(arena, block)->size;
+
+    return block;
+}
+
+
 uint32_t
 content_arena_alloc(content_arena_t *arena, size_t size)
 {
-    block_t   *b, *rest;
-    uint32_t   n, block;
+    uint32_t  n, block;
 
     if (size > (size_t) arena->units * CONTENT_ARENA_UNIT) {
         return CONTENT_ARENA_NONE;
     }
 
-    n = (uint32_t) ((size + CONTENT_ARENA_HEAD + CONTENT_ARENA_UNIT - 1)
-                    / CONTENT_ARENA_UNIT);
+    n = units_of(size + CONTENT_ARENA_HEAD);
 
     if (n < LEAST) {
         n = LEAST;
@@ -211,26 +263,93 @@ content_arena_alloc(content_arena_t *arena, size_t size)
 
     block = search(arena, n);
 
-    if (block == CONTENT_ARENA_NONE) {
+    return block ? carve(arena, block, 0, n) : CONTENT_ARENA_NONE;
+}
+
+
+/*
+ * The units to be left free at a block's beginning, so that a page begins
+ * behind the next before units: none, or enough for a block.
+ */
+
+static uint32_t
+gap_of(content_arena_t *arena, uint32_t block, uint32_t before)
+{
+    uint32_t  gap;
+
+    gap = (uint32_t) ((uintptr_t) at(arena, block + before)
+                      / CONTENT_ARENA_UNIT % PAGE);
+    gap = (PAGE - gap) % PAGE;
+
+    return gap > 0 && gap < LEAST ? gap + PAGE : gap;
+}
+
+
+static int
+has_pages(content_arena_t *arena, uint32_t block, uint32_t before, uint32_t n)
+{
+    return size_of(at(arena, block)) >= gap_of(arena, block, before) + n;
+}
+
+
+/*
+ * First where a block of the same length has been: search() passes over such
+ * a place, as it takes only what is sure to fit.
+ */
+
+static uint32_t
+search_pages(content_arena_t *arena, uint32_t before, uint32_t n)
+{
+    unsigned  fl, sl, looks;
+    uint32_t  block;
+
+    class_of(n, &fl, &sl);
+    block = arena->heads[fl][sl];
+
+    for (looks = 0; block && looks < LOOKS; looks++) {
+        if (has_pages(arena, block, before, n)) {
+            return block;
+        }
+
+        block = at(arena, block)->next;
+    }
+
+    block = search(arena, n);
+
+    if (block && has_pages(arena, block, before, n)) {
+        return block;
+    }
+
+    return search(arena, n + PAGE + LEAST - 1);        /* the largest gap */
+}
+
+
+uint32_t
+content_arena_alloc_pages(content_arena_t *arena, size_t before, size_t size)
+{
+    size_t    all;
+    uint32_t  n, block, head;
+
+    all = (size_t) arena->units * CONTENT_ARENA_UNIT;
+
+    if (before > all || size > all || before + size > all) {
         return CONTENT_ARENA_NONE;
     }
 
-    take_out(arena, block);
-    b = at(arena, block);
+    head = units_of(before + CONTENT_ARENA_HEAD);
 
-    if (b->size - n >= LEAST) {
-        rest = at(arena, block + n);
-        rest->size = b->size - n;
-        rest->left = n;
-        at(arena, block + b->size)->left = rest->size;
-
-        b->size = n;
-        insert(arena, block + n);
+    if (head < LEAST) {
+        head = LEAST;                      /* the links while it is free */
     }
 
-    arena->used += b->size;
+    n = head + (uint32_t) ((size + CONTENT_ARENA_PAGE - 1)
+                           / CONTENT_ARENA_PAGE) * PAGE;
 
-    return block;
+    block = n <= arena->units ? search_pages(arena, head, n)
+                              : CONTENT_ARENA_NONE;
+
+    return block ? carve(arena, block, gap_of(arena, block, head), n)
+                 : CONTENT_ARENA_NONE;
 }
 
 

@@ -19,6 +19,7 @@
 
 #define CONTENT_ARENA_UNIT    16         /* bytes; offsets count units */
 #define CONTENT_ARENA_HEAD    8          /* bytes before a block's memory */
+#define CONTENT_ARENA_PAGE    4096       /* bytes */
 #define CONTENT_ARENA_NONE    0          /* no block */
 
 typedef struct content_arena_s  content_arena_t;
@@ -32,6 +33,14 @@ content_arena_t *content_arena_init(void *mem, size_t size);
 
 /* A block for size bytes, aligned to 8, or CONTENT_ARENA_NONE. */
 uint32_t content_arena_alloc(content_arena_t *arena, size_t size);
+
+/*
+ * The same for before bytes and, from the next boundary of a page, pages of
+ * the block's own for size bytes: nothing else lies in these, no block's head
+ * and no link.  (So wherever it is mapped has to begin at a page.)
+ */
+uint32_t content_arena_alloc_pages(content_arena_t *arena, size_t before,
+    size_t size);
 
 void content_arena_free(content_arena_t *arena, uint32_t block);
 

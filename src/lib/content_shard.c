@@ -12,7 +12,10 @@
 enum { SMALL = 0, MAIN, DROPPED, QUEUES };
 
 
-/* From the oldest to the newest; DROPPED: pinned when they were dropped. */
+/*
+ * From the oldest to the newest.  DROPPED: nobody finds them, but their memory
+ * is in use: pinned, being filled, or spent.
+ */
 
 typedef struct {
     uint32_t          oldest;
@@ -185,43 +188,78 @@ unlink_entry(content_shard_t *shard, uint32_t block)
 }
 
 
-static void
+/* Returns 1 when the record is spent now. */
+
+static int
 drop(content_shard_t *shard, uint32_t block, content_pinned_pt pinned,
     void *data)
 {
+    int               used;
+    content_entry_t  *e;
+
     unlink_entry(shard, block);
     dequeue(shard, block);
 
-    if (pinned(data, entry_at(shard, block))) {
+    e = entry_at(shard, block);
+    used = pinned(data, e);
+
+    if (used || content_entry_by_pages(e)) {
         enqueue(shard, block, DROPPED);
-        return;
+        return !used;
     }
 
+    content_arena_free(arena_of(shard), block);
+
+    return 0;
+}
+
+
+/* Frees on the way what was pinned when it was dropped. */
+
+content_entry_t *
+content_shard_spent(content_shard_t *shard, content_pinned_pt pinned,
+    void *data)
+{
+    uint32_t          block, next;
+    content_entry_t  *e;
+
+    for (block = shard->queues[DROPPED].oldest; block; block = next) {
+        e = entry_at(shard, block);
+        next = e->newer;
+
+        if (pinned(data, e)) {
+            continue;
+        }
+
+        if (content_entry_by_pages(e)) {
+            return e;
+        }
+
+        content_shard_free(shard, e);
+    }
+
+    return NULL;
+}
+
+
+void
+content_shard_free(content_shard_t *shard, content_entry_t *entry)
+{
+    uint32_t  block;
+
+    block = content_arena_block(arena_of(shard), entry);
+
+    dequeue(shard, block);
     content_arena_free(arena_of(shard), block);
 }
 
 
-/* What was pinned when it was dropped. */
+/*
+ * Looks at one record: evicts it, or gives it another round.  Returns 1 when it
+ * is spent now.
+ */
 
-static void
-sweep(content_shard_t *shard, content_pinned_pt pinned, void *data)
-{
-    uint32_t  block, next;
-
-    for (block = shard->queues[DROPPED].oldest; block; block = next) {
-        next = entry_at(shard, block)->newer;
-
-        if (!pinned(data, entry_at(shard, block))) {
-            dequeue(shard, block);
-            content_arena_free(arena_of(shard), block);
-        }
-    }
-}
-
-
-/* Looks at one record: evicts it, or gives it another round. */
-
-static void
+static int
 evict(content_shard_t *shard, content_pinned_pt pinned, void *data)
 {
     uint32_t          block;
@@ -242,7 +280,7 @@ evict(content_shard_t *shard, content_pinned_pt pinned, void *data)
             dequeue(shard, block);
             e->hits = 0;
             enqueue(shard, block, MAIN);
-            return;
+            return 0;
         }
 
         *ghost_of(shard, e->hash) = e->hash;
@@ -255,27 +293,37 @@ evict(content_shard_t *shard, content_pinned_pt pinned, void *data)
             dequeue(shard, block);
             e->hits--;
             enqueue(shard, block, MAIN);
-            return;
+            return 0;
         }
     }
 
     shard->evicted++;
-    drop(shard, block, pinned, data);
+
+    return drop(shard, block, pinned, data);
 }
 
 
-/* A block, or NONE after LOOKS records; *more: others are left to look at. */
+static uint32_t
+alloc(content_shard_t *shard, size_t before, size_t body_len)
+{
+    return body_len < CONTENT_SHARD_LARGE
+           ? content_arena_alloc(arena_of(shard), before + body_len)
+           : content_arena_alloc_pages(arena_of(shard), before, body_len);
+}
+
+
+/* A block, or NONE after LOOKS records; *more: something is left to do. */
 
 static uint32_t
-make_room(content_shard_t *shard, size_t size, content_pinned_pt pinned,
-    void *data, int *more)
+make_room(content_shard_t *shard, size_t before, size_t body_len,
+    content_pinned_pt pinned, void *data, int *more)
 {
     uint32_t  block, looks;
 
-    *more = 0;
+    *more = 1;
 
     for (looks = 0; looks < LOOKS; looks++) {
-        block = content_arena_alloc(arena_of(shard), size);
+        block = alloc(shard, before, body_len);
 
         if (block) {
             return block;
@@ -284,13 +332,14 @@ make_room(content_shard_t *shard, size_t size, content_pinned_pt pinned,
         if (shard->queues[SMALL].oldest == CONTENT_ARENA_NONE
             && shard->queues[MAIN].oldest == CONTENT_ARENA_NONE)
         {
+            *more = content_shard_spent(shard, pinned, data) != NULL;
             return CONTENT_ARENA_NONE;
         }
 
-        evict(shard, pinned, data);
+        if (evict(shard, pinned, data)) {
+            return CONTENT_ARENA_NONE;
+        }
     }
-
-    *more = 1;
 
     return CONTENT_ARENA_NONE;
 }
@@ -334,78 +383,58 @@ content_shard_find(content_shard_t *shard, uint32_t hash, content_str_t key)
 
     if (e->hits < HITS_MAX) {
         e->hits++;
+        e->often |= (e->hits == HITS_MAX);
     }
 
     return e;
 }
 
 
+/* Bytes of a record that come before its body. */
+
 static size_t
-size_of(size_t key_len, size_t head_len, size_t body_len)
+before_body(size_t key_len, size_t head_len)
 {
-    return sizeof(content_entry_t) + align8(key_len) + align8(head_len)
-           + body_len;
+    return sizeof(content_entry_t) + align8(key_len) + align8(head_len);
 }
 
 
 static int
-fits(content_shard_t *shard, size_t key_len, size_t size)
+fits(content_shard_t *shard, size_t key_len, size_t head_len, size_t body_len)
 {
-    return key_len <= UINT16_MAX
-           && size <= content_arena_size(arena_of(shard)) / CONTENT_SHARD_SHARE;
-}
+    size_t  most;
 
+    most = content_arena_size(arena_of(shard)) / CONTENT_SHARD_SHARE;
 
-int
-content_shard_room(content_shard_t *shard, size_t key_len, size_t head_len,
-    size_t body_len, content_pinned_pt pinned, void *data)
-{
-    int       more;
-    size_t    size;
-    uint32_t  block;
-
-    size = size_of(key_len, head_len, body_len);
-
-    if (!fits(shard, key_len, size)) {
-        return 1;
-    }
-
-    block = make_room(shard, size, pinned, data, &more);
-
-    if (block) {
-        content_arena_free(arena_of(shard), block);
-    }
-
-    return !more;
+    return key_len <= UINT16_MAX && head_len <= most && body_len <= most
+           && before_body(key_len, head_len) + body_len <= most;
 }
 
 
 content_entry_t *
-content_shard_insert(content_shard_t *shard, uint32_t hash,
+content_shard_reserve(content_shard_t *shard, uint32_t hash,
     content_str_t key, size_t head_len, size_t body_len, uint32_t expires,
-    content_pinned_pt pinned, void *data)
+    content_pinned_pt pinned, void *data, int *again)
 {
-    int               more;
-    size_t            size;
-    uint32_t          block, *ghost;
+    uint32_t          block;
     content_entry_t  *e;
-
-    size = size_of(key.len, head_len, body_len);
 
     (void) content_shard_remove(shard, hash, key, pinned, data);
 
     if (shard->queues[DROPPED].oldest) {
-        sweep(shard, pinned, data);
+        (void) content_shard_spent(shard, pinned, data);
     }
 
+    *again = 0;
     block = CONTENT_ARENA_NONE;
 
-    if (fits(shard, key.len, size)) {
-        block = make_room(shard, size, pinned, data, &more);
+    if (fits(shard, key.len, head_len, body_len)) {
+        block = make_room(shard, before_body(key.len, head_len), body_len,
+                          pinned, data, again);
     }
 
     if (block == CONTENT_ARENA_NONE) {
-        shard->refused++;
+        shard->refused += !*again;
         return NULL;
     }
 
@@ -416,23 +445,43 @@ content_shard_insert(content_shard_t *shard, uint32_t hash,
     e->head_len = (uint32_t) head_len;
     e->body_len = (uint32_t) body_len;
     e->hits = 0;
+    e->often = 0;
 
     memcpy(content_entry_key(e), key.data, key.len);
 
-    e->chain = *bucket_of(shard, hash);
-    *bucket_of(shard, hash) = block;
+    enqueue(shard, block, DROPPED);
 
-    ghost = ghost_of(shard, hash);
+    return e;
+}
 
-    if (*ghost == hash) {
+
+void
+content_shard_publish(content_shard_t *shard, content_entry_t *entry,
+    content_pinned_pt pinned, void *data)
+{
+    uint32_t        block, *ghost;
+    content_str_t   key;
+
+    key.data = content_entry_key(entry);
+    key.len = entry->key_len;
+
+    (void) content_shard_remove(shard, entry->hash, key, pinned, data);
+
+    block = content_arena_block(arena_of(shard), entry);
+    dequeue(shard, block);
+
+    entry->chain = *bucket_of(shard, entry->hash);
+    *bucket_of(shard, entry->hash) = block;
+
+    ghost = ghost_of(shard, entry->hash);
+
+    if (*ghost == entry->hash) {
         *ghost = 0;
         enqueue(shard, block, MAIN);
 
     } else {
         enqueue(shard, block, SMALL);
     }
-
-    return e;
 }
 
 
@@ -448,7 +497,7 @@ content_shard_remove(content_shard_t *shard, uint32_t hash,
         return 0;
     }
 
-    drop(shard, block, pinned, data);
+    (void) drop(shard, block, pinned, data);
 
     return 1;
 }
@@ -471,7 +520,28 @@ content_entry_head(content_entry_t *entry)
 unsigned char *
 content_entry_body(content_entry_t *entry)
 {
-    return content_entry_head(entry) + align8(entry->head_len);
+    unsigned char  *p;
+
+    p = content_entry_head(entry) + align8(entry->head_len);
+
+    return entry->body_len < CONTENT_SHARD_LARGE
+           ? p : p + (0 - (uintptr_t) p) % CONTENT_ARENA_PAGE;
+}
+
+
+size_t
+content_entry_pages(const content_entry_t *entry)
+{
+    return entry->body_len < CONTENT_SHARD_LARGE
+           ? 0 : ((size_t) entry->body_len + CONTENT_ARENA_PAGE - 1)
+                 / CONTENT_ARENA_PAGE * CONTENT_ARENA_PAGE;
+}
+
+
+int
+content_entry_by_pages(const content_entry_t *entry)
+{
+    return entry->often && entry->body_len >= CONTENT_SHARD_LARGE;
 }
 
 

@@ -77,6 +77,7 @@ shard_of(uint32_t hash)
 static void
 fill(uint32_t records)
 {
+    int               again;
     char              buf[KEY + 1];
     uint32_t          i, hash;
     content_str_t     key;
@@ -84,14 +85,15 @@ fill(uint32_t records)
 
     for (i = 0; i < records; i++) {
         key = key_of(i, buf, &hash);
-        e = content_shard_insert(shard_of(hash), hash, key, HEAD, BODY, 1,
-                                 is_pinned, NULL);
+        e = content_shard_reserve(shard_of(hash), hash, key, HEAD, BODY, 1,
+                                  is_pinned, NULL, &again);
         if (e == NULL) {
             fprintf(stderr, "lookup: no room for record %u\n", i);
             exit(1);
         }
 
         memset(content_entry_head(e), (int) i, HEAD + BODY);
+        content_shard_publish(shard_of(hash), e, is_pinned, NULL);
     }
 }
 

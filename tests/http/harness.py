@@ -477,8 +477,9 @@ class Nginx(Server, Client):
         sanitizer = f"log_path={self.dir}/sanitizer:detect_leaks=0"
         variables["ASAN_OPTIONS"] = f"{sanitizer}:abort_on_error=1"
         variables["UBSAN_OPTIONS"] = f"{sanitizer}:print_stacktrace=1"
-        if PRELOAD:
-            variables["LD_PRELOAD"] = PRELOAD
+        if PRELOAD:                 # the sanitizer's has to come first
+            more = self.environment.get("LD_PRELOAD", "")
+            variables["LD_PRELOAD"] = f"{PRELOAD} {more}".rstrip()
         return variables
 
     def command(self):

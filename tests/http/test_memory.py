@@ -26,7 +26,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 from s3_fault_proxy import FaultProxy, hold  # noqa: E402
 
 MIB = 1 << 20
-MEMORY = "content_memory 64m max=2m;"
+MEMORY = "content_memory 64m max=2m; sendfile on;"
 
 
 # What holds for objects

@@ -91,7 +91,9 @@ create(size_t size)
     void             *mem;
     content_shard_t  *shard;
 
-    mem = aligned_alloc(16, size);      /* exactly: ASan guards the bounds */
+    /* exactly: ASan guards the bounds */
+
+    mem = aligned_alloc(CONTENT_ARENA_PAGE, size);
     assert_non_null(mem);
     memset(mem, 0xaa, size);
 
@@ -104,19 +106,39 @@ create(size_t size)
 }
 
 
-/* As the memory cache does it: in rounds. */
+/* As the memory cache does it: in rounds, with others between them. */
 
-static void
-make_room(content_shard_t *shard, size_t key, size_t head, size_t body,
-    pins_t *pins)
+static content_entry_t *
+insert(content_shard_t *shard, uint32_t hash, content_str_t key, size_t head,
+    size_t body, uint32_t expires, pins_t *pins)
 {
-    int  i;
+    int               i, again;
+    content_entry_t  *e, *spent;
 
     for (i = 0; i < 64; i++) {
-        if (content_shard_room(shard, key, head, body, is_pinned, pins)) {
-            return;
+        e = content_shard_reserve(shard, hash, key, head, body, expires,
+                                  is_pinned, pins, &again);
+        if (e) {
+            content_shard_publish(shard, e, is_pinned, pins);
+            return e;
+        }
+
+        if (!again) {
+            return NULL;
+        }
+
+        spent = content_shard_spent(shard, is_pinned, pins);
+
+        if (spent) {
+
+            /* as other pages, which are empty */
+
+            memset(content_entry_body(spent), 0, content_entry_pages(spent));
+            content_shard_free(shard, spent);
         }
     }
+
+    return NULL;
 }
 
 
@@ -128,10 +150,7 @@ put(content_shard_t *shard, uint32_t n, size_t head, size_t body,
     size_t            i;
     content_entry_t  *e;
 
-    make_room(shard, key_of(n, buf).len, head, body, pins);
-
-    e = content_shard_insert(shard, hash_of(n), key_of(n, buf), head, body,
-                             n + 1, is_pinned, pins);
+    e = insert(shard, hash_of(n), key_of(n, buf), head, body, n + 1, pins);
     if (e == NULL) {
         return NULL;
     }
@@ -281,7 +300,7 @@ keys_of_one_hash(void **state)
 
     for (i = 0; i < N(keys); i++) {
         key = content_cstr(keys[i]);
-        e = content_shard_insert(shard, 5, key, 0, 1, 1, is_pinned, &nobody);
+        e = insert(shard, 5, key, 0, 1, 1, &nobody);
         assert_non_null(e);
         content_entry_body(e)[0] = (unsigned char) i;
     }
@@ -355,21 +374,18 @@ too_large_is_refused(void **state)
 
     assert_null(put(shard, 2, limit, 0, &nobody));
     assert_null(put(shard, 2, limit / 2, limit / 2, &nobody));
-    assert_null(content_shard_insert(shard, 3, content_cstr("k"), 0,
-                                     (size_t) 1 << 33, 1, is_pinned,
-                                     &nobody));
+    assert_null(insert(shard, 3, content_cstr("k"), 0, (size_t) 1 << 33, 1,
+                       &nobody));
 
     long_key = malloc(UINT16_MAX + 1);
     assert_non_null(long_key);
     memset(long_key, 'k', UINT16_MAX + 1);
     key.data = (unsigned char *) long_key;
     key.len = UINT16_MAX + 1;
-    assert_null(content_shard_insert(shard, 4, key, 0, 0, 1, is_pinned,
-                                     &nobody));
+    assert_null(insert(shard, 4, key, 0, 0, 1, &nobody));
 
     key.len = UINT16_MAX;
-    assert_non_null(content_shard_insert(shard, 4, key, 0, 0, 1, is_pinned,
-                                         &nobody));
+    assert_non_null(insert(shard, 4, key, 0, 0, 1, &nobody));
     assert_non_null(content_shard_find(shard, 4, key));
 
     free(long_key);
@@ -553,6 +569,258 @@ all_is_pinned(void **state)
     assert_non_null(put(shard, 100, 0, SIZE / 9, &pins));
     check(find(shard, 100), 100, 0, SIZE / 9);
     assert_int_equal(stats_of(shard).entries, 1);
+
+    free(shard);
+}
+
+
+/* Large bodies, which somebody may be sending when nobody reads them */
+
+static void
+a_large_body_has_pages_of_its_own(void **state)
+{
+    size_t            i;
+    content_entry_t  *e;
+    content_shard_t  *shard;
+
+    static const struct {
+        size_t        head;
+        size_t        body;
+        size_t        pages;
+    } rows[] = {
+        { 300, CONTENT_SHARD_LARGE - 1, 0 },
+        { 300, CONTENT_SHARD_LARGE, 24 },
+        { 0, CONTENT_SHARD_LARGE + 1, 25 },
+        { 5000, 103000, 26 }
+    };
+
+    (void) state;
+
+    shard = create(SIZE);
+
+    for (i = 0; i < N(rows); i++) {
+        e = put(shard, (uint32_t) i, rows[i].head, rows[i].body, &nobody);
+        assert_non_null(e);
+        assert_int_equal(content_entry_pages(e), rows[i].pages
+                                                 * CONTENT_ARENA_PAGE);
+
+        if (rows[i].pages) {
+            assert_int_equal((uintptr_t) content_entry_body(e)
+                             % CONTENT_ARENA_PAGE, 0);
+        }
+    }
+
+    for (i = 0; i < N(rows); i++) {
+        check(find(shard, (uint32_t) i), (uint32_t) i, rows[i].head,
+              rows[i].body);
+    }
+
+    free(shard);
+}
+
+
+static void
+find_often(content_shard_t *shard, uint32_t n, int times)
+{
+    while (times--) {
+        assert_non_null(find(shard, n));
+    }
+}
+
+
+/* What was not found often is freed at once; what was, when it is said. */
+
+static void
+a_large_body_that_was_found_often_is_spent(void **state)
+{
+    size_t            i;
+    uint64_t          before;
+    content_entry_t  *e;
+    content_shard_t  *shard;
+
+    static const struct {
+        const char   *name;
+        size_t        body;
+        int           found;
+        int           spent;
+    } rows[] = {
+        { "small",               CONTENT_SHARD_LARGE - 1, 9, 0 },
+        { "large, never found",  CONTENT_SHARD_LARGE,     0, 0 },
+        { "large, found twice",  CONTENT_SHARD_LARGE,     2, 0 },
+        { "large, found often",  CONTENT_SHARD_LARGE,     3, 1 },
+    };
+
+    (void) state;
+
+    for (i = 0; i < N(rows); i++) {
+        shard = create(SIZE);
+        assert_non_null(put(shard, 2, 0, 10, &nobody));
+        before = stats_of(shard).bytes;
+
+        e = put(shard, 1, 50, rows[i].body, &nobody);
+
+        find_often(shard, 1, rows[i].found);
+        assert_int_equal(content_entry_by_pages(e), rows[i].spent);
+        assert_int_equal(take(shard, 1, &nobody), 1);
+        assert_null(find(shard, 1));
+
+        if (content_shard_spent(shard, is_pinned, &nobody)
+            != (rows[i].spent ? e : NULL))
+        {
+            fail_msg("%s: spent %d", rows[i].name, !rows[i].spent);
+        }
+
+        if (rows[i].spent) {
+            check(e, 1, 50, rows[i].body);
+            content_shard_free(shard, e);
+            assert_null(content_shard_spent(shard, is_pinned, &nobody));
+        }
+
+        assert_int_equal(stats_of(shard).bytes, before);
+        free(shard);
+    }
+}
+
+
+/* Whoever gives its pages up has it pinned: nobody else gets it meanwhile. */
+
+static void
+spent_is_given_to_one(void **state)
+{
+    pins_t            pins;
+    content_entry_t  *e;
+    content_shard_t  *shard;
+
+    (void) state;
+
+    shard = create(SIZE);
+    memset(&pins, 0, sizeof(pins));
+
+    e = put(shard, 1, 50, 100000, &pins);
+    find_often(shard, 1, 3);
+    pins.entries[0] = e;
+    assert_int_equal(take(shard, 1, &pins), 1);
+    assert_null(content_shard_spent(shard, is_pinned, &pins));
+
+    pins.entries[0] = NULL;
+    assert_ptr_equal(content_shard_spent(shard, is_pinned, &pins), e);
+
+    pins.entries[0] = e;
+    assert_null(content_shard_spent(shard, is_pinned, &pins));
+
+    free(shard);
+}
+
+
+/* Its memory is not used again before; and is then, for all of the shard. */
+
+static void
+spent_is_left_alone(void **state)
+{
+    int               again;
+    uint32_t          n;
+    content_str_t     key;
+    content_entry_t  *e, *last;
+    content_shard_t  *shard;
+
+    (void) state;
+
+    shard = create(SIZE);
+    key = content_cstr("k");
+
+    for (n = 0; n < 3000; n++) {
+        e = put(shard, n, n % 50, 99000 + n % 20000, &nobody);
+        assert_non_null(e);
+        find_often(shard, n, n % 4);
+        check(e, n, n % 50, 99000 + n % 20000);
+    }
+
+    assert_int_equal(stats_of(shard).refused, 0);
+
+    /* those that are spent make room, too; and nothing is lost in the end */
+
+    for (n = 3000; n < 3010; n++) {
+        assert_non_null(put(shard, n, 0, 100000, &nobody));
+        find_often(shard, n, 3);
+        assert_int_equal(take(shard, n, &nobody), 1);
+    }
+
+    last = NULL;
+
+    while (content_shard_reserve(shard, 1, key, 0, 110000, 1, is_pinned,
+                                 &nobody, &again) == NULL)
+    {
+        assert_int_equal(again, 1);
+        last = content_shard_spent(shard, is_pinned, &nobody);
+        assert_non_null(last);
+        content_shard_free(shard, last);
+    }
+
+    while ((last = content_shard_spent(shard, is_pinned, &nobody))) {
+        content_shard_free(shard, last);
+    }
+
+    for (n = 0; n < 3010; n++) {
+        (void) take(shard, n, &nobody);
+        last = content_shard_spent(shard, is_pinned, &nobody);
+
+        if (last) {
+            content_shard_free(shard, last);
+        }
+    }
+
+    assert_int_equal(stats_of(shard).bytes, 0);
+
+    free(shard);
+}
+
+
+/* What is being filled is not found, and gone if it is not published. */
+
+static void
+reserved_is_not_found(void **state)
+{
+    int               again;
+    pins_t            pins;
+    content_str_t     key;
+    content_entry_t  *first, *second;
+    content_shard_t  *shard;
+
+    (void) state;
+
+    shard = create(SIZE);
+    memset(&pins, 0, sizeof(pins));
+    key = content_cstr("k");
+
+    first = content_shard_reserve(shard, 7, key, 0, 100000, 1, is_pinned,
+                                  &pins, &again);
+    pins.entries[0] = first;
+    second = content_shard_reserve(shard, 7, key, 0, 8, 1, is_pinned, &pins,
+                                   &again);
+    pins.entries[1] = second;
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_ptr_not_equal(first, second);
+    assert_null(content_shard_find(shard, 7, key));
+    assert_int_equal(stats_of(shard).entries, 0);
+
+    content_shard_publish(shard, second, is_pinned, &pins);
+    assert_ptr_equal(content_shard_find(shard, 7, key), second);
+
+    content_shard_publish(shard, first, is_pinned, &pins);
+    assert_ptr_equal(content_shard_find(shard, 7, key), first);
+    assert_int_equal(stats_of(shard).entries, 1);
+
+    /* given up */
+
+    pins.entries[1] = content_shard_reserve(shard, 9, key, 0, 100000, 1,
+                                            is_pinned, &pins, &again);
+    assert_non_null(pins.entries[1]);
+    assert_true(stats_of(shard).bytes > 200000);
+
+    pins.entries[1] = NULL;
+    assert_null(content_shard_spent(shard, is_pinned, &pins));
+    assert_true(stats_of(shard).bytes < 110000);
 
     free(shard);
 }
@@ -881,12 +1149,8 @@ shard_get(content_shard_t *shard, uint32_t id, uint32_t spread)
         return 1;
     }
 
-    make_room(shard, key_of(id, buf).len, 50, body_of(id, spread), &nobody);
-
-    assert_non_null(content_shard_insert(shard, hash_of(id),
-                                         key_of(id, buf), 50,
-                                         body_of(id, spread), 1, is_pinned,
-                                         &nobody));
+    assert_non_null(insert(shard, hash_of(id), key_of(id, buf), 50,
+                           body_of(id, spread), 1, &nobody));
     return 0;
 }
 
@@ -1043,9 +1307,8 @@ a_million_small_records(void **state)
 
     for (n = 0; n < MANY; n++) {
         key = key_of(n, buf);
-        assert_non_null(content_shard_insert(shard, hash_of(n), key, 24,
-                                             MANY_BODY, 1, is_pinned,
-                                             &nobody));
+        assert_non_null(insert(shard, hash_of(n), key, 24, MANY_BODY, 1,
+                               &nobody));
     }
 
     seconds = (double) (clock() - start) / CLOCKS_PER_SEC;
@@ -1062,9 +1325,8 @@ a_million_small_records(void **state)
     /* with buckets and all, once it is full */
 
     for ( ; stats_of(shard).evicted < 1000; n++) {
-        assert_non_null(content_shard_insert(shard, hash_of(n),
-                                             key_of(n, buf), 24, MANY_BODY, 1,
-                                             is_pinned, &nobody));
+        assert_non_null(insert(shard, hash_of(n), key_of(n, buf), 24,
+                               MANY_BODY, 1, &nobody));
     }
 
     overhead = (double) size / (double) stats_of(shard).entries
@@ -1081,9 +1343,10 @@ a_million_small_records(void **state)
 static void
 one_call_evicts_few(void **state)
 {
-    int               done;
+    int               again;
     uint32_t          n;
     uint64_t          before, evicted;
+    content_entry_t  *e;
     content_shard_t  *shard;
 
     (void) state;
@@ -1098,17 +1361,17 @@ one_call_evicts_few(void **state)
 
     do {
         evicted = stats_of(shard).evicted;
-        done = content_shard_room(shard, 8, 0, SIZE, is_pinned, &nobody);
+        e = content_shard_reserve(shard, 1, content_cstr("k"), 0, SIZE, 1,
+                                  is_pinned, &nobody, &again);
         evicted = stats_of(shard).evicted - evicted;
 
         assert_true(evicted <= 64);
-        assert_true(done || evicted);
+        assert_true(e || (again && evicted));
 
-    } while (!done);
+    } while (e == NULL);
 
     assert_true(stats_of(shard).evicted - before > 2000);
-    assert_non_null(content_shard_insert(shard, 1, content_cstr("k"), 0, SIZE,
-                                         1, is_pinned, &nobody));
+
     free(shard);
 }
 
@@ -1163,6 +1426,11 @@ main(void)
         cmocka_unit_test(pinned_is_left_alone),
         cmocka_unit_test(dropped_is_freed_later),
         cmocka_unit_test(all_is_pinned),
+        cmocka_unit_test(a_large_body_has_pages_of_its_own),
+        cmocka_unit_test(a_large_body_that_was_found_often_is_spent),
+        cmocka_unit_test(spent_is_given_to_one),
+        cmocka_unit_test(spent_is_left_alone),
+        cmocka_unit_test(reserved_is_not_found),
         cmocka_unit_test(a_scan_spares_what_is_asked_for),
         cmocka_unit_test(
             evicted_from_the_small_queue_comes_back_into_the_main_one),
