@@ -16,7 +16,7 @@
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_write.h"
 #include "http/ngx_content_zones.h"
-#include "lib/content_list.h"
+#include "lib/content_date.h"
 
 
 #define NGX_CONTENT_VERSIONS_LIMIT  1000
@@ -229,7 +229,7 @@ ngx_content_versions_entry(content_out_t *out, ngx_content_version_t *version)
     }
 
     content_out_text(out, ",\"last_modified\":\"");
-    content_list_time(out, version->mtime);
+    content_date_time(out, version->mtime);
     content_out_text(out, "\"}");
 }
 

@@ -9,8 +9,8 @@
 #include <openssl/crypto.h>
 
 #include "lib/content_credentials.h"
+#include "lib/content_date.h"
 #include "lib/content_key.h"
-#include "lib/content_s3xml.h"
 #include "lib/content_xml.h"
 
 
@@ -274,7 +274,7 @@ take_json(content_credentials_t *c, json_t *root, content_out_t *code)
 static int
 take_expiration(content_credentials_t *c, content_str_t text)
 {
-    return content_s3xml_time(text, &c->expires) == CONTENT_OK
+    return content_date_parse(text, &c->expires) == CONTENT_OK
            && c->expires ? CONTENT_OK : CONTENT_ERROR;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "lib/content_date.h"
 #include "lib/content_list.h"
 
 
@@ -25,23 +26,6 @@
 
 #define LIST_JSON      6        /* the longest a byte becomes: \u001f */
 #define LIST_SIZE      19       /* digits of INT64_MAX */
-#define LIST_TIME      20
-
-#define DAY            86400
-#define DAYS_4         1461                     /* days of 4 years */
-#define DAYS_100       (25 * DAYS_4 - 1)        /* of 100 years */
-#define DAYS_400       (4 * DAYS_100 + 1)       /* of 400 years */
-#define DAYS_1970      719162                   /* from 0001-01-01 */
-
-#define TIME_FIRST     (-(int64_t) DAYS_1970 * DAY)
-#define TIME_LAST      ((int64_t) (25 * DAYS_400 - 366 - DAYS_1970) * DAY - 1)
-
-
-typedef struct {
-    unsigned  year;
-    unsigned  month;                /* 1 .. 12 */
-    unsigned  day;                  /* 1 .. 31 */
-} content_date_t;
 
 
 void
@@ -64,7 +48,7 @@ content_list_entry(content_out_t *out, int first, content_str_t key,
     content_out_text(out, LIST_ENTRY_3);
     content_out_json(out, etag);
     content_out_text(out, LIST_ENTRY_4);
-    content_list_time(out, mtime);
+    content_date_time(out, mtime);
     content_out_text(out, LIST_ENTRY_5);
 }
 
@@ -115,7 +99,7 @@ content_list_entry_max(content_str_t key, content_str_t etag)
 {
     return strlen(LIST_ENTRY_1 LIST_ENTRY_2 LIST_ENTRY_3 LIST_ENTRY_4
                   LIST_ENTRY_5)
-           + LIST_SIZE + LIST_TIME + LIST_JSON * (key.len + etag.len);
+           + LIST_SIZE + CONTENT_DATE_TIME + LIST_JSON * (key.len + etag.len);
 }
 
 
@@ -159,110 +143,4 @@ content_list_common(content_str_t key, content_str_t prefix,
     }
 
     return content_cstr("");
-}
-
-
-/* Takes as many whole units as there are off *days, at most max. */
-
-static unsigned
-take_years(unsigned *days, unsigned unit, unsigned max)
-{
-    unsigned  n;
-
-    n = *days / unit;
-
-    if (n > max) {
-        n = max;                /* the last day of a leap year */
-    }
-
-    *days -= n * unit;
-
-    return n;
-}
-
-
-/* days: since 0001-01-01 in the proleptic Gregorian calendar. */
-
-static content_date_t
-date_of(unsigned days)
-{
-    int             leap;
-    unsigned        n400, n100, n4, n1, length;
-    content_date_t  date;
-
-    static const unsigned  months[] = {
-        31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31
-    };
-
-    n400 = take_years(&days, DAYS_400, 24);
-    n100 = take_years(&days, DAYS_100, 3);
-    n4 = take_years(&days, DAYS_4, 24);
-    n1 = take_years(&days, 365, 3);
-
-    date.year = n400 * 400 + n100 * 100 + n4 * 4 + n1 + 1;
-    leap = n1 == 3 && (n4 != 24 || n100 == 3);
-
-    for (date.month = 1; /* void */ ; date.month++) {
-        length = months[date.month - 1] + (date.month == 2 && leap);
-
-        if (days < length) {
-            break;
-        }
-
-        days -= length;
-    }
-
-    date.day = days + 1;
-
-    return date;
-}
-
-
-static void
-put_digits(content_out_t *out, unsigned value, unsigned digits)
-{
-    unsigned  i, unit;
-
-    unit = 1;
-
-    for (i = 1; i < digits; i++) {
-        unit *= 10;
-    }
-
-    for ( /* void */ ; unit; unit /= 10) {
-        content_out_char(out, (unsigned char) ('0' + value / unit % 10));
-    }
-}
-
-
-void
-content_list_time(content_out_t *out, int64_t time)
-{
-    unsigned        second;
-    content_date_t  date;
-
-    if (time < TIME_FIRST) {
-        time = TIME_FIRST;
-    }
-
-    if (time > TIME_LAST) {
-        time = TIME_LAST;
-    }
-
-    time -= TIME_FIRST;
-    date = date_of((unsigned) (time / DAY));
-    second = (unsigned) (time % DAY);
-
-    put_digits(out, date.year, 4);
-    content_out_char(out, '-');
-    put_digits(out, date.month, 2);
-    content_out_char(out, '-');
-    put_digits(out, date.day, 2);
-    content_out_char(out, 'T');
-    put_digits(out, second / 3600, 2);
-    content_out_char(out, ':');
-    put_digits(out, second / 60 % 60, 2);
-    content_out_char(out, ':');
-    put_digits(out, second % 60, 2);
-    content_out_char(out, 'Z');
 }

@@ -48,11 +48,5 @@ size_t content_list_end_max(const content_str_t *next);
 content_str_t content_list_common(content_str_t key, content_str_t prefix,
     content_str_t delimiter);
 
-/*
- * RFC 3339, UTC: "2026-11-22T10:00:00Z".  A time before year 1 or after year
- * 9999, which has no such form, is written as the first or the last that has.
- */
-void content_list_time(content_out_t *out, int64_t time);
-
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "lib/content_date.h"
 #include "lib/content_s3uploads.h"
 #include "lib/content_xml.h"
 
@@ -173,7 +174,7 @@ listing_element(content_xml_t *xml, const char *path)
     }
 
     if (strcmp(path, "/Initiated") == 0) {
-        return content_s3xml_time(text, &upload->initiated);
+        return content_date_parse(text, &upload->initiated);
     }
 
     return CONTENT_OK;
@@ -248,7 +249,7 @@ parts_element(content_xml_t *xml, const char *path)
                         : CONTENT_OK;
 
     } else if (strcmp(path, "ListPartsResult/Part/LastModified") == 0) {
-        if (content_s3xml_time(text, &time) != CONTENT_OK) {
+        if (content_date_parse(text, &time) != CONTENT_OK) {
             return CONTENT_ERROR;
         }
 

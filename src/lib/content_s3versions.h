@@ -15,7 +15,7 @@ typedef struct {
     content_str_t    key;                /* decoded */
     content_str_t    id;
     content_str_t    etag;               /* empty if deleted */
-    content_str_t    last_modified;      /* for content_s3xml_time() */
+    content_str_t    last_modified;      /* for content_date_parse() */
     int64_t          size;               /* bytes; -1 if deleted */
     unsigned         latest:1;
     unsigned         deleted:1;          /* it marks a deletion */

@@ -46,7 +46,7 @@ typedef struct {
     content_str_t    key;                /* decoded */
     int64_t          size;               /* bytes */
     content_str_t    etag;               /* as sent, with quotes if any */
-    content_str_t    last_modified;      /* for content_s3xml_time() */
+    content_str_t    last_modified;      /* for content_date_parse() */
 } content_s3xml_entry_t;
 
 
@@ -144,13 +144,6 @@ void content_s3xml_parts_begin(content_out_t *out);
 void content_s3xml_part(content_out_t *out, unsigned number,
     content_str_t etag);
 void content_s3xml_parts_end(content_out_t *out);
-
-
-/*
- * "2026-11-22T10:00:00.000Z" in seconds since 1970; the fraction is optional
- * and is cut off.  Returns CONTENT_OK or CONTENT_ERROR.
- */
-int content_s3xml_time(content_str_t text, int64_t *seconds);
 
 
 #endif

@@ -20,6 +20,7 @@
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 
+#include "lib/content_date.h"
 #include "lib/content_key.h"
 #include "lib/content_sigv4.h"
 
@@ -27,7 +28,6 @@
 #define HASH_LEN       32
 #define DAY_LEN        8                   /* of the date: "20130524" */
 #define HEADERS_MAX    (CONTENT_SIGV4_HEADERS_MAX + 4)
-#define LAST_TIME      253402300799LL      /* 9999-12-31T23:59:59Z */
 
 
 typedef struct {
@@ -37,7 +37,6 @@ typedef struct {
 
 
 static int write_date(unsigned char *date, int64_t now);
-static void write_number(content_out_t *out, unsigned value, unsigned width);
 static int write_query(content_out_t *out,
     const content_sigv4_request_t *request);
 static int compare_params(const content_field_t *a, const content_field_t *b);
@@ -157,54 +156,19 @@ content_sigv4_forget(content_sigv4_cache_t *cache)
 }
 
 
-/*
- * gmtime_r() is not in C11.  Years begin in March here, so that the leap day
- * is a year's last; an era is the 400 years that the calendar repeats after.
- */
-
 static int
 write_date(unsigned char *date, int64_t now)
 {
-    unsigned       day, era_day, era_year, year_day, month, seconds, year;
     content_out_t  out;
 
-    if (now < 0 || now > LAST_TIME) {
+    if (now < 0 || now > CONTENT_DATE_LAST) {
         return CONTENT_ERROR;
     }
 
-    day = (unsigned) (now / 86400) + 719468;       /* from 0000-03-01 */
-    seconds = (unsigned) (now % 86400);
-
-    era_day = day % 146097;
-    era_year = (era_day - era_day / 1460 + era_day / 36524 - era_day / 146096)
-               / 365;
-    year_day = era_day - (365 * era_year + era_year / 4 - era_year / 100);
-    month = (5 * year_day + 2) / 153;              /* 0 is March */
-    year = day / 146097 * 400 + era_year + (month >= 10);
-
     content_out_init(&out, date, CONTENT_SIGV4_DATE_LEN);
-
-    write_number(&out, year, 4);
-    write_number(&out, month < 10 ? month + 3 : month - 9, 2);
-    write_number(&out, year_day - (153 * month + 2) / 5 + 1, 2);
-    content_out_char(&out, 'T');
-    write_number(&out, seconds / 3600, 2);
-    write_number(&out, seconds / 60 % 60, 2);
-    write_number(&out, seconds % 60, 2);
-    content_out_char(&out, 'Z');
+    content_date_basic(&out, now);
 
     return CONTENT_OK;
-}
-
-
-static void
-write_number(content_out_t *out, unsigned value, unsigned width)
-{
-    if (width > 1) {
-        write_number(out, value / 10, width - 1);
-    }
-
-    content_out_char(out, (unsigned char) ('0' + value % 10));
 }
 
 

@@ -22,11 +22,12 @@
 
 #include <openssl/sha.h>
 
+#include "lib/content_date.h"
 #include "lib/content_object.h"
 #include "lib/content_str.h"
 
 
-#define CONTENT_SIGV4_DATE_LEN    16     /* "20130524T000000Z" */
+#define CONTENT_SIGV4_DATE_LEN    CONTENT_DATE_BASIC
 #define CONTENT_SIGV4_PARAMS_MAX  32
 #define CONTENT_SIGV4_HEADERS_MAX (CONTENT_OBJECT_META_MAX + 16)
 

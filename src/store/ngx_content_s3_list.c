@@ -8,6 +8,7 @@
 
 #include "store/ngx_content_s3.h"
 #include "core/ngx_content_str.h"
+#include "lib/content_date.h"
 #include "lib/content_s3xml.h"
 
 
@@ -150,7 +151,7 @@ ngx_content_s3_list_entry(void *data, const content_s3xml_entry_t *found)
     entry->size = found->size;
     entry->mtime = 0;
 
-    (void) content_s3xml_time(found->last_modified, &entry->mtime);
+    (void) content_date_parse(found->last_modified, &entry->mtime);
 
     return CONTENT_OK;
 }

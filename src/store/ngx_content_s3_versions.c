@@ -7,6 +7,7 @@
 
 #include "store/ngx_content_s3.h"
 #include "core/ngx_content_str.h"
+#include "lib/content_date.h"
 #include "lib/content_s3versions.h"
 #include "lib/content_s3xml.h"
 
@@ -144,7 +145,7 @@ ngx_content_s3_version(void *data, const content_s3version_t *found)
     version->latest = found->latest;
     version->deleted = found->deleted;
 
-    (void) content_s3xml_time(found->last_modified, &version->mtime);
+    (void) content_date_parse(found->last_modified, &version->mtime);
 
     if (!content_str_eq(found->id, content_cstr("null"))) {
         versions->kept = 1;

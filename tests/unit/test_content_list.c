@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include <jansson.h>
@@ -207,77 +206,6 @@ bounds(void **state)
 }
 
 
-static void
-times(void **state)
-{
-    size_t         i;
-    content_out_t  out;
-
-    static const struct {
-        int64_t      time;
-        const char  *want;
-    } rows[] = {
-        { 0, "1970-01-01T00:00:00Z" },
-        { 1, "1970-01-01T00:00:01Z" },
-        { -1, "1969-12-31T23:59:59Z" },
-        { 1795341600, "2026-11-22T10:00:00Z" },
-        { 951782399, "2000-02-28T23:59:59Z" },
-        { 951782400, "2000-02-29T00:00:00Z" },
-        { 951868800, "2000-03-01T00:00:00Z" },
-        { 978307199, "2000-12-31T23:59:59Z" },
-        { 4107542400, "2100-03-01T00:00:00Z" },
-        { 4107542399, "2100-02-28T23:59:59Z" },
-        { -62135596800, "0001-01-01T00:00:00Z" },
-        { -62135596801, "0001-01-01T00:00:00Z" },
-        { INT64_MIN, "0001-01-01T00:00:00Z" },
-        { 253402300799, "9999-12-31T23:59:59Z" },
-        { 253402300800, "9999-12-31T23:59:59Z" },
-        { INT64_MAX, "9999-12-31T23:59:59Z" }
-    };
-
-    (void) state;
-
-    for (i = 0; i < N(rows); i++) {
-        content_out_init(&out, buf, sizeof(buf));
-        content_list_time(&out, rows[i].time);
-
-        if (!content_str_eq(content_out_done(&out),
-                            content_cstr(rows[i].want)))
-        {
-            fail_msg("%s: %.20s", rows[i].want, buf);
-        }
-    }
-}
-
-
-/* The C library as the witness: each day of 800 years, at an odd time. */
-
-static void
-times_as_libc(void **state)
-{
-    char           want[64];
-    time_t         t;
-    int64_t        day;
-    struct tm      tm;
-    content_out_t  out;
-
-    (void) state;
-
-    for (day = -146097; day <= 146097; day++) {
-        t = day * 86400 + (day & 0xffff);
-        assert_non_null(gmtime_r(&t, &tm));
-        strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%SZ", &tm);
-
-        content_out_init(&out, buf, sizeof(buf));
-        content_list_time(&out, t);
-
-        if (!content_str_eq(content_out_done(&out), content_cstr(want))) {
-            fail_msg("%s: %.20s", want, buf);
-        }
-    }
-}
-
-
 int
 main(void)
 {
@@ -286,9 +214,7 @@ main(void)
         cmocka_unit_test(common),
         cmocka_unit_test(prefixes),
         cmocka_unit_test(values),
-        cmocka_unit_test(bounds),
-        cmocka_unit_test(times),
-        cmocka_unit_test(times_as_libc)
+        cmocka_unit_test(bounds)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -660,78 +660,6 @@ test_part_size(void **state)
 }
 
 
-static void
-test_time(void **state)
-{
-    int      rc;
-    size_t   i;
-    int64_t  seconds;
-
-    static const struct {
-        const char  *text;
-        int          rc;
-        int64_t      seconds;
-    } rows[] = {
-        { "1970-01-01T00:00:00Z", CONTENT_OK, 0 },
-        { "2026-11-22T10:00:00.000Z", CONTENT_OK, 1795341600 },
-        { "2026-11-22T10:00:00.999Z", CONTENT_OK, 1795341600 },
-        { "2026-11-22T10:00:00.123456789Z", CONTENT_OK, 1795341600 },
-        { "2026-11-22T10:00:00Z", CONTENT_OK, 1795341600 },
-        { "2024-02-29T11:59:59.000Z", CONTENT_OK, 1709207999 },
-        { "2024-03-01T00:00:00Z", CONTENT_OK, 1709251200 },
-        { "2025-12-31T23:59:59Z", CONTENT_OK, 1767225599 },
-        { "2000-02-29T00:00:00Z", CONTENT_OK, 951782400 },
-        { "2001-01-01T00:00:00Z", CONTENT_OK, 978307200LL },
-        { "2002-01-01T00:00:00Z", CONTENT_OK, 1009843200LL },
-        { "2401-01-01T00:00:00Z", CONTENT_OK, 13601088000LL },
-        { "2038-01-19T03:14:08Z", CONTENT_OK, 2147483648LL },
-        { "2100-02-28T23:59:59Z", CONTENT_OK, 4107542399LL },
-        { "2100-03-01T00:00:00Z", CONTENT_OK, 4107542400LL },
-        { "9999-12-31T23:59:59Z", CONTENT_OK, 253402300799LL },
-
-        { "", CONTENT_ERROR, 0 },
-        { "2026", CONTENT_ERROR, 0 },
-        { "2026-11-22", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:00", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:00.Z", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:00.0", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:00,0Z", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:00.0xZ", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:00Z ", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:00ZZ", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:00+01:00", CONTENT_ERROR, 0 },
-        { "2026-11-22 10:00:00Z", CONTENT_ERROR, 0 },
-        { "2026-11-22t10:00:00z", CONTENT_ERROR, 0 },
-        { "2026-1-22T10:00:00Z", CONTENT_ERROR, 0 },
-        { "+026-11-22T10:00:00Z", CONTENT_ERROR, 0 },
-        { "1969-12-31T23:59:59Z", CONTENT_ERROR, 0 },
-        { "2026-00-22T10:00:00Z", CONTENT_ERROR, 0 },
-        { "2026-13-22T10:00:00Z", CONTENT_ERROR, 0 },
-        { "2026-11-00T10:00:00Z", CONTENT_ERROR, 0 },
-        { "2026-11-31T10:00:00Z", CONTENT_ERROR, 0 },
-        { "2026-02-29T10:00:00Z", CONTENT_ERROR, 0 },
-        { "2100-02-29T10:00:00Z", CONTENT_ERROR, 0 },
-        { "2026-11-22T24:00:00Z", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:60:00Z", CONTENT_ERROR, 0 },
-        { "2026-11-22T10:00:60Z", CONTENT_ERROR, 0 },
-        { "Sun, 22 Nov 2026 10:00:00 GMT", CONTENT_ERROR, 0 }
-    };
-
-    (void) state;
-
-    for (i = 0; i < ROWS(rows); i++) {
-        rc = content_s3xml_time(content_cstr(rows[i].text), &seconds);
-
-        if (rc != rows[i].rc
-            || (rc == CONTENT_OK && seconds != rows[i].seconds))
-        {
-            fail_msg("\"%s\": %d, %lld", rows[i].text, rc,
-                     (long long) seconds);
-        }
-    }
-}
-
-
 int
 main(void)
 {
@@ -746,8 +674,7 @@ main(void)
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_result_cut),
         cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_part_size),
-        cmocka_unit_test(test_time)
+        cmocka_unit_test(test_part_size)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
