@@ -33,7 +33,7 @@
  * What a hit rests on.  Look-ups go to Redis a turn of the event loop at a
  * time, as plain commands on one connection, which Redis runs in this order:
  *
- *     ECHO id, PERSIST epoch, GET epoch        the guard, once a turn
+ *     ECHO id, GETEX epoch PERSIST             the guard, once a turn
  *     GET record, GET record, ...              one each look-up
  *
  * A record carries, in its own bytes, the epoch that it was filled in and the
@@ -45,16 +45,16 @@
  *     end() and epoch() that was confirmed before that.
  *   - END.  The record is read after the look-up began, hence after each end()
  *     that was confirmed by then: what is found was filled later than that.
- *   - A new epoch between GET epoch and GET record: E was the epoch when the
+ *   - A new epoch between GETEX epoch and GET record: E was the epoch when the
  *     guard ran.  A record of E was put under E (the fill checks that, in a
  *     script) and an epoch never comes back; so at the last moment of E, which
  *     is after the look-up began, the record was there and current.  The
  *     answer is the one of that moment.
- *   - May it write?  PERSIST changes nothing but is a write: a demoted master,
- *     one cut off from its replicas (min-replicas-to-write), one whose disk is
- *     full refuses it, and the connection is dropped with all that follows.
- *     PERSIST comes first.  If the server is demoted after it, a record that
- *     is found was there, under the same epoch, when it still was the master:
+ *   - May it write?  GETEX with PERSIST changes nothing but is a write: a
+ *     demoted master, one cut off from its replicas (min-replicas-to-write),
+ *     one whose disk is full refuses it, and the connection is dropped with
+ *     all that follows.  If the server is demoted after it, a record that is
+ *     found was there, under the same epoch, when it still was the master:
  *     what comes by replication from a new master is under an epoch of the
  *     new one's history, and the guard fails if the epoch is not of the
  *     history that this connection has found.

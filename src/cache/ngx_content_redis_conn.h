@@ -37,9 +37,9 @@ typedef enum {
 typedef enum {
     NGX_CONTENT_REDIS_GUARD_FAILED = 0,
     NGX_CONTENT_REDIS_GUARD_BEGUN,            /* replies are in step */
-    NGX_CONTENT_REDIS_GUARD_MASTER,           /* and the server may write */
-    NGX_CONTENT_REDIS_GUARD_LOST,             /* but has no epoch */
-    NGX_CONTENT_REDIS_GUARD_HELD              /* and conn->epoch is its */
+    NGX_CONTENT_REDIS_GUARD_LOST,             /* the server may write, but has
+                                                 no epoch */
+    NGX_CONTENT_REDIS_GUARD_HELD              /* ... and conn->epoch is its */
 } ngx_content_redis_guard_e;
 
 

@@ -1,5 +1,5 @@
 /*
- * The guard of the look-ups: three commands that go before those of a turn of
+ * The guard of the look-ups: two commands that go before those of a turn of
  * the event loop.  See "What a hit rests on" in ngx_content_redis.h.
  *
  * Replies come in the order of the commands.  So what a look-up's reply finds
@@ -17,7 +17,6 @@
 static void ngx_content_redis_guard_id(ngx_content_redis_t *redis,
     uint64_t number, u_char *id);
 static void ngx_content_redis_guard_echo(redisReply *reply, void *data);
-static void ngx_content_redis_guard_persist(redisReply *reply, void *data);
 static void ngx_content_redis_guard_epoch(redisReply *reply, void *data);
 static ngx_int_t ngx_content_redis_guard_reply(redisReply *reply,
     ngx_content_redis_conn_t *conn);
@@ -29,7 +28,7 @@ ngx_int_t
 ngx_content_redis_guard(ngx_content_redis_conn_t *conn)
 {
     u_char      id[NGX_CONTENT_REDIS_ID];
-    ngx_str_t   argv[2];
+    ngx_str_t   argv[3];
     ngx_uint_t  writes;
 
     if (conn->hc == NULL) {
@@ -57,21 +56,12 @@ ngx_content_redis_guard(ngx_content_redis_conn_t *conn)
 
     conn->guards_sent++;
 
+    ngx_str_set(&argv[0], "GETEX");
     argv[1] = conn->redis->epoch;
-
-    ngx_str_set(&argv[0], "PERSIST");
-
-    if (ngx_content_redis_command(conn, ngx_content_redis_guard_persist, conn,
-                                  2, argv)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&argv[0], "GET");
+    ngx_str_set(&argv[2], "PERSIST");
 
     if (ngx_content_redis_command(conn, ngx_content_redis_guard_epoch, conn,
-                                  2, argv)
+                                  3, argv)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -135,32 +125,12 @@ ngx_content_redis_guard_echo(redisReply *reply, void *data)
 
 
 static void
-ngx_content_redis_guard_persist(redisReply *reply, void *data)
-{
-    ngx_content_redis_conn_t *conn = data;
-
-    if (ngx_content_redis_guard_reply(reply, conn) != NGX_OK) {
-        return;
-    }
-
-    if (reply->type != REDIS_REPLY_INTEGER) {
-        ngx_content_redis_guard_broken(conn, reply);
-        return;
-    }
-
-    if (conn->guard == NGX_CONTENT_REDIS_GUARD_BEGUN) {
-        conn->guard = NGX_CONTENT_REDIS_GUARD_MASTER;
-    }
-}
-
-
-static void
 ngx_content_redis_guard_epoch(redisReply *reply, void *data)
 {
     ngx_content_redis_conn_t *conn = data;
 
     if (ngx_content_redis_guard_reply(reply, conn) != NGX_OK
-        || conn->guard != NGX_CONTENT_REDIS_GUARD_MASTER)
+        || conn->guard != NGX_CONTENT_REDIS_GUARD_BEGUN)
     {
         return;
     }

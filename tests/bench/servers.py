@@ -235,13 +235,11 @@ class Redis(Process):
 
     def traffic(self):
         """(lookups that were asked for, reads of the socket that brought
-        them).  A lookup is a GET; so is one in each guard, with a PERSIST."""
+        them).  A lookup is a GET; a guard has none."""
         info = self.cli("info", "everything")
         reads = re.search(r"^total_reads_processed:(\d+)", info, re.M)
-        calls = {name: int(n) for name, n in re.findall(
-            r"^cmdstat_(get|persist):calls=(\d+)", info, re.M)}
-        lookups = calls.get("get", 0) - calls.get("persist", 0)
-        return lookups, int(reads.group(1))
+        lookups = re.search(r"^cmdstat_get:calls=(\d+)", info, re.M)
+        return int(lookups.group(1)) if lookups else 0, int(reads.group(1))
 
 
 class Memcached(Process):

@@ -531,6 +531,22 @@ def test_replica_is_not_used(tmp_path, redis, key):
             heat(origin, "/a")
 
 
+@pytest.mark.parametrize("no, yes", [
+    (("CONFIG", "SET", "min-replicas-to-write", 1),
+     ("CONFIG", "SET", "min-replicas-to-write", 0)),
+    (("REPLICAOF", "127.0.0.1", 1), ("REPLICAOF", "NO", "ONE"))],
+    ids=["cut off", "demoted"])
+def test_record_of_a_redis_that_may_not_write_is_not_believed(
+        origin, redis, no, yes):
+    origin.put("/a", b"x")
+    heat(origin, "/a")
+    redis.client.execute_command(*no)
+    assert redis.records()
+    asks(origin, "/a", b"x")
+    redis.client.execute_command(*yes)
+    heat(origin, "/a")
+
+
 def test_flushed_redis_is_filled_again(origin, redis):
     origin.put("/a", b"x")
     heat(origin, "/a")
