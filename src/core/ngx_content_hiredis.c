@@ -16,49 +16,10 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "core/ngx_content_hiredis.h"
-#include "core/ngx_content_hiredis_out.h"
-#include "core/ngx_content_hiredis_reply.h"
-#include "core/ngx_content_hiredis_waits.h"
+#include "core/ngx_content_hiredis_internal.h"
 
 
 #define NGX_CONTENT_HIREDIS_READ   (64 * 1024)   /* bytes a turn */
-#define NGX_CONTENT_HIREDIS_REPLY  (16 * 1024 * 1024)
-
-/*
- * Of what was read the reader is given so much at once.  Whenever it has made a
- * reply it moves what is left to the front of its buffer: with all of a turn
- * in there that would cost more than all else.  The bites of a longer reply
- * grow.
- */
-
-#define NGX_CONTENT_HIREDIS_BITE   2048
-
-#define NGX_CONTENT_HIREDIS_UNASKED                                          \
-    "it has sent bytes that no command had asked for"
-
-
-struct ngx_content_hiredis_s {
-    ngx_connection_t               *connection;
-    ngx_content_hiredis_closed_pt   closed;
-    void                           *data;
-
-    redisReader                    *reader;
-    ngx_content_hiredis_replies_t   replies;
-    size_t                          unfinished;  /* bytes of a reply so far */
-
-    ngx_content_hiredis_waits_t     waits;
-
-    ngx_content_hiredis_out_t       out;
-    ngx_uint_t                      writes;
-
-    ngx_content_hiredis_reply_pt    push;
-    void                           *push_data;
-
-    unsigned                        connected:1;
-    unsigned                        calling:1;   /* a callback, perhaps */
-    unsigned                        closing:1;
-};
 
 
 static ngx_socket_t ngx_content_hiredis_socket(const char *path,
@@ -74,12 +35,6 @@ static void ngx_content_hiredis_write_handler(ngx_event_t *wev);
 static ngx_int_t ngx_content_hiredis_expect(ngx_content_hiredis_t *hc,
     ngx_uint_t room);
 static void ngx_content_hiredis_read_handler(ngx_event_t *rev);
-static const char *ngx_content_hiredis_feed(ngx_content_hiredis_t *hc,
-    u_char *p, size_t len);
-static const char *ngx_content_hiredis_parse(ngx_content_hiredis_t *hc,
-    size_t rest, ngx_uint_t *made);
-static const char *ngx_content_hiredis_give(ngx_content_hiredis_t *hc,
-    redisReply *reply, size_t rest);
 static void ngx_content_hiredis_failed(ngx_content_hiredis_t *hc,
     ngx_err_t err);
 static void ngx_content_hiredis_lost(ngx_content_hiredis_t *hc,
@@ -450,7 +405,7 @@ ngx_content_hiredis_read_handler(ngx_event_t *rev)
     }
 
     hc->calling = 1;
-    wrong = ngx_content_hiredis_feed(hc, buf, n);
+    wrong = ngx_content_hiredis_take(hc, buf, n);
     hc->calling = 0;
 
     if (hc->closing) {
@@ -459,109 +414,6 @@ ngx_content_hiredis_read_handler(ngx_event_t *rev)
     } else if (wrong) {
         ngx_content_hiredis_lost(hc, wrong);
     }
-}
-
-
-/* NULL, or what is wrong with what has come. */
-
-static const char *
-ngx_content_hiredis_feed(ngx_content_hiredis_t *hc, u_char *p, size_t len)
-{
-    size_t       bite, n;
-    ngx_uint_t   made;
-    const char  *wrong;
-
-    wrong = NULL;
-    bite = NGX_CONTENT_HIREDIS_BITE;
-
-    while (len && wrong == NULL && !hc->closing) {
-
-        n = ngx_min(len, bite);
-
-        if (redisReaderFeed(hc->reader, (char *) p, n) != REDIS_OK) {
-            return hc->reader->errstr;
-        }
-
-        p += n;
-        len -= n;
-        hc->unfinished += n;
-
-        wrong = ngx_content_hiredis_parse(hc, len, &made);
-
-        bite = made ? NGX_CONTENT_HIREDIS_BITE : 2 * bite;
-    }
-
-    return wrong;
-}
-
-
-/* Takes the replies that are whole; rest: bytes that the reader lacks still. */
-
-static const char *
-ngx_content_hiredis_parse(ngx_content_hiredis_t *hc, size_t rest,
-    ngx_uint_t *made)
-{
-    void        *reply;
-    const char  *wrong;
-
-    *made = 0;
-
-    for ( ;; ) {
-
-        if (hc->waits.n == 0 && hc->push == NULL
-            && (rest || hc->reader->pos < hc->reader->len))
-        {
-            return NGX_CONTENT_HIREDIS_UNASKED;
-        }
-
-        if (redisReaderGetReply(hc->reader, &reply) != REDIS_OK) {
-            return hc->replies.refused ? hc->replies.refused
-                                       : hc->reader->errstr;
-        }
-
-        if (reply == NULL) {
-            break;
-        }
-
-        *made = 1;
-        hc->unfinished = 0;
-
-        wrong = ngx_content_hiredis_give(hc, reply, rest);
-
-        if (wrong || hc->closing) {
-            return wrong;
-        }
-
-        if (ngx_content_hiredis_replies_reset(&hc->replies) != NGX_OK) {
-            return "no memory";
-        }
-    }
-
-    return hc->unfinished > NGX_CONTENT_HIREDIS_REPLY
-           ? "it has sent too long a reply" : NULL;
-}
-
-
-/* When the last who waits is answered, there is nothing more that is ours. */
-
-static const char *
-ngx_content_hiredis_give(ngx_content_hiredis_t *hc, redisReply *reply,
-    size_t rest)
-{
-    if (hc->waits.n == 0) {
-        hc->push(reply, hc->push_data);
-        return NULL;
-    }
-
-    if (hc->waits.n == 1 && hc->push == NULL
-        && (rest || hc->reader->pos < hc->reader->len))
-    {
-        return NGX_CONTENT_HIREDIS_UNASKED;
-    }
-
-    ngx_content_hiredis_waits_call(&hc->waits, reply);
-
-    return NULL;
 }
 
 

@@ -1,0 +1,49 @@
+/*
+ * A connection to Redis inside, for ngx_content_hiredis*.c only: events and
+ * writing are in ngx_content_hiredis.c, what comes in _take.c.
+ */
+
+#ifndef NGX_CONTENT_HIREDIS_INTERNAL_H
+#define NGX_CONTENT_HIREDIS_INTERNAL_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "core/ngx_content_hiredis.h"
+#include "core/ngx_content_hiredis_out.h"
+#include "core/ngx_content_hiredis_reply.h"
+#include "core/ngx_content_hiredis_waits.h"
+
+
+struct ngx_content_hiredis_s {
+    ngx_connection_t               *connection;
+    ngx_content_hiredis_closed_pt   closed;
+    void                           *data;
+
+    redisReader                    *reader;
+    ngx_content_hiredis_replies_t   replies;
+    size_t                          unfinished;  /* bytes of a reply so far */
+
+    ngx_content_hiredis_waits_t     waits;
+
+    ngx_content_hiredis_out_t       out;
+    ngx_uint_t                      writes;
+
+    ngx_content_hiredis_reply_pt    push;
+    void                           *push_data;
+
+    unsigned                        connected:1;
+    unsigned                        calling:1;   /* a callback, perhaps */
+    unsigned                        closing:1;
+};
+
+
+/*
+ * Takes bytes that have come, and gives the replies to who wait, until one of
+ * them closes the connection.  NULL, or what is wrong with the bytes.
+ */
+const char *ngx_content_hiredis_take(ngx_content_hiredis_t *hc, u_char *p,
+    size_t len);
+
+
+#endif
