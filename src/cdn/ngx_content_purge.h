@@ -25,6 +25,7 @@
 #include "core/ngx_content_curl.h"
 #include "lib/content_cloudflare.h"
 #include "lib/content_purge.h"
+#include "lib/content_purge_job.h"
 
 
 #define NGX_CONTENT_PURGE_OFF         0

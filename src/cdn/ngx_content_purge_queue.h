@@ -16,6 +16,7 @@
 #include "lib/content_cloudflare.h"
 #include "lib/content_pace.h"
 #include "lib/content_purge.h"
+#include "lib/content_purge_job.h"
 
 
 #define NGX_CONTENT_PURGE_JOBS     1024

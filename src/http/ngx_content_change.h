@@ -27,6 +27,7 @@
 #include "http/ngx_content_conf.h"
 #include "lib/content_key.h"
 #include "lib/content_purge.h"
+#include "lib/content_purge_job.h"
 
 
 typedef struct ngx_content_change_s  ngx_content_change_t;

@@ -4,7 +4,7 @@
  *     "1 TARGET REPEAT\n"        8 digits of the zone at the CDN; "r" or "-"
  *     "KIND VALUE\n"             each item; u, t, p, h, or * without a value
  *
- * Values are printable ASCII, as those of lib/content_purge.h.
+ * Values are printable ASCII, as those of lib/content_purge_value.h.
  */
 
 #ifndef CONTENT_OWED_H

@@ -1,10 +1,9 @@
 /*
- * Purges: the request of an editor, the body of a call to Cloudflare, and
- * the job that an editor can ask about.
+ * Purges: the request of an editor, and the body of a call to Cloudflare.
  *
  * A request (POST /-/purge) names what to purge; every selector becomes one
  * item of the queue.  The queue collects items of one kind and makes one call
- * of them.  The job counts what became of the items.
+ * of them.  The job counts what became of the items: content_purge_job.h.
  *
  * What Cloudflare takes: developers.cloudflare.com/api, "Purge Cached
  * Content" and "Invalidate Cached Content" (the same bodies).
@@ -17,14 +16,6 @@
 
 
 #define CONTENT_PURGE_ITEMS_MAX   10000    /* of one request */
-#define CONTENT_PURGE_URL_MAX      4096    /* bytes, of a prefix too: a key of
-                                              1,024 bytes all encoded, a host
-                                              and a query */
-#define CONTENT_PURGE_TAG_MAX      1024    /* Cloudflare: through the API */
-#define CONTENT_PURGE_HOST_MAX      253    /* RFC 1035, 2.3.4 as text */
-#define CONTENT_PURGE_SLASHES_MAX    31    /* Cloudflare: in a prefix */
-
-#define CONTENT_PURGE_ID_SIZE        16    /* bytes: twice as many digits */
 
 
 typedef enum {
@@ -79,46 +70,6 @@ int content_purge_parse(content_str_t json, content_purge_item_pt item,
  */
 int content_purge_body(content_out_t *out, content_purge_kind_t kind,
     const content_str_t *values, unsigned n);
-
-
-typedef enum {
-    CONTENT_PURGE_QUEUED = 0,
-    CONTENT_PURGE_RUNNING,
-    CONTENT_PURGE_DONE,
-    CONTENT_PURGE_FAILED                   /* at least one item */
-} content_purge_state_t;
-
-
-typedef struct {
-    unsigned char          id[CONTENT_PURGE_ID_SIZE];
-    content_purge_state_t  state;
-    unsigned               items;
-    unsigned               done;
-    unsigned               failed;
-    unsigned               attempts;       /* calls made */
-    content_str_t          error;          /* UTF-8, the last; empty: none */
-    int64_t                created;        /* seconds since 1970 */
-    int64_t                finished;       /* 0: not yet */
-} content_purge_job_t;
-
-
-/*
- * Writes the body of GET /-/purge/ID.
- * Returns CONTENT_OK or CONTENT_OVERFLOW.
- */
-int content_purge_job_write(content_out_t *out,
-    const content_purge_job_t *job);
-
-/* Writes 16 random bytes as the 32 digits of a job's id. */
-void content_purge_id_write(content_out_t *out,
-    const unsigned char id[CONTENT_PURGE_ID_SIZE]);
-
-/*
- * Reads a job's id: exactly what content_purge_id_write() wrote, lower case
- * only, for one job has one URL.  Returns CONTENT_OK or CONTENT_ERROR.
- */
-int content_purge_id_parse(content_str_t text,
-    unsigned char id[CONTENT_PURGE_ID_SIZE]);
 
 
 #endif

@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "lib/content_digest.h"
 #include "lib/content_token.h"
 
 
@@ -135,45 +136,16 @@ parse_name(content_str_t field, content_str_t *name)
 
 
 static int
-hex_digit(unsigned char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-
-    c |= 0x20;
-
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-
-static int
 parse_hash(content_str_t field, unsigned char hash[32])
 {
-    int             high, low;
-    size_t          i;
-    unsigned char  *hex;
-
-    if (!content_str_starts(field, content_cstr(HASH_SCHEME))
-        || field.len != sizeof(HASH_SCHEME) - 1 + 64)
-    {
+    if (!content_str_starts(field, content_cstr(HASH_SCHEME))) {
         return CONTENT_ERROR;
     }
 
-    hex = field.data + sizeof(HASH_SCHEME) - 1;
+    field.data += sizeof(HASH_SCHEME) - 1;
+    field.len -= sizeof(HASH_SCHEME) - 1;
 
-    for (i = 0; i < 32; i++) {
-        high = hex_digit(hex[2 * i]);
-        low = hex_digit(hex[2 * i + 1]);
-
-        if (high < 0 || low < 0) {
-            return CONTENT_ERROR;
-        }
-
-        hash[i] = (unsigned char) (high << 4 | low);
-    }
-
-    return CONTENT_OK;
+    return content_digest_unhex(field, hash, 32);
 }
 
 

@@ -9,7 +9,6 @@
 #include "core/ngx_content_str.h"
 #include "lib/content_date.h"
 #include "lib/content_s3versions.h"
-#include "lib/content_s3xml.h"
 
 
 static void ngx_content_s3_versions_listed(ngx_content_call_t *call);
