@@ -7,7 +7,6 @@
 
 #include "lib/content_date.h"
 #include "lib/content_s3uploads.h"
-#include "lib/content_xml.h"
 
 
 #define INITIATOR_MAX  2048
@@ -37,8 +36,6 @@ typedef struct {
 } parts_t;
 
 
-static int walk(content_str_t body, content_xml_element_t element,
-    void *data);
 static int summary_element(content_xml_t *xml, const char *path);
 static int listing_element(content_xml_t *xml, const char *path);
 static int visit(listing_t *l);
@@ -46,15 +43,6 @@ static void forget(listing_t *l);
 static int parts_element(content_xml_t *xml, const char *path);
 static int boolean(content_str_t text, unsigned *value);
 static content_str_t without_session(content_str_t initiator);
-
-
-static int
-walk(content_str_t body, content_xml_element_t element, void *data)
-{
-    unsigned char  buf[CONTENT_S3XML_TOKEN_MAX];
-
-    return content_xml_walk(body, element, data, buf, sizeof(buf));
-}
 
 
 int
@@ -74,7 +62,7 @@ content_s3uploads_list(content_str_t body, unsigned encoded,
     summary.page = page;
     summary.found = 0;
 
-    rc = walk(body, summary_element, &summary);
+    rc = content_s3xml_walk(body, summary_element, &summary);
 
     if (rc != CONTENT_OK || !summary.found) {
         return rc != CONTENT_OK ? rc : CONTENT_ERROR;
@@ -92,7 +80,7 @@ content_s3uploads_list(content_str_t body, unsigned encoded,
     listing.data = data;
     forget(&listing);
 
-    return walk(body, listing_element, &listing);
+    return content_s3xml_walk(body, listing_element, &listing);
 }
 
 
@@ -219,7 +207,7 @@ content_s3uploads_parts(content_str_t body, content_s3parts_t *parts)
     p.parts = parts;
     p.found = 0;
 
-    rc = walk(body, parts_element, &p);
+    rc = content_s3xml_walk(body, parts_element, &p);
 
     return rc == CONTENT_OK && p.found ? CONTENT_OK : CONTENT_ERROR;
 }

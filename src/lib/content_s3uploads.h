@@ -43,7 +43,7 @@ typedef struct {
     content_str_t    next_id;            /* upload-id-marker */
 
     unsigned char    key[CONTENT_KEY_MAX];
-    unsigned char    sent[CONTENT_S3XML_TOKEN_MAX];
+    unsigned char    sent[CONTENT_S3XML_TEXT_MAX];
     unsigned char    id[CONTENT_S3UPLOADS_ID_MAX];
 } content_s3uploads_page_t;
 

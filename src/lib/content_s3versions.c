@@ -5,11 +5,9 @@
 #include "lib/content_key.h"
 #include "lib/content_s3versions.h"
 #include "lib/content_s3xml.h"
-#include "lib/content_xml.h"
 
 
 #define ID_MAX_LEN    1024
-#define TEXT_MAX_LEN  4096
 
 
 typedef struct {
@@ -31,23 +29,12 @@ typedef struct {
 } status_t;
 
 
-static int walk(content_str_t body, content_xml_element_t element,
-    void *data);
 static int versions_element(content_xml_t *xml, const char *path);
 static int version_field(content_xml_t *xml, versions_t *v,
     const char *name);
 static int visit(versions_t *v, unsigned deleted);
 static void forget(content_s3version_t *version);
 static int status_element(content_xml_t *xml, const char *path);
-
-
-static int
-walk(content_str_t body, content_xml_element_t element, void *data)
-{
-    unsigned char  buf[TEXT_MAX_LEN];
-
-    return content_xml_walk(body, element, data, buf, sizeof(buf));
-}
 
 
 int
@@ -60,14 +47,16 @@ content_s3versions_list(content_str_t body, content_s3versions_pt version,
     forget(&v.version);
     v.data = data;
 
-    if (walk(body, versions_element, &v) != CONTENT_OK || !v.found) {
+    if (content_s3xml_walk(body, versions_element, &v) != CONTENT_OK
+        || !v.found)
+    {
         return CONTENT_ERROR;
     }
 
     *truncated = v.truncated;
     v.visit = version;
 
-    return walk(body, versions_element, &v);
+    return content_s3xml_walk(body, versions_element, &v);
 }
 
 
@@ -187,7 +176,9 @@ content_s3versions_kept(content_str_t body, unsigned *kept)
 
     memset(&status, 0, sizeof(status));
 
-    if (walk(body, status_element, &status) != CONTENT_OK || !status.found) {
+    if (content_s3xml_walk(body, status_element, &status) != CONTENT_OK
+        || !status.found)
+    {
         return CONTENT_ERROR;
     }
 

@@ -9,12 +9,12 @@
 #include "store/ngx_content_s3.h"
 #include "core/ngx_content_str.h"
 #include "lib/content_date.h"
-#include "lib/content_s3xml.h"
+#include "lib/content_s3list.h"
 
 
 static void ngx_content_s3_listed(ngx_content_call_t *call);
 static int ngx_content_s3_list_entry(void *data,
-    const content_s3xml_entry_t *found);
+    const content_s3list_entry_t *found);
 static int ngx_content_s3_list_prefix(void *data, content_str_t found);
 static void ngx_content_s3_list_cut(ngx_content_list_t *list);
 
@@ -77,11 +77,11 @@ ngx_content_s3_list(ngx_content_list_t *list)
 static void
 ngx_content_s3_listed(ngx_content_call_t *call)
 {
-    const char              *cause;
-    ngx_content_list_t      *list;
-    content_s3xml_page_t    *page;
-    ngx_content_outcome_e    outcome;
-    content_s3xml_visitor_t  visitor;
+    const char               *cause;
+    ngx_content_list_t       *list;
+    content_s3list_page_t    *page;
+    ngx_content_outcome_e     outcome;
+    content_s3list_visitor_t  visitor;
 
     list = call->data;
     outcome = ngx_content_s3_call_outcome(call, &cause);
@@ -99,7 +99,7 @@ ngx_content_s3_listed(ngx_content_call_t *call)
         return;
     }
 
-    page = ngx_palloc(call->pool, sizeof(content_s3xml_page_t));
+    page = ngx_palloc(call->pool, sizeof(content_s3list_page_t));
 
     if (page == NULL
         || ngx_array_init(&list->entries, list->task.pool, 64,
@@ -117,7 +117,7 @@ ngx_content_s3_listed(ngx_content_call_t *call)
     visitor.prefix = ngx_content_s3_list_prefix;
     visitor.data = list;
 
-    if (content_s3xml_list(ngx_content_from_ngx(call->body), page, &visitor)
+    if (content_s3list_read(ngx_content_from_ngx(call->body), page, &visitor)
         != CONTENT_OK)
     {
         ngx_content_task_finish(&list->task, NGX_CONTENT_BROKEN,
@@ -133,7 +133,7 @@ ngx_content_s3_listed(ngx_content_call_t *call)
 
 
 static int
-ngx_content_s3_list_entry(void *data, const content_s3xml_entry_t *found)
+ngx_content_s3_list_entry(void *data, const content_s3list_entry_t *found)
 {
     ngx_content_list_t *list = data;
 
