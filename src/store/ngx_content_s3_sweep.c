@@ -1,104 +1,21 @@
 /*
  * The sweep of the S3 store: multipart uploads that nobody goes on with.
  *
- * Who we are, what time it is there, and whether keys in the list are encoded
- * (Ceph does as it is asked, but does not say so) is told by an upload of our
- * own, of a key that no object can have: it is begun, looked for in the list
- * and given up.  An upload is swept if it was begun by the same initiator (all of AWS's
+ * An upload is swept if it was begun by the same initiator (all of AWS's
  * sessions of a role are one; where the server does not tell, anybody's), if
  * its key is one that an object of ours can have, and if neither it nor any
- * part of it is younger than the age.
+ * part of it is younger than the age.  Who the initiator is tells the upload
+ * of our own: ngx_content_s3_sweep_own.c.
  */
 
-#include "store/ngx_content_s3.h"
-#include "store/ngx_content_sweep.h"
+#include "store/ngx_content_s3_sweep.h"
 #include "core/ngx_content_str.h"
-#include "lib/content_s3uploads.h"
 
 
-#define NGX_CONTENT_S3_SWEEP_KEY     "-/the sweep"
 #define NGX_CONTENT_S3_SWEEP_PAGE    "200"        /* uploads, at most */
 #define NGX_CONTENT_S3_SWEEP_FAULTS  5            /* then the round ends */
 
 
-/*
- * PROBE   begin an upload of our own
- * WHO     look for it in the list: initiator, time
- * LET     give it up
- * LIST    a page of all uploads; those that are old are noted
- * NEXT    take the next of them
- * PARTS   when did its last part come?
- * ABORT   long ago: give it up
- */
-
-#define NGX_CONTENT_S3_SWEEP_STEPS(S)                                        \
-    S(PROBE,  probe)                                                         \
-    S(WHO,    who)                                                           \
-    S(LET,    let)                                                           \
-    S(LIST,   list)                                                          \
-    S(NEXT,   next)                                                          \
-    S(PARTS,  parts)                                                         \
-    S(ABORT,  abort)
-
-typedef enum {
-#define NGX_CONTENT_S3_SWEEP_STEP(name, function)                            \
-    NGX_CONTENT_S3_SWEEP_##name,
-    NGX_CONTENT_S3_SWEEP_STEPS(NGX_CONTENT_S3_SWEEP_STEP)
-#undef NGX_CONTENT_S3_SWEEP_STEP
-    NGX_CONTENT_S3_SWEEP_END
-} ngx_content_s3_sweep_step_e;
-
-
-typedef struct {
-    ngx_str_t                    key;
-    ngx_str_t                    id;
-} ngx_content_s3_stale_t;
-
-typedef struct {
-    ngx_content_sweep_t         *sweep;
-    ngx_content_s3_sweep_step_e  step;
-
-    ngx_str_t                    probe;       /* the id of our own */
-    content_str_t                initiator;
-    int64_t                      now;         /* there; 0: not known */
-    unsigned                     encoded:1;   /* keys, without its being said */
-
-    ngx_pool_t                  *pool;        /* of a page: */
-    content_s3uploads_page_t    *page;
-    ngx_array_t                  stale;       /* ngx_content_s3_stale_t */
-    ngx_uint_t                   next;
-    int64_t                      marker;      /* parts up to it were seen */
-
-    ngx_uint_t                   faults;
-    ngx_content_outcome_e        outcome;
-    ngx_str_t                    cause;
-} ngx_content_s3_sweep_t;
-
-
-/* A step returns NGX_OK: go on, or NGX_AGAIN: an answer goes on. */
-
-typedef ngx_int_t (*ngx_content_s3_sweep_step_pt)(ngx_content_s3_sweep_t *s);
-
-#define NGX_CONTENT_S3_SWEEP_STEP(name, function)                            \
-    static ngx_int_t ngx_content_s3_sweep_##function(                        \
-        ngx_content_s3_sweep_t *s);
-NGX_CONTENT_S3_SWEEP_STEPS(NGX_CONTENT_S3_SWEEP_STEP)
-#undef NGX_CONTENT_S3_SWEEP_STEP
-
-static void ngx_content_s3_sweep_run(ngx_content_s3_sweep_t *s);
-static void ngx_content_s3_sweep_go(ngx_content_s3_sweep_t *s,
-    ngx_content_s3_sweep_step_e step);
-static void ngx_content_s3_sweep_fault(ngx_content_s3_sweep_t *s,
-    const char *cause);
-static ngx_int_t ngx_content_s3_sweep_call(ngx_content_s3_sweep_t *s,
-    ngx_content_s3_request_t *request, ngx_content_call_handler_pt handler);
-static void ngx_content_s3_sweep_request(ngx_content_s3_request_t *request,
-    const char *method, ngx_str_t *key, ngx_str_t *id);
-static void ngx_content_s3_sweep_probed(ngx_content_call_t *call);
-static void ngx_content_s3_sweep_found(ngx_content_call_t *call);
-static int ngx_content_s3_sweep_find(void *data,
-    const content_s3upload_t *upload);
-static void ngx_content_s3_sweep_let_go(ngx_content_call_t *call);
 static ngx_int_t ngx_content_s3_sweep_page(ngx_content_s3_sweep_t *s);
 static void ngx_content_s3_sweep_listed(ngx_content_call_t *call);
 static int ngx_content_s3_sweep_note(void *data,
@@ -107,10 +24,6 @@ static ngx_uint_t ngx_content_s3_sweep_may(content_str_t key);
 static void ngx_content_s3_sweep_parted(ngx_content_call_t *call);
 static void ngx_content_s3_sweep_aborted(ngx_content_call_t *call);
 static ngx_uint_t ngx_content_s3_sweep_gone(ngx_content_call_t *call);
-
-
-static ngx_str_t  ngx_content_s3_sweep_key =
-    ngx_string(NGX_CONTENT_S3_SWEEP_KEY);
 
 
 static const struct {
@@ -137,13 +50,13 @@ ngx_content_s3_sweep(ngx_content_sweep_t *sweep)
     }
 
     s->sweep = sweep;
-    s->step = NGX_CONTENT_S3_SWEEP_PROBE;
+    s->step = NGX_CONTENT_S3_SWEEP_BEGIN;
 
     ngx_content_s3_sweep_run(s);
 }
 
 
-static void
+void
 ngx_content_s3_sweep_run(ngx_content_s3_sweep_t *s)
 {
     while (s->step != NGX_CONTENT_S3_SWEEP_END) {
@@ -163,7 +76,7 @@ ngx_content_s3_sweep_run(ngx_content_s3_sweep_t *s)
 }
 
 
-static void
+void
 ngx_content_s3_sweep_go(ngx_content_s3_sweep_t *s,
     ngx_content_s3_sweep_step_e step)
 {
@@ -177,9 +90,7 @@ ngx_content_s3_sweep_go(ngx_content_s3_sweep_t *s,
 }
 
 
-/* The first one is told. */
-
-static void
+void
 ngx_content_s3_sweep_fault(ngx_content_s3_sweep_t *s, const char *cause)
 {
     size_t  len;
@@ -202,7 +113,7 @@ ngx_content_s3_sweep_fault(ngx_content_s3_sweep_t *s, const char *cause)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_content_s3_sweep_call(ngx_content_s3_sweep_t *s,
     ngx_content_s3_request_t *request, ngx_content_call_handler_pt handler)
 {
@@ -229,9 +140,7 @@ ngx_content_s3_sweep_call(ngx_content_s3_sweep_t *s,
 }
 
 
-/* id NULL: none yet. */
-
-static void
+void
 ngx_content_s3_sweep_request(ngx_content_s3_request_t *request,
     const char *method, ngx_str_t *key, ngx_str_t *id)
 {
@@ -251,156 +160,22 @@ ngx_content_s3_sweep_request(ngx_content_s3_request_t *request,
 }
 
 
-/* PROBE */
-
-static ngx_int_t
-ngx_content_s3_sweep_probe(ngx_content_s3_sweep_t *s)
+void
+ngx_content_s3_sweep_uploads(ngx_content_s3_request_t *request)
 {
-    ngx_content_s3_request_t  request;
-
-    ngx_content_s3_sweep_request(&request, "POST", &ngx_content_s3_sweep_key,
-                                 NULL);
-
-    return ngx_content_s3_sweep_call(s, &request, ngx_content_s3_sweep_probed);
-}
-
-
-static void
-ngx_content_s3_sweep_probed(ngx_content_call_t *call)
-{
-    const char              *cause;
-    content_out_t            out;
-    ngx_content_s3_sweep_t  *s;
-
-    s = call->data;
-
-    if (ngx_content_s3_call_outcome(call, &cause) == NGX_CONTENT_OK) {
-        s->probe.data = ngx_pnalloc(s->sweep->task.pool,
-                                    CONTENT_S3UPLOADS_ID_MAX);
-        content_out_init(&out, s->probe.data,
-                         s->probe.data ? CONTENT_S3UPLOADS_ID_MAX : 0);
-
-        if (content_s3xml_upload_id(ngx_content_from_ngx(call->body), &out)
-            == CONTENT_OK)
-        {
-            s->probe = ngx_content_to_ngx(content_out_done(&out));
-        } else {
-            cause = "S3: CreateMultipartUpload without an id";
-        }
-    }
-
-    if (cause) {
-        ngx_content_s3_sweep_fault(s, cause);
-        ngx_content_s3_sweep_go(s, NGX_CONTENT_S3_SWEEP_END);
-    } else {
-        ngx_content_s3_sweep_go(s, NGX_CONTENT_S3_SWEEP_WHO);
-    }
-
-    ngx_content_s3_sweep_run(s);
-}
-
-
-/* WHO */
-
-static ngx_int_t
-ngx_content_s3_sweep_who(ngx_content_s3_sweep_t *s)
-{
-    ngx_content_s3_request_t  request;
-
-    ngx_content_s3_sweep_request(&request, "GET", NULL, NULL);
-    ngx_content_s3_param(&request, "encoding-type", content_cstr("url"));
-    ngx_content_s3_param(&request, "prefix",
-                         ngx_content_from_ngx(ngx_content_s3_sweep_key));
-
-    return ngx_content_s3_sweep_call(s, &request, ngx_content_s3_sweep_found);
-}
-
-
-static void
-ngx_content_s3_sweep_found(ngx_content_call_t *call)
-{
-    const char                *cause;
-    ngx_content_s3_sweep_t    *s;
-    content_s3uploads_page_t  *page;
-
-    s = call->data;
-    page = ngx_palloc(call->pool, sizeof(content_s3uploads_page_t));
-
-    if (ngx_content_s3_call_outcome(call, &cause) != NGX_CONTENT_OK) {
-        ngx_content_s3_sweep_fault(s, cause);
-
-    } else if (page == NULL
-               || content_s3uploads_list(ngx_content_from_ngx(call->body), 0,
-                                         page, ngx_content_s3_sweep_find, s)
-                  != CONTENT_OK
-               || s->now == 0)
-    {
-        ngx_content_s3_sweep_fault(s, "S3: a list of uploads without the one "
-                                      "that was begun");
-    }
-
-    ngx_content_s3_sweep_go(s, NGX_CONTENT_S3_SWEEP_LET);
-    ngx_content_s3_sweep_run(s);
-}
-
-
-static int
-ngx_content_s3_sweep_find(void *data, const content_s3upload_t *upload)
-{
-    ngx_content_s3_sweep_t *s = data;
-
-    if (content_str_eq(upload->id, ngx_content_from_ngx(s->probe))) {
-        s->now = upload->initiated;
-        s->encoded = !content_str_eq(upload->key,
-                              ngx_content_from_ngx(ngx_content_s3_sweep_key));
-        s->initiator = ngx_content_str_dup(s->sweep->task.pool,
-                                           upload->initiator);
-
-        if (s->initiator.len != upload->initiator.len) {
-            return CONTENT_ERROR;
-        }
-    }
-
-    return CONTENT_OK;
-}
-
-
-/* LET */
-
-static ngx_int_t
-ngx_content_s3_sweep_let(ngx_content_s3_sweep_t *s)
-{
-    ngx_content_s3_request_t  request;
-
-    ngx_content_s3_sweep_request(&request, "DELETE",
-                                 &ngx_content_s3_sweep_key, &s->probe);
-
-    return ngx_content_s3_sweep_call(s, &request, ngx_content_s3_sweep_let_go);
-}
-
-
-static void
-ngx_content_s3_sweep_let_go(ngx_content_call_t *call)
-{
-    ngx_content_s3_sweep_t  *s;
-
-    s = call->data;
-
-    ngx_content_s3_sweep_go(s, s->faults ? NGX_CONTENT_S3_SWEEP_END
-                                         : NGX_CONTENT_S3_SWEEP_LIST);
-    ngx_content_s3_sweep_run(s);
+    ngx_content_s3_sweep_request(request, "GET", NULL, NULL);
+    ngx_content_s3_param(request, "encoding-type", content_cstr("url"));
 }
 
 
 /* LIST */
 
-static ngx_int_t
+ngx_int_t
 ngx_content_s3_sweep_list(ngx_content_s3_sweep_t *s)
 {
     ngx_content_s3_request_t  request;
 
-    ngx_content_s3_sweep_request(&request, "GET", NULL, NULL);
-    ngx_content_s3_param(&request, "encoding-type", content_cstr("url"));
+    ngx_content_s3_sweep_uploads(&request);
     ngx_content_s3_param(&request, "max-uploads",
                          content_cstr(NGX_CONTENT_S3_SWEEP_PAGE));
 
@@ -507,16 +282,14 @@ ngx_content_s3_sweep_may(content_str_t key)
     probe = content_cstr(NGX_CONTENT_S3_PROBE_KEY);
 
     return key.len < 2 || ngx_memcmp(key.data, "-/", 2) != 0
-           || content_str_eq(key,
-                             ngx_content_from_ngx(ngx_content_s3_sweep_key))
-           || (key.len > probe.len
-               && ngx_memcmp(key.data, probe.data, probe.len) == 0);
+           || content_str_eq(key, content_cstr(NGX_CONTENT_S3_SWEEP_KEY))
+           || (key.len > probe.len && content_str_starts(key, probe));
 }
 
 
 /* NEXT */
 
-static ngx_int_t
+ngx_int_t
 ngx_content_s3_sweep_next(ngx_content_s3_sweep_t *s)
 {
     s->marker = 0;
@@ -542,7 +315,7 @@ ngx_content_s3_sweep_next(ngx_content_s3_sweep_t *s)
 
 /* PARTS */
 
-static ngx_int_t
+ngx_int_t
 ngx_content_s3_sweep_parts(ngx_content_s3_sweep_t *s)
 {
     u_char                     number[NGX_INT64_LEN];
@@ -606,7 +379,7 @@ ngx_content_s3_sweep_parted(ngx_content_call_t *call)
 
 /* ABORT */
 
-static ngx_int_t
+ngx_int_t
 ngx_content_s3_sweep_abort(ngx_content_s3_sweep_t *s)
 {
     ngx_content_s3_stale_t    *stale;
