@@ -295,6 +295,9 @@ def misses_in_rounds(run, peer, where, delay):
     series = f"misses/{where}"
     for number in range(run.rounds):
         measure_misses(run, peer, f"{where}-{number}.bin", series, delay)
+        run.results.add("misses/writes", "ms", tools.run(
+            "replay", run.site.place, "writes", run.clients, CLIENT_CORE,
+            core=SERVER_CORE)["ms"])
     say(f"  S3 {where}: {run.results.median(f'{series}/reads'):.0f} reads, "
         "last waiter's first byte after "
         f"{run.results.median(f'{series}/wait'):.2f} times the first one's")

@@ -8,6 +8,10 @@
  *     replay misses COUNT PORT PATH
  *         COUNT GETs of one object, sent together on open connections.
  *
+ *     replay writes COUNT CORE
+ *         What no server can go below: a loop that writes the head and 4 KiB
+ *         of an answer to COUNT clients, who are on another core.
+ *
  * Prints a JSON document.  One thread; 127.0.0.1; answers must be 200 with a
  * Content-Length.
  */
@@ -16,12 +20,15 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -405,6 +412,105 @@ misses(int count, int port, const char *path)
 }
 
 
+/* A listening socket, and its port. */
+
+static int
+listen_on(int *port)
+{
+    int                 fd;
+    socklen_t           len;
+    struct sockaddr_in  own;
+
+    memset(&own, 0, sizeof(own));
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    len = sizeof(own);
+
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (fd == -1 || bind(fd, (struct sockaddr *) &own, len) != 0
+        || listen(fd, 4096) != 0
+        || getsockname(fd, (struct sockaddr *) &own, &len) != 0)
+    {
+        die("listen");
+    }
+
+    *port = ntohs(own.sin_port);
+
+    return fd;
+}
+
+
+static void
+be_the_clients(int count, int port, int core)
+{
+    int        i, epoll;
+    cpu_set_t  cores;
+    client_t  *all;
+
+    CPU_ZERO(&cores);
+    CPU_SET(core, &cores);
+    (void) sched_setaffinity(0, sizeof(cores), &cores);
+
+    all = clients(count, port, &epoll);
+
+    for (i = 0; i < count; i++) {
+        ask(&all[i], "/");
+    }
+
+    await_first(all, count, epoll);
+
+    exit(0);
+}
+
+
+static void
+writes(int count, int core)
+{
+    int           i, port, from, *fds;
+    char          head[] = "HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n";
+    double        begin;
+    struct iovec  answer[2];
+
+    from = listen_on(&port);
+    fds = calloc((size_t) count, sizeof(int));
+
+    if (fds == NULL) {
+        die("calloc");
+    }
+
+    if (fork() == 0) {
+        be_the_clients(count, port, core);
+    }
+
+    for (i = 0; i < count; i++) {
+        fds[i] = accept(from, NULL, NULL);
+    }
+
+    for (i = 0; i < count; i++) {
+        if (read(fds[i], buf, READ) <= 0) {
+            die("read");
+        }
+    }
+
+    answer[0].iov_base = head;
+    answer[0].iov_len = sizeof(head) - 1;
+    answer[1].iov_base = buf;
+    answer[1].iov_len = 4096;
+
+    begin = now();
+
+    for (i = 0; i < count; i++) {
+        if (writev(fds[i], answer, 2) <= 0) {
+            die("writev");
+        }
+    }
+
+    printf("{\"ms\": %.3f}\n", (now() - begin) * 1e3);
+    wait(NULL);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -416,6 +522,11 @@ main(int argc, char **argv)
 
     if (argc == 5 && strcmp(argv[1], "misses") == 0) {
         misses(atoi(argv[2]), atoi(argv[3]), argv[4]);
+        return 0;
+    }
+
+    if (argc == 4 && strcmp(argv[1], "writes") == 0) {
+        writes(atoi(argv[2]), atoi(argv[3]));
         return 0;
     }
 

@@ -383,7 +383,9 @@ def miss_rows(document, results):
              value(results, "misses/near/reads"), "", ""],
             *(wait_row(results, f"misses/{where}", whose) for where, whose in
               (("near", "S3 on this machine"),
-               ("far", "S3's first byte after 100 ms")))]
+               ("far", "S3's first byte after 100 ms"))),
+            ["a bare loop that writes 4 KiB to as many clients, ms",
+             value(results, "misses/writes", 1), "", ""]]
 
 
 def wait_row(results, series, whose):
