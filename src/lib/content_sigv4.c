@@ -7,25 +7,18 @@
  * metadata.
  */
 
-/*
- * OpenSSL 3 counts SHA256_Update() and its like as old.  But what takes their
- * place finds its algorithm by name each time, with locks and allocations,
- * and HMAC() hashes its key anew: together more than the signature itself.
- */
+/* Why: content_sigv4_key.c. */
 
 #define OPENSSL_API_COMPAT  0x10101000L
 
 #include <string.h>
-
-#include <openssl/crypto.h>
-#include <openssl/hmac.h>
 
 #include "lib/content_date.h"
 #include "lib/content_key.h"
 #include "lib/content_sigv4.h"
 
 
-#define HASH_LEN       32
+#define HASH_LEN       CONTENT_SIGV4_HASH_LEN
 #define DAY_LEN        8                   /* of the date: "20130524" */
 #define HEADERS_MAX    (CONTENT_SIGV4_HEADERS_MAX + 4)
 
@@ -54,26 +47,14 @@ static void hash_text(SHA256_CTX *sha, const char *text);
 static void hash_str(SHA256_CTX *sha, content_str_t s);
 static void hash_value(SHA256_CTX *sha, content_str_t value);
 static void hash_names(SHA256_CTX *sha, const sorted_t *headers);
-static int signing_key(content_sigv4_cache_t *cache,
-    const content_sigv4_request_t *request, content_str_t secret,
-    content_str_t day);
-static void hash_scope(const content_sigv4_request_t *request,
-    content_str_t secret, content_str_t day, unsigned char *hash);
-static void prepare(content_sigv4_cache_t *cache, const unsigned char *key);
-static int derive_key(unsigned char *key,
-    const content_sigv4_request_t *request, content_str_t secret,
-    content_str_t day);
-static int hmac(const void *key, size_t len, content_str_t data,
-    unsigned char *mac);
-static int sign_hash(const content_sigv4_request_t *request,
+static int sign_hash(const content_sigv4_scope_t *scope,
     const content_sigv4_cache_t *cache, content_str_t date,
     const unsigned char *hash, unsigned char *signature);
 static void write_scope(content_out_t *out,
-    const content_sigv4_request_t *request, content_str_t day);
+    const content_sigv4_scope_t *scope);
 static void write_authorization(content_out_t *out,
-    const content_sigv4_request_t *request, content_str_t access_key,
-    content_str_t day, const sorted_t *headers,
-    const unsigned char *signature);
+    const content_sigv4_scope_t *scope, content_str_t access_key,
+    const sorted_t *headers, const unsigned char *signature);
 
 
 int
@@ -82,10 +63,11 @@ content_sigv4_sign(const content_sigv4_request_t *request,
     content_sigv4_cache_t *cache, content_out_t *query,
     unsigned char date[CONTENT_SIGV4_DATE_LEN], content_out_t *authorization)
 {
-    sorted_t         headers;
-    content_str_t    stamp, day, canonical;
-    unsigned char   *start, hash[HASH_LEN], signature[HASH_LEN];
-    content_field_t  own[] = {
+    sorted_t               headers;
+    content_str_t          stamp, canonical;
+    unsigned char         *start, hash[HASH_LEN], signature[HASH_LEN];
+    content_sigv4_scope_t  scope;
+    content_field_t        own[] = {
         { content_string("host"), request->host },
         { content_string("x-amz-content-sha256"), request->payload_hash },
         { content_string("x-amz-date"), { CONTENT_SIGV4_DATE_LEN, date } },
@@ -95,8 +77,10 @@ content_sigv4_sign(const content_sigv4_request_t *request,
     stamp.data = date;
     stamp.len = CONTENT_SIGV4_DATE_LEN;
 
-    day.data = date;
-    day.len = DAY_LEN;
+    scope.day.data = date;
+    scope.day.len = DAY_LEN;
+    scope.region = request->region;
+    scope.service = request->service;
 
     start = query->pos;
 
@@ -117,14 +101,14 @@ content_sigv4_sign(const content_sigv4_request_t *request,
 
     hash_request(request, canonical, &headers, hash);
 
-    if (signing_key(cache, request, credentials->secret_key, day)
+    if (content_sigv4_key(cache, &scope, credentials->secret_key)
            != CONTENT_OK
-        || sign_hash(request, cache, stamp, hash, signature) != CONTENT_OK)
+        || sign_hash(&scope, cache, stamp, hash, signature) != CONTENT_OK)
     {
         return CONTENT_ERROR;
     }
 
-    write_authorization(authorization, request, credentials->access_key, day,
+    write_authorization(authorization, &scope, credentials->access_key,
                         &headers, signature);
 
     return authorization->overflow ? CONTENT_OVERFLOW : CONTENT_OK;
@@ -146,13 +130,6 @@ content_sigv4_signs_payload(content_sigv4_payload_e payload, int secure,
     default:
         return !secure || refused;
     }
-}
-
-
-void
-content_sigv4_forget(content_sigv4_cache_t *cache)
-{
-    OPENSSL_cleanse(cache, sizeof(*cache));
 }
 
 
@@ -409,136 +386,19 @@ hash_names(SHA256_CTX *sha, const sorted_t *headers)
 
 
 static int
-signing_key(content_sigv4_cache_t *cache,
-    const content_sigv4_request_t *request, content_str_t secret,
-    content_str_t day)
-{
-    unsigned char  scope[HASH_LEN], key[HASH_LEN];
-
-    hash_scope(request, secret, day, scope);
-
-    if (cache->valid && CRYPTO_memcmp(cache->scope, scope, HASH_LEN) == 0) {
-        return CONTENT_OK;
-    }
-
-    cache->valid = 0;
-
-    if (derive_key(key, request, secret, day) != CONTENT_OK) {
-        return CONTENT_ERROR;
-    }
-
-    prepare(cache, key);
-    OPENSSL_cleanse(key, sizeof(key));
-
-    memcpy(cache->scope, scope, HASH_LEN);
-    cache->valid = 1;
-
-    return CONTENT_OK;
-}
-
-
-/* The day has a fixed length, and no other part but the secret has a NUL. */
-
-static void
-hash_scope(const content_sigv4_request_t *request, content_str_t secret,
-    content_str_t day, unsigned char *hash)
-{
-    SHA256_CTX  sha;
-
-    SHA256_Init(&sha);
-
-    hash_str(&sha, day);
-    hash_str(&sha, request->region);
-    SHA256_Update(&sha, "", 1);
-    hash_str(&sha, request->service);
-    SHA256_Update(&sha, "", 1);
-    hash_str(&sha, secret);
-
-    SHA256_Final(hash, &sha);
-    OPENSSL_cleanse(&sha, sizeof(sha));
-}
-
-
-/* RFC 2104, 4: what HMAC makes of its key is the same for a day. */
-
-static void
-prepare(content_sigv4_cache_t *cache, const unsigned char *key)
-{
-    unsigned       i;
-    unsigned char  inner[SHA256_CBLOCK], outer[SHA256_CBLOCK];
-
-    for (i = 0; i < SHA256_CBLOCK; i++) {
-        inner[i] = (i < HASH_LEN ? key[i] : 0) ^ 0x36;
-        outer[i] = (i < HASH_LEN ? key[i] : 0) ^ 0x5c;
-    }
-
-    SHA256_Init(&cache->inner);
-    SHA256_Update(&cache->inner, inner, sizeof(inner));
-    SHA256_Init(&cache->outer);
-    SHA256_Update(&cache->outer, outer, sizeof(outer));
-
-    OPENSSL_cleanse(inner, sizeof(inner));
-    OPENSSL_cleanse(outer, sizeof(outer));
-}
-
-
-static int
-derive_key(unsigned char *key, const content_sigv4_request_t *request,
-    content_str_t secret, content_str_t day)
-{
-    int            rc;
-    content_out_t  out;
-    content_str_t  first;
-    unsigned char  text[256];
-
-    static const content_str_t  last = content_string("aws4_request");
-
-    content_out_init(&out, text, sizeof(text));
-    content_out_text(&out, "AWS4");
-    content_out_str(&out, secret);
-
-    first = content_out_done(&out);
-
-    rc = first.len != 0
-         && hmac(first.data, first.len, day, key)
-         && hmac(key, HASH_LEN, request->region, key)
-         && hmac(key, HASH_LEN, request->service, key)
-         && hmac(key, HASH_LEN, last, key)
-         ? CONTENT_OK : CONTENT_ERROR;
-
-    OPENSSL_cleanse(text, sizeof(text));
-
-    return rc;
-}
-
-
-static int
-hmac(const void *key, size_t len, content_str_t data, unsigned char *mac)
-{
-    return HMAC(EVP_sha256(), key, (int) len, data.data, data.len, mac, NULL)
-           != NULL;
-}
-
-
-static int
-sign_hash(const content_sigv4_request_t *request,
+sign_hash(const content_sigv4_scope_t *scope,
     const content_sigv4_cache_t *cache, content_str_t date,
     const unsigned char *hash, unsigned char *signature)
 {
-    SHA256_CTX     sha;
     content_out_t  out;
-    content_str_t  day;
-    unsigned char  text[512], digest[HASH_LEN];
-
-    day.data = date.data;
-    day.len = DAY_LEN;
+    unsigned char  text[512];
 
     content_out_init(&out, text, sizeof(text));
 
     content_out_text(&out, "AWS4-HMAC-SHA256\n");
     content_out_str(&out, date);
     content_out_char(&out, '\n');
-    write_scope(&out, request, day);
+    write_scope(&out, scope);
     content_out_char(&out, '\n');
     content_out_hex(&out, hash, HASH_LEN);
 
@@ -546,44 +406,35 @@ sign_hash(const content_sigv4_request_t *request,
         return CONTENT_ERROR;
     }
 
-    sha = cache->inner;
-    hash_str(&sha, content_out_done(&out));
-    SHA256_Final(digest, &sha);
-
-    sha = cache->outer;
-    SHA256_Update(&sha, digest, sizeof(digest));
-    SHA256_Final(signature, &sha);
-
-    OPENSSL_cleanse(&sha, sizeof(sha));
+    content_sigv4_mac(cache, content_out_done(&out), signature);
 
     return CONTENT_OK;
 }
 
 
 static void
-write_scope(content_out_t *out, const content_sigv4_request_t *request,
-    content_str_t day)
+write_scope(content_out_t *out, const content_sigv4_scope_t *scope)
 {
-    content_out_str(out, day);
+    content_out_str(out, scope->day);
     content_out_char(out, '/');
-    content_out_str(out, request->region);
+    content_out_str(out, scope->region);
     content_out_char(out, '/');
-    content_out_str(out, request->service);
+    content_out_str(out, scope->service);
     content_out_text(out, "/aws4_request");
 }
 
 
 static void
-write_authorization(content_out_t *out,
-    const content_sigv4_request_t *request, content_str_t access_key,
-    content_str_t day, const sorted_t *headers, const unsigned char *signature)
+write_authorization(content_out_t *out, const content_sigv4_scope_t *scope,
+    content_str_t access_key, const sorted_t *headers,
+    const unsigned char *signature)
 {
     unsigned  i;
 
     content_out_text(out, "AWS4-HMAC-SHA256 Credential=");
     content_out_str(out, access_key);
     content_out_char(out, '/');
-    write_scope(out, request, day);
+    write_scope(out, scope);
 
     content_out_text(out, ", SignedHeaders=");
 

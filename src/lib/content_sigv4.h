@@ -20,10 +20,9 @@
 #ifndef CONTENT_SIGV4_H
 #define CONTENT_SIGV4_H
 
-#include <openssl/sha.h>
-
 #include "lib/content_date.h"
 #include "lib/content_object.h"
+#include "lib/content_sigv4_key.h"
 #include "lib/content_str.h"
 
 
@@ -41,22 +40,6 @@ typedef struct {
     content_str_t           secret_key;
     content_str_t           session_token;     /* empty: none */
 } content_sigv4_credentials_t;
-
-
-/*
- * The signing key of a day, so that its four HMACs are computed once a day
- * and not for each request.  The caller keeps one per store and zeroes it at
- * first; it may be shared by nothing that runs at the same time.  It holds a
- * secret: content_sigv4_forget() before the memory goes.
- */
-
-typedef struct {
-    unsigned                valid:1;
-    unsigned char           scope[32];         /* SHA-256 of all that the key
-                                                  is derived from */
-    SHA256_CTX              inner;             /* of HMAC with that key, when */
-    SHA256_CTX              outer;             /* it has taken the key in */
-} content_sigv4_cache_t;
 
 
 typedef struct {
@@ -112,9 +95,6 @@ typedef enum {
 
 int content_sigv4_signs_payload(content_sigv4_payload_e payload, int secure,
     int refused);
-
-/* Wipes the signing key. */
-void content_sigv4_forget(content_sigv4_cache_t *cache);
 
 
 #endif
