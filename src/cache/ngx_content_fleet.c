@@ -1,7 +1,7 @@
 /*
  * A worker's part in the fleet: see ngx_content_fleet.h.  Here are the control
- * role, the lease, and what is done about what is heard; what a writer does is
- * in ngx_content_fleet_change.c.
+ * role and the lease; what is done about what is heard is in
+ * ngx_content_fleet_heard.c, what a writer does in ngx_content_fleet_change.c.
  *
  * Two workers that both believe to have the role, one having been taken for
  * dead, do no harm: each hears all that is published after its subscription,
@@ -17,14 +17,12 @@
 
 #include "core/ngx_content_str.h"
 #include "lib/content_rules.h"
-#include "cache/ngx_content_fleet_link.h"
-#include "cache/ngx_content_redis_await.h"
+#include "cache/ngx_content_fleet_internal.h"
 #include "cache/ngx_content_fleet_scripts.h"
 
 
-#define NGX_CONTENT_FLEET_TICK    200        /* ms */
-#define NGX_CONTENT_FLEET_CLAIMS  "16"       /* intents at once */
-#define NGX_CONTENT_FLEET_GONE    20         /* leases, then it is struck off */
+#define NGX_CONTENT_FLEET_TICK  200          /* ms */
+#define NGX_CONTENT_FLEET_GONE  20           /* leases; then struck off */
 
 
 static ngx_int_t ngx_content_fleet_names(ngx_content_fleet_t *fleet,
@@ -35,16 +33,6 @@ static void ngx_content_fleet_role(ngx_content_fleet_t *fleet, uint64_t now);
 static void ngx_content_fleet_give_up(ngx_content_fleet_t *fleet);
 static void ngx_content_fleet_ping(ngx_content_fleet_t *fleet);
 static void ngx_content_fleet_ponged(ngx_content_redis_op_t *op);
-static void ngx_content_fleet_came_back(ngx_content_fleet_t *fleet,
-    content_notice_t *notice);
-static void ngx_content_fleet_peer(ngx_content_fleet_t *fleet,
-    content_notice_t *notice, uint64_t now);
-static void ngx_content_fleet_forget(ngx_content_fleet_t *fleet,
-    content_notice_t *notice);
-static void ngx_content_fleet_drop(ngx_content_fleet_t *fleet,
-    content_change_t *change, content_change_entry_t *entry);
-static void ngx_content_fleet_claim(ngx_content_fleet_t *fleet, uint64_t now);
-static void ngx_content_fleet_claimed(ngx_content_redis_op_t *op);
 
 
 ngx_content_fleet_t *
@@ -358,13 +346,7 @@ ngx_content_fleet_ponged(ngx_content_redis_op_t *op)
 }
 
 
-/*
- * A ping of this node.  One that was published on another server (or on this
- * one before it was another's replica) proves nothing about what is heard
- * here.
- */
-
-static void
+void
 ngx_content_fleet_came_back(ngx_content_fleet_t *fleet,
     content_notice_t *notice)
 {
@@ -390,235 +372,4 @@ ngx_content_fleet_came_back(ngx_content_fleet_t *fleet,
     } while (!ngx_atomic_cmp_set(&fleet->shared->until, until, end));
 
     (void) ngx_atomic_fetch_add(&fleet->shared->pings, 1);
-}
-
-
-/* Only the control worker writes there. */
-
-static void
-ngx_content_fleet_peer(ngx_content_fleet_t *fleet, content_notice_t *notice,
-    uint64_t now)
-{
-    ngx_uint_t                 i;
-    ngx_content_fleet_peer_t  *peer, *oldest;
-
-    peer = fleet->shared->peers;
-    oldest = peer;
-
-    for (i = 0; i < NGX_CONTENT_FLEET_PEERS; i++, peer++) {
-        if (peer->node == notice->node) {
-            oldest = peer;
-            break;
-        }
-
-        if (peer->seen < oldest->seen) {
-            oldest = peer;
-        }
-    }
-
-    oldest->node = notice->node;
-    oldest->seen = now;
-    oldest->lag = notice->node == fleet->shared->node ? now - notice->sent
-                                                      : 0;
-    oldest->name_len = ngx_min(notice->name.len, NGX_CONTENT_FLEET_NAME);
-    ngx_memcpy(oldest->name, notice->name.data, oldest->name_len);
-}
-
-
-/* What is heard. */
-
-void
-ngx_content_fleet_heard(ngx_content_fleet_t *fleet, ngx_str_t *text)
-{
-    content_notice_t  notice;
-
-    if (content_notice_read(ngx_content_from_ngx(*text), &notice)
-        != CONTENT_OK)
-    {
-        ngx_log_error(NGX_LOG_ERR, fleet->log, 0,
-                      "content fleet: heard what is no notice");
-        return;
-    }
-
-    switch (notice.kind) {
-
-    case CONTENT_NOTICE_PING:
-        ngx_content_fleet_peer(fleet, &notice, ngx_content_fleet_now());
-
-        if (notice.node == fleet->shared->node) {
-            ngx_content_fleet_came_back(fleet, &notice);
-        }
-
-        break;
-
-    case CONTENT_NOTICE_FORGET:
-        ngx_content_fleet_forget(fleet, &notice);
-        break;
-
-    case CONTENT_NOTICE_ACK:
-        ngx_content_fleet_acked(fleet, &notice);
-        break;
-
-    case CONTENT_NOTICE_FILLED:
-        ngx_content_redis_await_told(fleet->redis, notice.name);
-    }
-}
-
-
-static void
-ngx_content_fleet_forget(ngx_content_fleet_t *fleet, content_notice_t *notice)
-{
-    int                     rc;
-    content_change_t        change;
-    content_change_entry_t  entry;
-
-    rc = content_change_read(notice->change, &change);
-
-    while (rc == CONTENT_OK) {
-        rc = content_change_next(&change, &entry);
-
-        if (rc == CONTENT_OK) {
-            ngx_content_fleet_drop(fleet, &change, &entry);
-        }
-    }
-
-    if (rc != CONTENT_DONE && fleet->memory) {
-
-        /* of another version: whatever it was about */
-
-        ngx_content_memory_clear(fleet->memory);
-    }
-
-    (void) ngx_atomic_fetch_add(&fleet->shared->forgotten, 1);
-
-    ngx_content_fleet_acknowledge(fleet, notice);
-}
-
-
-static void
-ngx_content_fleet_drop(ngx_content_fleet_t *fleet, content_change_t *change,
-    content_change_entry_t *entry)
-{
-    ngx_str_t                 key;
-    ngx_content_memory_key_t  mkey;
-
-    if (fleet->memory == NULL) {
-        return;
-    }
-
-    switch (entry->kind) {
-
-    case CONTENT_CHANGE_TAG:
-        ngx_content_memory_purge_tag(fleet->memory, change->store,
-                                     entry->value);
-        return;
-
-    case CONTENT_CHANGE_PREFIX:
-        ngx_content_memory_purge_prefix(fleet->memory, change->store,
-                                        entry->value);
-        return;
-
-    case CONTENT_CHANGE_ALL:
-        ngx_content_memory_clear(fleet->memory);
-        return;
-
-    default:
-        break;
-    }
-
-    if (entry->value.len > NGX_CONTENT_MEMORY_KEY - 12) {
-        ngx_content_memory_clear(fleet->memory);
-        return;
-    }
-
-    key = ngx_content_to_ngx(entry->value);
-
-    ngx_content_memory_key(fleet->memory, &mkey, change->store, &key);
-    ngx_content_memory_drop(fleet->memory, &mkey);
-}
-
-
-/* Intents that nobody has settled within their deadline. */
-
-static void
-ngx_content_fleet_claim(ngx_content_fleet_t *fleet, uint64_t now)
-{
-    u_char      deadline[NGX_INT_T_LEN];
-    ngx_str_t   argv[8];
-    ngx_msec_t  pause;
-
-    pause = ngx_max(fleet->conf->deadline / 4, 200);
-
-    if (!CONTENT_RULE_TAKEOVER || fleet->shared->intents == 0
-        || now - fleet->claimed < pause)
-    {
-        return;
-    }
-
-    fleet->claimed = now;
-
-    ngx_str_set(&argv[0], "XAUTOCLAIM");
-    argv[1] = fleet->intents;
-    ngx_str_set(&argv[2], "fleet");
-    argv[3] = fleet->conf->name;
-    argv[4].data = deadline;
-    argv[4].len = ngx_sprintf(deadline, "%M", fleet->conf->deadline)
-                  - deadline;
-    ngx_str_set(&argv[5], "0-0");
-    ngx_str_set(&argv[6], "COUNT");
-    ngx_str_set(&argv[7], NGX_CONTENT_FLEET_CLAIMS);
-
-    (void) ngx_content_redis_call(fleet->redis, 8, argv,
-                                  ngx_content_fleet_claimed, fleet, NULL);
-}
-
-
-/* {where to go on, {{id, {"n", node, "c", change}}, ...}, ...} */
-
-static void
-ngx_content_fleet_claimed(ngx_content_redis_op_t *op)
-{
-    size_t                i;
-    ngx_str_t             id, change;
-    redisReply           *reply, *list, *e, *fields;
-    ngx_content_fleet_t  *fleet;
-
-    fleet = op->data;
-    reply = op->reply;
-
-    if (op->result != NGX_CONTENT_REDIS_DONE
-        || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2)
-    {
-        return;
-    }
-
-    list = reply->element[1];
-
-    for (i = 0; list->type == REDIS_REPLY_ARRAY && i < list->elements; i++) {
-        e = list->element[i];
-
-        if (e->type != REDIS_REPLY_ARRAY || e->elements != 2
-            || e->element[0]->type != REDIS_REPLY_STRING
-            || e->element[1]->type != REDIS_REPLY_ARRAY
-            || e->element[1]->elements != 4
-            || e->element[1]->element[3]->type != REDIS_REPLY_STRING)
-        {
-            continue;
-        }
-
-        fields = e->element[1];
-
-        id.data = (u_char *) e->element[0]->str;
-        id.len = e->element[0]->len;
-        change.data = (u_char *) fields->element[3]->str;
-        change.len = fields->element[3]->len;
-
-        (void) ngx_atomic_fetch_add(&fleet->shared->taken, 1);
-
-        ngx_log_error(NGX_LOG_NOTICE, fleet->log, 0,
-                      "content fleet: takes over the intent %V, which nobody "
-                      "has settled", &id);
-
-        fleet->taken(fleet->data, &id, &change);
-    }
 }

@@ -11,7 +11,7 @@
 
 #include "core/ngx_content_str.h"
 #include "lib/content_rules.h"
-#include "cache/ngx_content_fleet_link.h"
+#include "cache/ngx_content_fleet_internal.h"
 #include "cache/ngx_content_fleet_scripts.h"
 
 

@@ -1,6 +1,6 @@
 /* A worker's subscription: see ngx_content_fleet_link.h. */
 
-#include "cache/ngx_content_fleet_link.h"
+#include "cache/ngx_content_fleet_internal.h"
 #include "cache/ngx_content_redis_await.h"
 
 

@@ -11,7 +11,7 @@
 #include <ngx_event.h>
 
 #include "core/ngx_content_str.h"
-#include "cache/ngx_content_fleet_link.h"
+#include "cache/ngx_content_fleet_internal.h"
 
 
 #define NGX_CONTENT_FLEET_WATCHES  256       /* at once */

@@ -5,7 +5,7 @@
 #include <ngx_event.h>
 
 #include "cache/ngx_content_owed.h"
-#include "cache/ngx_content_fleet_link.h"
+#include "cache/ngx_content_fleet_internal.h"
 #include "cache/ngx_content_redis_conn.h"
 
 
