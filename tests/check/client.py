@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Readers and writers of the consistency checker: one process of many.
 
     client.py SETTINGS      JSON: number, process, processes, tasks, ports,
@@ -9,11 +8,14 @@ its time is up.  In the last `finale` seconds it writes each of its own keys onc
 and then only reads: what nobody changes any more has to be right by itself.
 Each operation is a line of the file `out`, JSON:
 
-    [kind, key, value, begin, end, status, where]
+    [kind, key, value, begin, end, status, where, more]
 
-kind is "read", "write", "delete" or "purge" (a write past the fleet, then
-POST /-/purge to a node).  Status 0: no answer.  where is the node and, of a read,
-the Cache-Status.
+as History.add() takes them (operations.py).  Status 0: no answer.  where is the
+node and, of a read, the Cache-Status.
+
+Keys are pairs: an even one, and the odd one behind it, to which it is copied and
+moved.  Odd ones are never deleted: what is absent has no tag, so they alone can
+be purged by it.
 """
 
 import asyncio
@@ -22,10 +24,16 @@ import random
 import sys
 import time
 
-KINDS, WEIGHTS = ("read", "write", "delete", "purge"), (85, 11, 2, 2)
+from operations import ABSENT, etags
+
+# "edit": a read, then a write on the condition that nothing has changed
+KINDS = {"read": 78, "write": 8, "edit": 4, "delete": 1.5, "batch": 1,
+         "copy": 4, "move": 1.5, "purge": 2}
+SOURCES = ("delete", "batch", "copy", "move")       # even keys
 BUSY = 8                    # keys that two thirds go to
 READS = [("GET", {}), ("GET", {}), ("GET", {"range": "bytes=0-"}), ("HEAD", {})]
-CONDITIONAL = 0.3           # of the reads: with If-None-Match
+CONDITIONAL = 0.3           # of the reads: with If-None-Match; of the
+                            # deletions and copies: with If-Match
 PATIENCE = 10               # seconds, then an answer will not come
 TURN = 5                    # seconds in which one node is only read from
 
@@ -35,9 +43,14 @@ def spared(nodes, now):
     return int(now / TURN) % nodes
 
 
+def tag(key):
+    """What is copied keeps its tag, so both of a pair have the same."""
+    return f"p{int(key[2:]) // 2}" if key[2:].isdigit() else key[1:]
+
+
 def headers(key, value):
     """Of a write.  They tell the value, too, for HEAD."""
-    return {"cache_tag": key[1:],
+    return {"cache_tag": tag(key),
             "content_disposition": f"inline; filename={value}"}
 
 
@@ -101,22 +114,29 @@ class Task:
         self.until = time.monotonic() + settings["seconds"]
         self.finale = self.until - settings["finale"]
         self.written = 0
-        self.purged = ""            # by what
+        self.at = 0                 # the node that is asked
         self.seen = {}              # of keys: the last (ETag, value)
         share = settings["process"] * settings["tasks"] + i
         self.own = list(range(share, self.keys,
                               settings["processes"] * settings["tasks"]))
 
     def choose(self):
-        """(kind, number of the key).  Odd ones are never deleted: what is
-        absent has no tag, so they alone can be purged by it."""
+        """(kind, number of the key)"""
         if time.monotonic() > self.finale:
-            return (("write", self.own.pop()) if self.own
-                    else ("read", self.random.randrange(self.keys)))
+            return self.last()
         among = self.random.choice([BUSY, BUSY, self.keys])
-        kind = self.random.choices(KINDS, WEIGHTS)[0]
+        kind, = self.random.choices(list(KINDS), KINDS.values())
         number = self.random.randrange(among)
-        return ("read" if kind == "delete" and number % 2 else kind), number
+        return kind, number - (number % 2 if kind in SOURCES else 0)
+
+    def last(self):
+        """Of the odd keys, half are copied to instead."""
+        if not self.own:
+            return "read", self.random.randrange(self.keys)
+        number = self.own.pop()
+        if number % 2 and self.random.random() < 0.5:
+            return self.random.choice(["copy", "move"]), number - 1
+        return "write", number
 
     def node(self, kind):
         nodes = list(range(len(self.ports)))
@@ -127,18 +147,20 @@ class Task:
     async def run(self):
         while time.monotonic() < self.until:
             kind, number = self.choose()
-            key, node = f"/k{number}", self.node(kind)
-            begin = time.monotonic()
-            value, status = await getattr(self, kind)(self.ports[node], key)
-            end = time.monotonic()
-            self.out.write(json.dumps(
-                [kind, key, value, begin, end, status,
-                 f"n{node} {self.ports[node].fields.get('cache-status', '')}"
-                 f"{self.purged if kind == 'purge' else ''}"]) + "\n")
-            if status == 0 or status >= 500 or end > self.finale:
+            self.at = self.node(kind)
+            status = await getattr(self, kind)(self.ports[self.at],
+                                               f"/k{number}")
+            if (status == 0 or status >= 500
+                    or time.monotonic() > self.finale):
                 await asyncio.sleep(0.02)
         for port in [*self.ports, self.outside]:
             port.close()
+
+    def note(self, kind, key, value, begin, status, where="", **more):
+        self.out.write(json.dumps(
+            [kind, key, value, begin, time.monotonic(), status,
+             f"n{self.at} {where}", more]) + "\n")
+        return status
 
     def value(self):
         self.written += 1
@@ -147,56 +169,112 @@ class Task:
     async def read(self, port, key):
         """Sometimes it asks whether what it saw last is still right."""
         method, fields = self.random.choice(READS)
-        etag, value = self.seen.get(key, ("", None))
+        etag, value = self.seen.get(key, ("", ABSENT))
         if etag and self.random.random() < CONDITIONAL:
             fields = {**fields, "if_none_match": etag}
+        begin = time.monotonic()
         status, body = await port.request(method, key, **fields)
-        if status == 304:
-            return value, status
-        if status not in (200, 206):
-            return None, status
-        value = port.fields.get("content-disposition", "").rpartition("=")[2]
-        if method == "GET" and (body := body.decode("latin-1")) != value:
-            value = f"{body} under the headers of {value}"
-        self.seen[key] = port.fields["etag"], value
-        return value, status
+        if status in (200, 206):
+            value = self.told(method, port.fields, body)
+            self.seen[key] = port.fields["etag"], value
+        elif status == 404:
+            value = ABSENT
+            self.seen[key] = "", ABSENT
+        return self.note("read", key, value, begin, status,
+                         port.fields.get("cache-status", ""))
 
-    async def put(self, port, key, value):
+    def told(self, method, fields, body):
+        """The value, if all of an answer is about the same."""
+        value = fields.get("content-disposition", "").rpartition("=")[2]
+        body = body.decode("latin-1") if method == "GET" else value
+        if body != value:
+            return f"{body} under the headers of {value}"
+        if fields["etag"] not in etags(value):
+            return f"{value} under the ETag {fields['etag']}"
+        return value
+
+    def condition(self, key, etag_only=False):
+        """(fields, what History.add() is told of them): that there is what
+        was seen last"""
+        etag, value = self.seen.get(key, ("", ABSENT))
+        if etag:
+            return {"if_match": etag}, {"expected": value}
+        return (({}, {}) if etag_only
+                else ({"if_none_match": "*"}, {"expected": ABSENT}))
+
+    def maybe(self, key):
+        """A condition, of some operations."""
+        return (self.condition(key, etag_only=True)
+                if self.random.random() < CONDITIONAL else ({}, {}))
+
+    async def put(self, port, key, value, **fields):
         status, _ = await port.request("PUT", key, self.token, value.encode(),
-                                       **headers(key, value))
+                                       **headers(key, value), **fields)
         return status
 
-    async def write(self, port, key):
-        value = self.value()
-        return value, await self.put(port, key, value)
+    async def write(self, port, key, fields=None, **more):
+        value, begin = self.value(), time.monotonic()
+        status = await self.put(port, key, value, **(fields or {}))
+        return self.note("write", key, value, begin, status, **more)
+
+    async def edit(self, port, key):
+        """What was read is to be replaced, and nothing else."""
+        await self.read(port, key)
+        fields, more = self.condition(key)
+        return await self.write(port, key, fields, **more)
 
     async def delete(self, port, key):
-        if self.random.random() < 0.5:
-            status, _ = await port.request("DELETE", key, self.token)
-            return None, status
-        status, _ = await port.request(
+        fields, more = self.maybe(key)
+        begin = time.monotonic()
+        status, _ = await port.request("DELETE", key, self.token, **fields)
+        return self.note("delete", key, ABSENT, begin, status, **more)
+
+    async def batch(self, port, key):
+        """Some keys at once; each has an outcome of its own."""
+        others = self.random.sample(range(0, BUSY, 2), 2)
+        keys = sorted({key, *(f"/k{other}" for other in others)})
+        begin = time.monotonic()
+        status, body = await port.request(
             "POST", "/-/delete", self.token,
-            json.dumps({"keys": [key[1:]]}).encode())
-        return None, 0 if status == 207 else status     # 207: it has failed
+            json.dumps({"keys": [key[1:] for key in keys]}).encode())
+        results = json.loads(body) if status in (200, 207) else {}
+        failed = {f["key"]: f["status"] for f in results.get("failed", [])}
+        for key in keys:
+            gone = key[1:] in results.get("deleted", [])
+            self.note("batch", key, ABSENT, begin,
+                      200 if gone else failed.get(key[1:], status))
+        return status
+
+    async def copy(self, port, key, kind="copy"):
+        target = f"/k{int(key[2:]) + 1}"
+        fields, more = self.maybe(key)
+        begin = time.monotonic()
+        status, _ = await port.request(kind.upper(), key, self.token,
+                                       destination=target, **fields)
+        etag = port.fields.get("etag") if status in (201, 204) else None
+        return self.note(kind, key, etag, begin, status, target=target, **more)
+
+    async def move(self, port, key):
+        return await self.copy(port, key, "move")
 
     async def purge(self, port, key):
         """Storage is written past the fleet, then the fleet is told."""
-        value = self.value()
+        value, begin = self.value(), time.monotonic()
         status = await self.put(self.outside, key, value)
         if status not in (201, 204):
-            return value, 0
+            return self.note("purge", key, value, begin, 0)
         items = self.random.choice(
             [{"urls": [f"http://x{key}"]}] * 3
             + [{"prefixes": [f"x{key}"]}, {"hosts": ["x"]},
                {"everything": True}]
-            + [{"tags": [key[1:]]}] * (int(key[2:]) % 2))
-        self.purged = next(iter(items))
+            + [{"tags": [tag(key)]}] * (int(key[2:]) % 2))
         until = time.monotonic() + PATIENCE
         while True:                     # or nobody would ever tell the fleet
             status, _ = await port.request("POST", "/-/purge", self.token,
                                            json.dumps(items).encode())
             if status == 202 or time.monotonic() > until:
-                return value, status
+                return self.note("purge", key, value, begin, status,
+                                 next(iter(items)))
             await asyncio.sleep(0.05)
 
 

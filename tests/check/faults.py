@@ -37,6 +37,12 @@ def answered_late(seconds):
     return act
 
 
+def failed_after(exchange):
+    """Storage has done it, and says that it has failed."""
+    exchange.fetch()
+    s3_error(500, "InternalError")(exchange)
+
+
 class Faults:
     def __init__(self, nodes, redis, proxies, storage, seed, only=()):
         """storage: a FaultProxy, or None; only: names of faults"""
@@ -53,8 +59,8 @@ class Faults:
             self.choices += [self.roll_redis_back]
         if storage:
             self.choices += [self.storage_refuses, self.storage_fails,
-                             self.storage_stalls, self.storage_is_late,
-                             self.reads_are_late] * 2
+                             self.storage_lies, self.storage_stalls,
+                             self.storage_is_late, self.reads_are_late] * 2
         if only:
             self.choices = [c for c in self.choices
                             if c.__name__ in only] or self.choices
@@ -186,7 +192,7 @@ class Faults:
     def storage_fault(self, name, act):
         times = self.random.randint(1, 5)
         self.storage.fault(act, times, method=self.random.choice(
-            ["GET", "PUT", "PUT", "DELETE", None]))
+            ["GET", "PUT", "PUT", "DELETE", "HEAD", "POST", None]))
         self.count(name, times)
 
     def storage_refuses(self):
@@ -194,6 +200,9 @@ class Faults:
 
     def storage_fails(self):
         self.storage_fault("storage 500", s3_error(500, "InternalError"))
+
+    def storage_lies(self):
+        self.storage_fault("storage 500, but done", failed_after)
 
     def storage_stalls(self):
         self.storage_fault("storage silent", stall())

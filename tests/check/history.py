@@ -1,15 +1,19 @@
 """Judges what was seen of one key: was a read older than it may be?
 
-A write carries a value that no other write carries; a DELETE "writes" ABSENT.
-Times are those of one monotonic clock.  What is promised: a read returns the
-newest write that was acknowledged before the read began, or one that was
-concurrent with it.
+A write carries a value, a removal ABSENT.  Times are those of one monotonic
+clock.  What is promised: a read returns the newest write that was acknowledged
+before the read began, or one that was concurrent with it.
 
-A write whose outcome nobody knows may be applied at any time after it began:
-its end is FOREVER, and a read may return it whenever it likes.  That excuses
-its own value alone; what it may not excuse is any other older value.
+The clients' PUTs carry a value that no other PUT carries.  A key that is copied
+to may have a value more than once, as it may be absent more than once: then a
+read of it is of any of those writes, and only wrong if it is for all of them.
 
-Two rules find what is stale.  With "acknowledged" and "before" in the sense of
+A write that is not sure may be applied at any time between its begin and its
+end (FOREVER: nobody knows when), or never: a read may return it all that time.
+That excuses its own value alone; what it may not excuse is any other older
+value.
+
+Four rules find what is wrong.  With "acknowledged" and "before" in the sense of
 the clock:
 
   overtaken   The read returns A.  A had been acknowledged when another write B
@@ -18,22 +22,44 @@ the clock:
               earlier read, which began after A was acknowledged, returned B.
               So B came after A in storage.  B too was acknowledged when
               this read began.
+  refused     A write on the condition that A is there was answered 412; but A
+              had been acknowledged before, and no other write was under way
+              from when that of A began to the end of the refused one.
+  twice       Two writes on the condition that A is there were both
+              acknowledged, and no write of A was under way at any time of them.
+
+A write on a condition that is acknowledged is also a read of what it expected.
 """
 
 import bisect
-from collections import namedtuple
+from collections import defaultdict, namedtuple
 
 FOREVER = float("inf")
 ABSENT = None
 
-# end: FOREVER if the outcome is not known
-Write = namedtuple("Write", "value begin end")
+# sure: it was acknowledged, so it has been applied by its end
+Write = namedtuple("Write", "value begin end sure", defaults=(True,))
 Read = namedtuple("Read", "value begin end where")
+
+# Of a write on a condition: what has to be there for it.
+Refusal = namedtuple("Refusal", "value begin end where")
+Success = namedtuple("Success", "value begin end where")
+
+FIRST = Write(ABSENT, -FOREVER, -FOREVER)
 
 
 class Violation(namedtuple("Violation", "rule read newer older")):
+    """newer, older: writes, or None; of "twice" newer is the other one."""
+
     def __str__(self):
         read, newer = self.read, self.newer
+        if self.rule == "refused":
+            return (f"refused: {read.where} did not find {read.value}"
+                    f" {read.begin - self.older.end:.3f} s after that was"
+                    " acknowledged")
+        if self.rule == "twice":
+            return (f"twice: {read.where} and {newer.where} both replaced"
+                    f" {read.value}")
         return f"{self.rule}: {read.where} gave {read.value}" + (
             f" {read.begin - newer.end:.3f} s after {newer.value} was"
             " acknowledged" if newer else "")
@@ -57,60 +83,94 @@ class _Newest:
         return self.best[i - 1] if i else None
 
 
-def judge(writes, reads):
-    """The violations.  The key is absent at first."""
-    by_value = {}
-    absent = [Write(ABSENT, -FOREVER, -FOREVER)]
-    for write in writes:
-        if write.value is ABSENT:
-            absent.append(write)
-        else:
-            assert write.value not in by_value, f"{write.value} twice"
-            by_value[write.value] = write
+class Writes:
+    """Of one key, which is absent at first."""
 
-    begun = _Newest((w.end, w.begin, w) for w in writes if w.end < FOREVER)
-    absent_end = _latest_end(absent)
+    def __init__(self, writes):
+        self.all = [FIRST, *writes]
+        self.of = defaultdict(list)
+        for write in self.all:
+            self.of[write.value].append(write)
+        self._ends = {value: _Newest((w.begin, w.end, w) for w in of)
+                      for value, of in self.of.items()}
+        self._begun = _Newest((w.end, w.begin, w) for w in self.all if w.sure)
+
+    def latest(self, value, time):
+        """Of the writes of value that had begun by then, the one that ended
+        last; None: there is none."""
+        found = value in self._ends and self._ends[value].before(time)
+        return found[1] if found else None
+
+    def newest(self, time):
+        """Of those acknowledged by then, the one that began last."""
+        found = self._begun.before(time)
+        return found[1] if found else FIRST
+
+    def possible(self, begin, end):
+        """The values that a read between begin and end may return."""
+        floor = self.newest(begin).begin
+        return [value for value in self.of
+                if (w := self.latest(value, end)) and w.end >= floor]
+
+
+def judge(writes, reads, refusals=(), successes=()):
+    """The violations."""
+    writes = Writes(writes)
     violations, witnesses = [], []
 
     for read in reads:
-        if read.value is ABSENT:
-            newer = begun.before(read.begin)
-            if newer and absent_end(read.end) < newer[0]:
-                violations.append(Violation("overtaken", read, newer[1], None))
-            continue
+        write = writes.latest(read.value, read.end)
+        newer = writes.newest(read.begin)
+        if write is None:
+            violations.append(Violation("invented", read, None, None))
+        elif write.end < newer.begin:
+            violations.append(Violation("overtaken", read, newer, write))
+        elif write.end < FOREVER:
+            witnesses.append((max(read.end, write.end), read.begin,
+                              (read, write)))
 
-        write = by_value.get(read.value)
-        if write is None or write.begin > read.end:
-            violations.append(Violation("invented", read, None, write))
-            continue
-
-        newer = begun.before(read.begin)
-        if newer and write.end < newer[0]:
-            violations.append(Violation("overtaken", read, newer[1], write))
-            continue
-        if write.end < FOREVER:
-            witnesses.append((max(read.end, write.end), read.begin, read))
-
-    return violations + _displaced(by_value, reads, witnesses)
+    return (violations + _displaced(writes, reads, witnesses)
+            + _refused(writes, refusals) + _twice(writes, successes))
 
 
-def _latest_end(absent):
-    """Of the deletions that had begun by a time, the latest end."""
-    latest = _Newest((w.begin, w.end, w) for w in absent)
-    return lambda time: latest.before(time)[0]
-
-
-def _displaced(by_value, reads, witnesses):
+def _displaced(writes, reads, witnesses):
     violations = []
     newest = _Newest(witnesses)
     for read in reads:
-        write = by_value.get(read.value)
-        if write is None:
-            continue
+        write = writes.latest(read.value, read.end)
         seen = newest.before(read.begin)
+        if write is None or seen is None:
+            continue
+        began, (witness, newer) = seen
         # Of the same value, it may hide another witness: nothing is lost but
         # strength, for values soon change.
-        if seen and seen[1].value != read.value and write.end < seen[0]:
-            violations.append(Violation(
-                "displaced", read, by_value[seen[1].value], write))
+        if witness.value != read.value and write.end < began:
+            violations.append(Violation("displaced", read, newer, write))
+    return violations
+
+
+def _refused(writes, refusals):
+    violations = []
+    for refusal in refusals:
+        there = [w for w in writes.of[refusal.value]
+                 if w.sure and w.end < refusal.begin]
+        if not there:
+            continue
+        last = max(there, key=lambda w: w.begin)
+        if not any(w.value != refusal.value and w.end > last.begin
+                   and w.begin < refusal.end for w in writes.all):
+            violations.append(Violation("refused", refusal, None, last))
+    return violations
+
+
+def _twice(writes, successes):
+    """Of those that follow each other: the others are further apart."""
+    violations, last = [], {}
+    for success in sorted(successes, key=lambda s: s.begin):
+        other = last.get(success.value)
+        last[success.value] = success
+        if other and not any(
+                w.begin < max(success.end, other.end) and w.end > other.begin
+                for w in writes.of[success.value]):
+            violations.append(Violation("twice", success, other, None))
     return violations

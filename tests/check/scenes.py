@@ -14,7 +14,7 @@ import contextlib
 import threading
 import time
 
-from harness import wait_until
+from harness import EDITOR, wait_until
 
 HERE, THERE, ELSEWHERE = range(3)   # writes; is disturbed; looks on
 EDGE = 3                            # the CDN, which asks THERE
@@ -29,6 +29,7 @@ class Stage:
         self.servers, self.history = servers, history
         self.redis, self.storage = servers.redis, servers.storage
         self.name, self.key = name, f"/{name}"
+        self.target = f"/{name}.copy"       # what it is copied and moved to
         self.asked = [*servers.nodes, servers.edge]
         self.written = 0
         self.lock = threading.Lock()
@@ -43,30 +44,51 @@ class Stage:
 
     # what clients do
 
-    def read(self, node):
+    def read(self, node, key=None):
         begin = time.monotonic()
-        answer = self.asked[node].get(self.key)
+        answer = self.asked[node].get(key or self.key)
         tier = answer.headers.get("Cache-Status", "")
         self._note("read", node, begin, answer.status,
                    answer.body.decode() if answer.status == 200 else None,
-                   tier)
+                   tier, key)
         return tier
 
-    def keep(self, node):
+    def keep(self, node, key=None):
         """Until the node answers from its memory."""
-        wait_until(lambda: "detail=memory" in self.read(node),
+        wait_until(lambda: "detail=memory" in self.read(node, key),
                    what="a hit from memory")
 
-    def write(self, node):
+    def write(self, node, key=None):
         """One PUT: (value, begin, answer)."""
         self.written += 1
         value, begin = f"{self.name}.{self.written}", time.monotonic()
         try:
-            answer = self.asked[node].put(self.key, value.encode())
+            answer = self.asked[node].put(key or self.key, value.encode())
         except OSError:                         # the node has died
             answer = None
-        self._note("write", node, begin, answer.status if answer else 0, value)
+        self._note("write", node, begin, answer.status if answer else 0, value,
+                   key=key)
         return value, begin, answer
+
+    def copy(self, node, kind="copy"):
+        """Of the key, to the target."""
+        begin = time.monotonic()
+        answer = self.asked[node].request(
+            kind.upper(), self.key, token=EDITOR,
+            destination=self.target)
+        self._note(kind, node, begin, answer.status,
+                   answer.headers.get("ETag"), target=self.target)
+        return answer
+
+    def delete_both(self, node):
+        """POST /-/delete: the target, and the key."""
+        keys = [self.target, self.key]
+        begin = time.monotonic()
+        answer = self.asked[node].post("/-/delete",
+                                       {"keys": [key[1:] for key in keys]})
+        for key in keys:
+            self._note("batch", node, begin, answer.status, None, key=key)
+        return answer
 
     def write_again(self, node):
         """PUTs, until one is taken."""
@@ -85,11 +107,13 @@ class Stage:
     def meanwhile(self, function, *arguments):
         return self.threads.submit(function, *arguments)
 
-    def _note(self, kind, node, begin, status, value, tier=""):
+    def _note(self, kind, node, begin, status, value, tier="", key=None,
+              **more):
         end = time.monotonic()
+        key = (key or self.key) + "@edge" * (node == EDGE)
         with self.lock:
-            self.history.add(kind, self.key + "@edge" * (node == EDGE), value,
-                             begin, end, status, f"n{node} {tier}")
+            self.history.add(kind, key, value, begin, end, status,
+                             f"n{node} {tier}", **more)
 
     # what is broken
 
@@ -111,9 +135,9 @@ class Stage:
             self.servers.proxies[node].delay(0)
 
     @contextlib.contextmanager
-    def held(self, function, *arguments, method, applied=True):
-        """function(*arguments), whose request to storage is applied now (or in
-        the end), and answered in the end."""
+    def held(self, function, *arguments, method, applied=True, key=None):
+        """function(*arguments), whose request to storage for the key is applied
+        now (or in the end), and answered in the end."""
         reached, release, ended = (threading.Event() for _ in range(3))
 
         def act(exchange):
@@ -124,7 +148,7 @@ class Stage:
             ended.set()
             exchange.send(b"".join(answer))
 
-        self.storage.fault(act, method=method, path=self.key)
+        self.storage.fault(act, method=method, path=key or self.key)
         done = self.meanwhile(function, *arguments)
         try:
             assert reached.wait(10), "storage was not asked"
@@ -145,9 +169,13 @@ class Stage:
                                for node in self.servers.nodes
                                for _ in range(8)), what="Redis to be back")
 
+    def counters(self, node):
+        """Of the fleet."""
+        return self.asked[node].counters()["fleet"]
+
     def pings(self, node):
         """That have come back."""
-        return self.asked[node].counters()["fleet"]["pings"]
+        return self.counters(node)["pings"]
 
     def joined(self, node):
         """Requests that have joined a fill."""
@@ -219,6 +247,70 @@ def fill_joined(stage):
         joiners = [stage.meanwhile(stage.read, THERE) for _ in range(JOINERS)]
         wait_until(lambda: stage.joined(THERE) > before
                    or all(j.done() for j in joiners), what="answers")
+
+
+# Copies, moves and many deleted
+
+def copied_over(stage):
+    """The target is being read on another node when it is copied to."""
+    stage.write(HERE, stage.target)
+    with stage.held(stage.read, THERE, stage.target, method="GET",
+                    key=stage.target):
+        assert stage.copy(HERE).status == 204
+    stage.read(THERE, stage.target)
+    stage.read(ELSEWHERE, stage.target)
+
+
+def moved_away(stage):
+    """The source is being read on another node when it is moved."""
+    stage.write(HERE)
+    with stage.held(stage.read, THERE, method="GET"):
+        assert stage.copy(HERE, "move").status == 201
+    for node in THERE, ELSEWHERE:
+        stage.read(node)
+        stage.read(node, stage.target)
+
+
+def many_deleted(stage):
+    """One of them is being read on another node."""
+    stage.write(HERE)
+    stage.write(HERE, stage.target)
+    stage.keep(ELSEWHERE)
+    stage.keep(ELSEWHERE, stage.target)
+    stage.write(HERE)
+    with stage.held(stage.read, THERE, method="GET"):
+        assert stage.delete_both(HERE).status == 200
+    for node in THERE, ELSEWHERE:
+        stage.read(node)
+        stage.read(node, stage.target)
+
+
+def copied_unheard(stage):
+    """A node that has the target in memory is cut off while storage copies:
+    it never hears of it, and its lease ends."""
+    stage.write(HERE, stage.target)
+    stage.keep(THERE, stage.target)
+    with contextlib.ExitStack() as stack:
+        with stage.held(stage.copy, HERE, method="PUT",
+                        key=stage.target) as copy:
+            stack.enter_context(stage.cut_off(THERE))
+        assert copy.result().status == 204
+        stage.read(THERE, stage.target)
+
+
+def copier_cut_off(stage):
+    """The node that copies loses its lease while storage copies.  It can tell
+    nobody; its intent is taken over."""
+    stage.write(HERE, stage.target)
+    stage.keep(THERE, stage.target)
+    with contextlib.ExitStack() as stack:
+        with stage.held(stage.copy, HERE, method="PUT",
+                        key=stage.target) as copy:
+            stack.enter_context(stage.cut_off(HERE))
+            wait_until(lambda: not stage.counters(HERE)["lease"],
+                       what="the end of the lease")
+        assert copy.result().status == 504
+    stage.read(THERE, stage.target)
 
 
 # Redis
@@ -318,6 +410,11 @@ SCENES = {
 # name: the same, of moments that no rule has to itself
 MORE = {
     "FLUSHALL": (flushed, {}),
+    "COPY-FILL": (copied_over, {}),
+    "MOVE-FILL": (moved_away, {}),
+    "DELETE-FILL": (many_deleted, {}),
+    "COPY-LEASE": (copied_unheard, {}),
+    "COPY-CUT": (copier_cut_off, {"deadline": "5s"}),
 }
 
 

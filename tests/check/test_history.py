@@ -1,12 +1,19 @@
-"""The judge, on histories made by hand: rows of writes, reads, verdict."""
+"""The judge, on histories made by hand: rows of writes, reads, verdict; and
+what operations say of keys."""
 
 import pytest
 
-from history import ABSENT, FOREVER, Read, Write, judge
+from history import ABSENT, FOREVER, Read, Refusal, Success, Write, judge
+from operations import History, etags
 
 
 def w(value, begin, end=FOREVER):
-    return Write(value, begin, end)
+    return Write(value, begin, end, end < FOREVER)
+
+
+def perhaps(value, begin, end):
+    """It was open, and is over."""
+    return Write(value, begin, end, False)
 
 
 def r(value, begin, end):
@@ -34,7 +41,7 @@ ROWS = [
     ("written again, absent", [A, w(ABSENT, 2, 3), w("c", 4, 5)],
      [r(ABSENT, 6, 7)], ["overtaken"]),
     ("deletion and write at once", [w("c", 0, 5), w(ABSENT, 1, 6)],
-     [r(ABSENT, 7, 8), r("c", 9, 10)], []),
+     [r(ABSENT, 7, 8), r("c", 9, 10)], ["displaced"]),
 
     ("unknown, not applied", [A, w("b", 2)], [r("a", 9, 10)], []),
     ("unknown, applied", [A, w("b", 2)], [r("b", 9, 10)], []),
@@ -54,6 +61,107 @@ ROWS = [
      [r("b", 6, 7), r("a", 8, 9)], []),
     ("... which the first read has not waited for",
      [w("a", 0, 5), w("b", 1, 6)], [r("b", 3, 4), r("a", 8, 9)], []),
+
+    ("the same value again", [A, B, w("a", 4, 5)], [r("a", 6, 7)], []),
+    ("... before it came again", [A, B, w("a", 6, 7)], [r("a", 4, 5)],
+     ["overtaken"]),
+    ("... overtaken again", [A, B, w("a", 4, 5), w("b", 6, 7)],
+     [r("a", 8, 9)], ["overtaken"]),
+    ("... displaces", [A, w("b", 2, 5), w("a", 3, 6)],
+     [r("a", 7, 8), r("b", 9, 10)], ["displaced"]),
+    ("... does not displace what may have come back",
+     [w("a", 0, 5), w("b", 1, 6), w("a", 8, 9)],
+     [r("b", 7, 7.5), r("a", 10, 11)], []),
+    ("over: may have been applied", [A, perhaps("b", 2, 5)], [r("b", 6, 7)],
+     []),
+    ("over: or not", [A, perhaps("b", 2, 5)], [r("a", 6, 7)], []),
+    ("over: excuses nothing that begins later",
+     [A, perhaps("b", 2, 5), w("c", 6, 7)], [r("b", 8, 9)], ["overtaken"]),
+    ("over: what was seen is there",
+     [A, perhaps("b", 2, 5)], [r("b", 3, 4), r("a", 6, 7)], ["displaced"]),
+]
+
+# writes, refusals and successes, verdict
+CONDITIONS = [
+    ("it is there", [A], [Refusal("a", 2, 3, "n")], ["refused"]),
+    ("it was replaced", [A, B], [Refusal("a", 4, 5, "n")], []),
+    ("it is being replaced", [A, B], [Refusal("a", 1.5, 2.5, "n")], []),
+    ("it may have been replaced", [A, w("b", 2)], [Refusal("a", 4, 5, "n")],
+     []),
+    ("it may have come later", [w("c", 0, 2), w("a", 1, 2)],
+     [Refusal("a", 4, 5, "n")], []),
+    ("it has come back", [A, B, w("a", 4, 5)], [Refusal("a", 6, 7, "n")],
+     ["refused"]),
+    ("nothing was there", [], [Refusal(ABSENT, 2, 3, "n")], ["refused"]),
+    ("something was there", [A], [Refusal(ABSENT, 2, 3, "n")], []),
+
+    ("one wins", [A, B], [Success("a", 2, 3, "n")], []),
+    ("two win", [A, B, w("c", 2, 4)],
+     [Success("a", 2, 3, "n"), Success("a", 2, 4, "n")], ["twice"]),
+    ("two win, one after the other", [A, B, w("c", 5, 6)],
+     [Success("a", 2, 3, "n"), Success("a", 5, 6, "n")], ["twice"]),
+    ("it came back between", [A, B, w("a", 3, 4), w("c", 5, 6)],
+     [Success("a", 2, 3, "n"), Success("a", 5, 6, "n")], []),
+    ("two create", [w("a", 1, 3), w("b", 2, 4)],
+     [Success(ABSENT, 1, 3, "n"), Success(ABSENT, 2, 4, "n")], ["twice"]),
+    ("a deletion between", [w("a", 1, 2), w(ABSENT, 3, 4), w("b", 5, 6)],
+     [Success(ABSENT, 1, 2, "n"), Success(ABSENT, 5, 6, "n")], []),
+]
+
+# operations, reads at the end of /t and /s, verdict
+PUT_A = ("write", "/s", "a", 0, 1, 204)
+PUT_B = ("write", "/s", "b", 2, 3, 204)
+LATE = 100
+
+
+def moved(kind, value, begin, end, status, **more):
+    return (kind, "/s", etags(value)[0] if value else None, begin, end,
+            status, {"target": "/t", **more})
+
+
+OPERATIONS = [
+    ("copied", [PUT_A, moved("copy", "a", 2, 3, 201)], "a", "a", []),
+    ("copied, not there", [PUT_A, moved("copy", "a", 2, 3, 201)], None, "a",
+     ["overtaken"]),
+    ("copied what was older", [PUT_A, PUT_B, moved("copy", "a", 4, 5, 201)],
+     "a", "b", ["overtaken"]),
+    ("copied what never was", [PUT_A, moved("copy", "x", 4, 5, 201)],
+     etags("x")[0], "a", ["invented"]),
+    ("copied what was being written", [PUT_A, PUT_B,
+                                       moved("copy", "a", 2.5, 4, 201)],
+     "a", "b", []),
+    ("copied nothing", [PUT_A, moved("copy", None, 2, 3, 404)], None, "a",
+     ["overtaken"]),
+    ("perhaps copied", [PUT_A, moved("copy", None, 2, 3, 0)], "a", "a", []),
+    ("perhaps not", [PUT_A, moved("copy", None, 2, 3, 503)], None, "a", []),
+    ("perhaps copied, what was later", [moved("copy", None, 0.5, 0.6, 0),
+                                        PUT_A], "a", "a", []),
+    ("perhaps copied, what was older", [PUT_A, PUT_B,
+                                        moved("copy", None, 4, 5, 0)],
+     "a", "b", ["invented"]),
+    ("moved", [PUT_A, moved("move", "a", 2, 3, 201)], "a", None, []),
+    ("moved, and there", [PUT_A, moved("move", "a", 2, 3, 201)], "a", "a",
+     ["overtaken"]),
+    ("half moved", [PUT_A, moved("move", None, 2, 3, 409)], "a", "a", []),
+    ("half moved, and gone", [PUT_A, moved("move", None, 2, 3, 409)], "a",
+     None, ["overtaken"]),
+    ("perhaps moved", [PUT_A, moved("move", None, 2, 3, 502)], "a", None, []),
+    ("perhaps not moved", [PUT_A, moved("move", None, 2, 3, 502)], None, "a",
+     []),
+    ("copied on a condition", [PUT_A, moved("copy", "a", 2, 3, 201,
+                                            expected="a")], "a", "a", []),
+    ("... that did not hold", [PUT_A, PUT_B, moved("copy", "b", 4, 5, 201,
+                                                   expected="a")],
+     "b", "b", ["overtaken"]),
+    ("... refused", [PUT_A, moved("copy", None, 2, 3, 412, expected="a")],
+     None, "a", ["refused"]),
+    ("deleted, with others", [PUT_A, ("batch", "/s", None, 2, 3, 200)], None,
+     "a", ["overtaken"]),
+    ("nothing to delete", [PUT_A, ("delete", "/s", None, 2, 3, 404)], None,
+     "a", ["overtaken"]),
+    ("a PUT on a condition", [PUT_A, ("write", "/s", "b", 2, 3, 204,
+                                      {"expected": "x"})], None, "b",
+     ["invented"]),
 ]
 
 
@@ -61,3 +169,28 @@ ROWS = [
                          [row[1:] for row in ROWS], ids=[r[0] for r in ROWS])
 def test_judge(writes, reads, verdict):
     assert [v.rule for v in judge(writes, reads)] == verdict
+
+
+@pytest.mark.parametrize("writes, conditions, verdict",
+                         [row[1:] for row in CONDITIONS],
+                         ids=[r[0] for r in CONDITIONS])
+def test_judge_conditions(writes, conditions, verdict):
+    kinds = {kind: [c for c in conditions if isinstance(c, kind)]
+             for kind in (Refusal, Success)}
+    assert [v.rule for v in judge(writes, [], kinds[Refusal],
+                                  kinds[Success])] == verdict
+
+
+@pytest.mark.parametrize("operations, target, source, verdict",
+                         [row[1:] for row in OPERATIONS],
+                         ids=[r[0] for r in OPERATIONS])
+def test_operations(operations, target, source, verdict):
+    history = History()
+    for kind, key, value, begin, end, status, *more in operations:
+        history.add(kind, key, value, begin, end, status, "n0",
+                    **(more[0] if more else {}))
+    history.close(LATE)
+    for key, value in ("/t", target), ("/s", source):
+        history.add("read", key, value, LATE, LATE + 1,
+                    200 if value else 404, "n1")
+    assert [v.rule for _, v in history.violations()] == verdict

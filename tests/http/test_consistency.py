@@ -38,6 +38,7 @@ def check(workdir, s3, keep):
                         consistency.random.randrange(1_000_000), found)
     consistency.show(found)
     assert not found.violations
-    for kind in ("read", "write", "delete", "purge"):
+    for kind in ("read", "write", "write if", "delete", "batch", "copy",
+                 "move", "purge"):
         assert found.operations[kind], kind
     assert found.faults

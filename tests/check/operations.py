@@ -1,0 +1,134 @@
+"""What the clients' operations say of the keys, for the judge (history.py).
+
+    history.add("write", key, value, begin, end, status, where)
+    history.add("copy", source, etag, begin, end, status, where, target=key)
+    history.close(now)          # where all that was begun has ended
+    history.violations()        # (key, Violation)
+
+    kind      value                  more
+    read      what was read
+    write     what was written       expected, if it had a condition
+    delete                           expected
+    batch     (a key of several)
+    purge     what was written past the fleet, then purged
+    copy      the copy's ETag        target, expected (of the source)
+    move      the same
+
+expected is the value of If-Match, or ABSENT for If-None-Match: *.  An answer
+that says that nothing was changed is taken by its word.  One that does not say
+so, or none, leaves open whether it was, until close().
+"""
+
+import collections
+import hashlib
+
+from history import (ABSENT, FOREVER, Read, Refusal, Success, Write, Writes,
+                     judge)
+
+SEEN = (200, 206, 304, 404)             # a read that tells something
+UNTOUCHED = (401, 403, 404, 405, 412)
+
+
+def etags(value):
+    """What the ETag of an object with this body can be: S3's, the files'."""
+    body = value.encode()
+    return (f'"{hashlib.md5(body).hexdigest()}"',
+            f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+Copy = collections.namedtuple("Copy", "source target etag begin end sure")
+
+
+class History:
+    """Of all keys, over all phases of one round."""
+
+    def __init__(self, exact=True, count=lambda kind, status: None):
+        """exact: a condition of a DELETE holds until it is done.  On S3 that
+        hangs on a lock in Redis, which may be lost with Redis."""
+        self.exact, self.count = exact, count
+        self.writes = collections.defaultdict(list)
+        self.reads = collections.defaultdict(list)
+        self.refusals = collections.defaultdict(list)
+        self.successes = collections.defaultdict(list)
+        self.copies = []
+        self.untold = set()             # keys changed past the fleet
+
+    def add(self, kind, key, value, begin, end, status, where, **more):
+        known = 200 <= status < 300
+        self.count(kind + " if" * ("expected" in more), status)
+        where = f"{where} ({kind})" if kind != "read" else where
+        if "expected" in more:
+            self._condition(kind, key, Success(more["expected"], begin, end,
+                                               where), status)
+        if kind == "read":
+            if status in SEEN:
+                self.reads[key].append(Read(value, begin, end, where))
+        elif kind in ("copy", "move"):
+            self._copy(kind, key, value, begin, end, status, where,
+                       more["target"])
+        elif status not in UNTOUCHED:
+            if kind == "purge" and not known:
+                self.untold.add(key)
+            self._write(key, ABSENT if kind in ("delete", "batch") else value,
+                        begin, end, known)
+        elif kind == "delete" and status == 404:
+            self.reads[key].append(Read(ABSENT, begin, end, where))
+
+    def _write(self, key, value, begin, end, known):
+        self.writes[key].append(
+            Write(value, begin, end if known else FOREVER, known))
+
+    def _condition(self, kind, key, success, status):
+        if status == 412:
+            self.refusals[key].append(Refusal(*success))
+        elif 200 <= status < 300:
+            self.reads[key].append(Read(*success))
+            if kind == "write" or (kind == "delete" and self.exact):
+                self.successes[key].append(success)
+
+    def _copy(self, kind, key, etag, begin, end, status, where, target):
+        known = 200 <= status < 300
+        if status == 404:
+            self.reads[key].append(Read(ABSENT, begin, end, where))
+        if status in UNTOUCHED:
+            return
+        if known:                       # of what is read when ETags are known
+            self.reads[key].append(Read(etag, begin, end, where))
+        self.copies.append(Copy(key, target, etag, begin,
+                                end if known else FOREVER, known))
+        if kind == "move" and status != 409:        # then the source stays
+            self._write(key, ABSENT, begin, end, known)
+
+    def close(self, now):
+        """All that was open is over: applied by now, or never."""
+        for writes in [*self.writes.values(), self.copies]:
+            writes[:] = [w if w.end < FOREVER else w._replace(end=now)
+                         for w in writes]
+
+    def violations(self):
+        self._copied()
+        for key in sorted({*self.reads, *self.refusals, *self.successes}):
+            for violation in judge(self.writes[key], self.reads[key],
+                                   self.refusals[key], self.successes[key]):
+                yield key, violation
+
+    def _copied(self):
+        """Copies become writes.  Of an acknowledged one the ETag tells the
+        value; another may have any that its source had meanwhile.  No target
+        is a source."""
+        known = {etag: w.value for writes in self.writes.values()
+                 for w in writes if w.value for etag in etags(w.value)}
+        sources = {copy.source: Writes(self.writes[copy.source])
+                   for copy in self.copies}
+        assert not {copy.target for copy in self.copies} & set(sources)
+        for source in sources:
+            self.reads[source] = [
+                read._replace(value=known.get(read.value, read.value))
+                for read in self.reads[source]]
+        for copy in self.copies:
+            values = ([known.get(copy.etag, copy.etag)] if copy.sure else
+                      sources[copy.source].possible(copy.begin, copy.end))
+            self.writes[copy.target] += [
+                Write(value, copy.begin, copy.end, copy.sure)
+                for value in values if value is not ABSENT]
+        self.copies.clear()
