@@ -346,8 +346,9 @@ ngx_int_t ngx_content_redis_call(ngx_content_redis_t *redis, ngx_uint_t argc,
     ngx_content_redis_op_t **op);
 
 /*
- * For the handler of a HIT: op->record stays where it is, without a copy,
- * until the pool is destroyed.  NGX_OK, or NGX_ERROR: no memory.
+ * For the handler of a HIT: op->record lasts until the pool is destroyed, in
+ * another place if it is small; large ones are not copied.  NGX_OK, or
+ * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_content_redis_keep(ngx_content_redis_op_t *op,
     ngx_pool_t *pool);

@@ -17,7 +17,7 @@ ngx_content_hiredis_out_room(ngx_content_hiredis_out_t *out, size_t len)
     }
 
     old = out->last - out->pos;
-    size = ngx_max(NGX_CONTENT_HIREDIS_KEPT, 2 * (old + len));
+    size = ngx_max(NGX_CONTENT_HIREDIS_KEPT, 2 * old + len);
 
     p = ngx_alloc(size, out->log);
     if (p == NULL) {
