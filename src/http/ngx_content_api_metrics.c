@@ -43,8 +43,6 @@ static void ngx_content_metrics_seconds(content_out_t *out, uint64_t ms);
 ngx_int_t
 ngx_content_api_metrics(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
-    u_char                   *buf;
-    size_t                    size;
     ngx_int_t                 rc;
     ngx_uint_t                i, n;
     content_out_t             out;
@@ -54,29 +52,14 @@ ngx_content_api_metrics(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     static ngx_str_t  type =
         ngx_string("text/plain; version=0.0.4; charset=utf-8");
 
-    rc = ngx_content_authorize(r, CONTENT_RIGHT_ADMIN, NULL);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_discard_request_body(r);
-    }
-
+    rc = ngx_content_samples_begin(r, &out, NGX_CONTENT_METRICS_SIZE,
+                                   NGX_CONTENT_METRICS_PEER,
+                                   NGX_CONTENT_METRICS_STORE);
     if (rc != NGX_OK) {
         return rc;
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
-
-    size = NGX_CONTENT_METRICS_SIZE
-           + NGX_CONTENT_FLEET_PEERS * NGX_CONTENT_METRICS_PEER
-           + mcf->stores.nelts * NGX_CONTENT_METRICS_STORE;
-
-    buf = ngx_pnalloc(r->pool, size);
-    if (buf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    content_out_init(&out, buf, size);
-
     n = ngx_content_samples(mcf, samples);
 
     for (i = 0; i < n; i++) {

@@ -53,14 +53,6 @@ static ngx_int_t ngx_content_purge_answer(ngx_http_request_t *r,
 ngx_int_t
 ngx_content_api_purge(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
-    ngx_int_t  rc;
-
-    rc = ngx_content_authorize(r, CONTENT_RIGHT_PURGE, NULL);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
     return ngx_content_api_read(r, NGX_CONTENT_PURGE_BODY,
                                 ngx_content_purge_received);
 }
@@ -420,11 +412,7 @@ ngx_content_api_purge_job(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     content_purge_job_t       job;
     ngx_content_main_conf_t  *mcf;
 
-    rc = ngx_content_authorize(r, CONTENT_RIGHT_PURGE, NULL);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_discard_request_body(r);
-    }
+    rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
         return rc;

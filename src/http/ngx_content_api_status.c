@@ -14,6 +14,8 @@
 #define NGX_CONTENT_STATUS_STORE  4096       /* with its place */
 
 
+static void ngx_content_status_samples(content_out_t *out,
+    ngx_content_main_conf_t *mcf);
 static void ngx_content_status_section(content_out_t *out,
     ngx_content_main_conf_t *mcf, const char *section);
 static void ngx_content_status_fleet(content_out_t *out,
@@ -34,38 +36,36 @@ static void ngx_content_status_close(content_out_t *out, u_char bracket);
 ngx_int_t
 ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
-    u_char                   *buf;
-    size_t                    size;
     ngx_int_t                 rc;
-    ngx_uint_t                i, n;
-    const char               *section;
     content_out_t             out;
-    ngx_content_sample_t      samples[NGX_CONTENT_SAMPLES_MAX];
     ngx_content_main_conf_t  *mcf;
 
-    rc = ngx_content_authorize(r, CONTENT_RIGHT_ADMIN, NULL);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_discard_request_body(r);
-    }
-
+    rc = ngx_content_samples_begin(r, &out, NGX_CONTENT_STATUS_SIZE,
+                                   NGX_CONTENT_STATUS_PEER,
+                                   NGX_CONTENT_STATUS_STORE);
     if (rc != NGX_OK) {
         return rc;
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
 
-    size = NGX_CONTENT_STATUS_SIZE
-           + NGX_CONTENT_FLEET_PEERS * NGX_CONTENT_STATUS_PEER
-           + mcf->stores.nelts * NGX_CONTENT_STATUS_STORE;
-
-    buf = ngx_pnalloc(r->pool, size);
-    if (buf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    content_out_init(&out, buf, size);
     content_out_char(&out, '{');
+    ngx_content_status_samples(&out, mcf);
+    ngx_content_status_probes(&out, mcf);
+
+    out.pos--;
+    content_out_char(&out, '}');
+
+    return ngx_content_send_json(r, NGX_HTTP_OK, content_out_done(&out));
+}
+
+
+static void
+ngx_content_status_samples(content_out_t *out, ngx_content_main_conf_t *mcf)
+{
+    ngx_uint_t             i, n;
+    const char            *section;
+    ngx_content_sample_t   samples[NGX_CONTENT_SAMPLES_MAX];
 
     n = ngx_content_samples(mcf, samples);
     section = NULL;
@@ -73,29 +73,23 @@ ngx_content_api_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     for (i = 0; i < n; i++) {
         if (samples[i].section != section) {
             if (section) {
-                ngx_content_status_close(&out, '}');
+                ngx_content_status_close(out, '}');
             }
 
             section = samples[i].section;
-            ngx_content_status_section(&out, mcf, section);
+            ngx_content_status_section(out, mcf, section);
         }
 
         if (samples[i].kind == NGX_CONTENT_SAMPLE_BOOL) {
-            ngx_content_status_bool(&out, samples[i].name, samples[i].value);
+            ngx_content_status_bool(out, samples[i].name, samples[i].value);
 
         } else {
-            ngx_content_status_number(&out, samples[i].name,
+            ngx_content_status_number(out, samples[i].name,
                                       samples[i].value);
         }
     }
 
-    ngx_content_status_close(&out, '}');
-    ngx_content_status_probes(&out, mcf);
-
-    out.pos--;
-    content_out_char(&out, '}');
-
-    return ngx_content_send_json(r, NGX_HTTP_OK, content_out_done(&out));
+    ngx_content_status_close(out, '}');
 }
 
 

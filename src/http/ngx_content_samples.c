@@ -229,6 +229,35 @@ ngx_content_sample(ngx_content_sampling_t *s, const char *name,
 }
 
 
+ngx_int_t
+ngx_content_samples_begin(ngx_http_request_t *r, content_out_t *out,
+    size_t node, size_t peer, size_t store)
+{
+    u_char                   *buf;
+    size_t                    size;
+    ngx_int_t                 rc;
+    ngx_content_main_conf_t  *mcf;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+    size = node + NGX_CONTENT_FLEET_PEERS * peer + mcf->stores.nelts * store;
+
+    buf = ngx_pnalloc(r->pool, size);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    content_out_init(out, buf, size);
+
+    return NGX_OK;
+}
+
+
 ngx_content_fleet_peer_t *
 ngx_content_samples_peer(ngx_content_main_conf_t *mcf, ngx_uint_t *i)
 {

@@ -35,6 +35,14 @@ typedef struct {
 ngx_uint_t ngx_content_samples(ngx_content_main_conf_t *mcf,
     ngx_content_sample_t *samples);
 
+/*
+ * What a request for them begins with: its body is discarded, and *out gets
+ * room for so many bytes of the node, of each peer and of each store.
+ * NGX_OK, or what the handler returns.
+ */
+ngx_int_t ngx_content_samples_begin(ngx_http_request_t *r, content_out_t *out,
+    size_t node, size_t peer, size_t store);
+
 /* The next node of the fleet that was heard of lately, from *i on; or NULL. */
 ngx_content_fleet_peer_t *ngx_content_samples_peer(
     ngx_content_main_conf_t *mcf, ngx_uint_t *i);
