@@ -194,6 +194,8 @@ typedef struct {
     content_repeat_e               repeat;
     unsigned                       clocked:1;
     unsigned                       moved:1;
+    unsigned                       doubtful:1; /* one that failed may have been
+                                                  carried out */
     unsigned                       free:1;     /* the next one does not count */
     unsigned                       anew:1;     /* the time counts from the next
                                                   one on */
@@ -213,6 +215,13 @@ ngx_int_t ngx_content_s3_tries_again(ngx_content_s3_tries_t *tries,
  */
 ngx_content_call_t *ngx_content_s3_call(ngx_content_store_t *store,
     ngx_content_s3_request_t *request);
+
+/*
+ * For its handler: whether S3 may have carried out a try that it failed with.
+ * Then what the last try was refused for may be what the other has done, or has
+ * come after it.
+ */
+ngx_uint_t ngx_content_s3_call_doubtful(ngx_content_call_t *call);
 
 /*
  * Why a request could not be signed or sent at all: UNAVAILABLE when there

@@ -80,6 +80,15 @@ failed:
 }
 
 
+ngx_uint_t
+ngx_content_s3_call_doubtful(ngx_content_call_t *call)
+{
+    ngx_content_s3_call_t *s3 = call->again_data;
+
+    return s3->tries.doubtful;
+}
+
+
 /* What the caller gave may be gone when the request is signed anew. */
 
 static ngx_content_s3_request_t *

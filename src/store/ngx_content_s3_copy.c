@@ -274,6 +274,15 @@ ngx_content_s3_object_copied(ngx_content_call_t *call)
         outcome = ngx_content_s3_copy_changed(up, &cause);
     }
 
+    /* the source may have gone since the copy was made */
+
+    if ((outcome == NGX_CONTENT_ABSENT || outcome == NGX_CONTENT_PRECONDITION)
+        && ngx_content_s3_call_doubtful(call))
+    {
+        outcome = NGX_CONTENT_BROKEN;
+        cause = "S3: a copy failed, and its source has changed since";
+    }
+
     ngx_content_s3_end(up, outcome, cause);
 }
 

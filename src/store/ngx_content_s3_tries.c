@@ -8,6 +8,8 @@
 #include "core/ngx_content_str.h"
 
 
+static ngx_uint_t ngx_content_s3_tries_doubtful(content_retry_state_t state,
+    content_retry_answer_t *answer);
 static void ngx_content_s3_learn_clock(ngx_content_s3_conf_t *conf,
     int64_t date);
 static ngx_int_t ngx_content_s3_learn_region(ngx_content_s3_conf_t *conf,
@@ -77,6 +79,7 @@ ngx_content_s3_tries_again(ngx_content_s3_tries_t *tries,
 
         *delay = (tries->failed && conf->nendpoints > 1) ? 0
                                                          : (ngx_msec_t) wait;
+        tries->doubtful |= ngx_content_s3_tries_doubtful(state, answer);
         return NGX_AGAIN;
 
     case CONTENT_RETRY_CLOCK:
@@ -99,6 +102,20 @@ ngx_content_s3_tries_again(ngx_content_s3_tries_t *tries,
     tries->free = 1;
 
     return NGX_AGAIN;
+}
+
+
+/* Whether it would not be sent again if it must not be done twice. */
+
+static ngx_uint_t
+ngx_content_s3_tries_doubtful(content_retry_state_t state,
+    content_retry_answer_t *answer)
+{
+    int64_t  wait;
+
+    state.repeat = CONTENT_REPEAT_UNDONE;
+
+    return content_retry_decide(&state, answer, 0, &wait) == CONTENT_RETRY_NO;
 }
 
 

@@ -114,8 +114,9 @@ class History:
 
     def _copied(self):
         """Copies become writes.  Of an acknowledged one the ETag tells the
-        value; another may have any that its source had meanwhile.  No target
-        is a source."""
+        value.  Besides, and of another, it may be any that the source had
+        meanwhile: storage that says that it has failed is asked twice.  No
+        target is a source."""
         known = {etag: w.value for writes in self.writes.values()
                  for w in writes if w.value for etag in etags(w.value)}
         sources = {copy.source: Writes(self.writes[copy.source])
@@ -126,9 +127,10 @@ class History:
                 read._replace(value=known.get(read.value, read.value))
                 for read in self.reads[source]]
         for copy in self.copies:
-            values = ([known.get(copy.etag, copy.etag)] if copy.sure else
-                      sources[copy.source].possible(copy.begin, copy.end))
+            sure = copy.sure and known.get(copy.etag, copy.etag)
+            values = {*sources[copy.source].possible(copy.begin, copy.end),
+                      sure} - {ABSENT, False}
             self.writes[copy.target] += [
-                Write(value, copy.begin, copy.end, copy.sure)
-                for value in values if value is not ABSENT]
+                Write(value, copy.begin, copy.end, value == sure)
+                for value in values]
         self.copies.clear()

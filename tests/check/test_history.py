@@ -130,6 +130,8 @@ OPERATIONS = [
     ("copied what was being written", [PUT_A, PUT_B,
                                        moved("copy", "a", 2.5, 4, 201)],
      "a", "b", []),
+    ("copied twice", [PUT_A, ("read", "/t", "a", 2.5, 2.6, 200), PUT_B,
+                      moved("copy", "b", 1, 4, 201)], "b", "b", []),
     ("copied nothing", [PUT_A, moved("copy", None, 2, 3, 404)], None, "a",
      ["overtaken"]),
     ("perhaps copied", [PUT_A, moved("copy", None, 2, 3, 0)], "a", "a", []),

@@ -431,6 +431,36 @@ def test_copy_whose_answer_was_lost_drops_the_caches(tmp_path, bucket, proxy,
         assert origin.get(key + "-2").body == b"new"
 
 
+# what S3 says to the second try, by itself or by order
+SECOND_TRIES = {"the source is gone": None,
+                "the source has changed": s3_error(412, "PreconditionFailed")}
+
+
+@pytest.mark.parametrize("second", SECOND_TRIES)
+def test_copy_that_was_done_and_failed_drops_the_caches(tmp_path, bucket,
+                                                        proxy, redis, key,
+                                                        second):
+    """S3 says 500; when it is asked again, the source is another."""
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), redis=redis,
+               server="content_hot hits=1;", workers=1) as origin:
+        etag = origin.put(key, b"new").headers["ETag"]
+        origin.put(key + "-2", b"old")
+        for _ in range(2):
+            assert origin.get(key + "-2").body == b"old"
+
+        def act(exchange):
+            exchange.fetch()
+            bucket.client.delete_object(Bucket=bucket.name, Key=key[1:])
+            s3_error(500, "InternalError")(exchange)
+
+        proxy.fault(act, method="PUT")
+        if SECOND_TRIES[second]:
+            proxy.fault(SECOND_TRIES[second], method="PUT")
+        problem(copy(origin, key, key + "-2", if_match=etag), 502, "not known")
+        assert proxy.pending() == 0
+        assert origin.get(key + "-2").body == b"new"
+
+
 @both
 def test_client_that_leaves_changes_nothing_of_it(tmp_path, bucket, proxy,
                                                   redis, key, method):
