@@ -89,7 +89,7 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
     ngx_conf_merge_msec_value(conf->retry_timeout, prev->retry_timeout,
                               10000);
     ngx_conf_merge_size_value(conf->part_size, prev->part_size,
-                              8 * 1024 * 1024);
+                              16 * 1024 * 1024);
     ngx_conf_merge_off_value(conf->copy_part_size, prev->copy_part_size,
                              NGX_CONTENT_S3_COPY_MAX);
 
