@@ -15,6 +15,7 @@ import threading
 import time
 
 from harness import EDITOR, wait_until
+from s3_fault_proxy import s3_error
 
 HERE, THERE, ELSEWHERE = range(3)   # writes; is disturbed; looks on
 EDGE = 3                            # the CDN, which asks THERE
@@ -79,6 +80,11 @@ class Stage:
         self._note(kind, node, begin, answer.status,
                    answer.headers.get("ETag"), target=self.target)
         return answer
+
+    def delete(self, node):
+        begin = time.monotonic()
+        answer = self.asked[node].delete(self.key)
+        self._note("delete", node, begin, answer.status, None)
 
     def delete_both(self, node):
         """POST /-/delete: the target, and the key."""
@@ -313,6 +319,22 @@ def copier_cut_off(stage):
     stage.read(THERE, stage.target)
 
 
+def copied_and_failed(stage):
+    """Storage copies, and says that it has failed; when it is asked again, the
+    source is gone."""
+    stage.write(HERE, stage.target)
+    stage.keep(THERE, stage.target)
+
+    def act(exchange):
+        exchange.fetch()
+        stage.delete(ELSEWHERE)
+        s3_error(500, "InternalError")(exchange)
+
+    stage.storage.fault(act, method="PUT", path=stage.target)
+    stage.copy(HERE)
+    stage.read(THERE, stage.target)
+
+
 # Redis
 
 def rolled_back(stage):
@@ -415,6 +437,7 @@ MORE = {
     "DELETE-FILL": (many_deleted, {}),
     "COPY-LEASE": (copied_unheard, {}),
     "COPY-CUT": (copier_cut_off, {"deadline": "5s"}),
+    "COPY-FAILED": (copied_and_failed, {"deadline": "5s"}),
 }
 
 
