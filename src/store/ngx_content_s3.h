@@ -132,13 +132,13 @@ void ngx_content_s3_header(ngx_content_s3_request_t *request,
     const char *name, content_str_t value);
 
 /*
- * Content-MD5 of text, which AWS wants of a tagging, whatever the signature
- * says of the body; buf has NGX_CONTENT_S3_MD5 bytes, until the call is made.
+ * What the signature says of a body of text: its SHA-256; and Content-MD5,
+ * which AWS wants of some requests besides.  Strings in pool.
  */
-#define NGX_CONTENT_S3_MD5  24                   /* in base64 */
-
-ngx_int_t ngx_content_s3_md5(ngx_content_s3_request_t *request,
-    ngx_str_t *text, u_char *buf);
+ngx_int_t ngx_content_s3_text_sha256(ngx_content_s3_request_t *request,
+    ngx_str_t *text, ngx_pool_t *pool);
+ngx_int_t ngx_content_s3_text_md5(ngx_content_s3_request_t *request,
+    ngx_str_t *text, ngx_pool_t *pool);
 
 /* The headers that keep an object's metadata; strings in pool. */
 ngx_int_t ngx_content_s3_object_headers(ngx_content_s3_request_t *request,

@@ -51,6 +51,8 @@ static void ngx_content_s3_object_copied(ngx_content_call_t *call);
 static void ngx_content_s3_copy_created(ngx_content_call_t *call);
 static void ngx_content_s3_copy_more(ngx_content_upload_t *up);
 static ngx_int_t ngx_content_s3_copy_part(ngx_content_upload_t *up);
+static ngx_content_call_t *ngx_content_s3_copy_part_call(
+    ngx_content_upload_t *up, ngx_content_part_t *part);
 static void ngx_content_s3_part_copied(ngx_content_call_t *call);
 static void ngx_content_s3_copy_fail(ngx_content_upload_t *up,
     ngx_content_outcome_e outcome, const char *cause);
@@ -349,19 +351,13 @@ ngx_content_s3_copy_more(ngx_content_upload_t *up)
 static ngx_int_t
 ngx_content_s3_copy_part(ngx_content_upload_t *up)
 {
-    u_char                      number[NGX_INT_T_LEN];
-    u_char                      range[sizeof("bytes=-") + 2 * NGX_OFF_T_LEN];
-    content_str_t               text;
     ngx_content_call_t         *call;
     ngx_content_part_t         *part;
     ngx_content_s3_copy_t      *c;
     ngx_content_s3_conf_t      *conf;
-    ngx_content_s3_upload_t    *s3;
-    ngx_content_s3_request_t    request;
     ngx_content_s3_copy_part_t *copying;
 
     c = up->copy->state;
-    s3 = up->state;
     conf = up->task.store->conf;
 
     part = ngx_pcalloc(up->task.pool, sizeof(ngx_content_part_t));
@@ -378,25 +374,7 @@ ngx_content_s3_copy_part(ngx_content_upload_t *up)
     copying->up = up;
     copying->part = part;
 
-    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
-    request.method = "PUT";
-    request.key = up->task.key;
-
-    text.data = number;
-    text.len = ngx_sprintf(number, "%ui", part->number) - number;
-    ngx_content_s3_param(&request, "partNumber", text);
-    ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
-
-    text.data = range;
-    text.len = ngx_sprintf(range, "bytes=%O-%O", part->offset,
-                           part->offset + (off_t) part->size - 1)
-               - range;
-    ngx_content_s3_header(&request, "x-amz-copy-source", c->source);
-    ngx_content_s3_header(&request, "x-amz-copy-source-range", text);
-    ngx_content_s3_header(&request, "x-amz-copy-source-if-match",
-                          ngx_content_from_ngx(up->copy->etag));
-
-    call = ngx_content_s3_call(up->task.store, &request);
+    call = ngx_content_s3_copy_part_call(up, part);
     if (call == NULL) {
         return NGX_ERROR;
     }
@@ -416,6 +394,42 @@ ngx_content_s3_copy_part(ngx_content_upload_t *up)
     c->in_flight++;
 
     return NGX_OK;
+}
+
+
+static ngx_content_call_t *
+ngx_content_s3_copy_part_call(ngx_content_upload_t *up,
+    ngx_content_part_t *part)
+{
+    u_char                     number[NGX_INT_T_LEN];
+    u_char                     range[sizeof("bytes=-") + 2 * NGX_OFF_T_LEN];
+    content_str_t              text;
+    ngx_content_s3_copy_t     *c;
+    ngx_content_s3_upload_t   *s3;
+    ngx_content_s3_request_t   request;
+
+    c = up->copy->state;
+    s3 = up->state;
+
+    ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
+    request.method = "PUT";
+    request.key = up->task.key;
+
+    text.data = number;
+    text.len = ngx_sprintf(number, "%ui", part->number) - number;
+    ngx_content_s3_param(&request, "partNumber", text);
+    ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    text.data = range;
+    text.len = ngx_sprintf(range, "bytes=%O-%O", part->offset,
+                           part->offset + (off_t) part->size - 1)
+               - range;
+    ngx_content_s3_header(&request, "x-amz-copy-source", c->source);
+    ngx_content_s3_header(&request, "x-amz-copy-source-range", text);
+    ngx_content_s3_header(&request, "x-amz-copy-source-if-match",
+                          ngx_content_from_ngx(up->copy->etag));
+
+    return ngx_content_s3_call(up->task.store, &request);
 }
 
 

@@ -14,6 +14,10 @@
 extern ngx_module_t  ngx_http_upstream_keepalive_module;
 
 
+static ngx_content_s3_endpoint_t *ngx_content_s3_endpoint_add(ngx_conf_t *cf,
+    ngx_content_s3_conf_t *s3, ngx_url_t *u);
+static ngx_uint_t ngx_content_s3_endpoint_again(ngx_content_s3_conf_t *s3,
+    ngx_content_s3_endpoint_t *last);
 static char *ngx_content_s3_endpoint_scheme(ngx_content_s3_conf_t *s3,
     ngx_url_t *u);
 static ngx_int_t ngx_content_s3_keepalive(ngx_conf_t *cf,
@@ -37,8 +41,7 @@ ngx_content_s3_endpoint_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     char                       *error;
     ngx_url_t                   u;
     ngx_str_t                  *value;
-    ngx_uint_t                  i;
-    ngx_content_s3_endpoint_t  *endpoint, *other;
+    ngx_content_s3_endpoint_t  *endpoint;
 
     value = cf->args->elts;
 
@@ -51,29 +54,8 @@ ngx_content_s3_endpoint_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return error;
     }
 
-    if (s3->urls == NULL) {
-        s3->urls = ngx_array_create(cf->pool, 2,
-                                    sizeof(ngx_content_s3_endpoint_t));
-        if (s3->urls == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    endpoint = ngx_array_push(s3->urls);
+    endpoint = ngx_content_s3_endpoint_add(cf, s3, &u);
     if (endpoint == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memzero(endpoint, sizeof(ngx_content_s3_endpoint_t));
-    endpoint->upstream = ngx_http_upstream_add(cf, &u, 0);
-
-    if (endpoint->upstream == NULL) {
-        if (u.err) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"content_s3_endpoint\": %s in \"%V\"", u.err,
-                               &value[1]);
-        }
-
         return NGX_CONF_ERROR;
     }
 
@@ -88,16 +70,70 @@ ngx_content_s3_endpoint_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     endpoint->origin.len = endpoint->authority.data + endpoint->authority.len
                            - value[1].data;
 
-    other = s3->urls->elts;
-
-    for (i = 0; i + 1 < s3->urls->nelts; i++) {
-        if (other[i].upstream == endpoint->upstream) {
-            return "is duplicate";
-        }
+    if (ngx_content_s3_endpoint_again(s3, endpoint)) {
+        return "is duplicate";
     }
 
     return ngx_content_s3_keepalive(cf, endpoint->upstream) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* One more at the end, with its upstream; NULL: the error is logged. */
+
+static ngx_content_s3_endpoint_t *
+ngx_content_s3_endpoint_add(ngx_conf_t *cf, ngx_content_s3_conf_t *s3,
+    ngx_url_t *u)
+{
+    ngx_str_t                  *value;
+    ngx_content_s3_endpoint_t  *endpoint;
+
+    if (s3->urls == NULL) {
+        s3->urls = ngx_array_create(cf->pool, 2,
+                                    sizeof(ngx_content_s3_endpoint_t));
+        if (s3->urls == NULL) {
+            return NULL;
+        }
+    }
+
+    endpoint = ngx_array_push(s3->urls);
+    if (endpoint == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(endpoint, sizeof(ngx_content_s3_endpoint_t));
+    endpoint->upstream = ngx_http_upstream_add(cf, u, 0);
+
+    if (endpoint->upstream) {
+        return endpoint;
+    }
+
+    if (u->err) {
+        value = cf->args->elts;
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_s3_endpoint\": %s in \"%V\"", u->err,
+                           &value[1]);
+    }
+
+    return NULL;
+}
+
+
+/* Whether the last one was there before. */
+
+static ngx_uint_t
+ngx_content_s3_endpoint_again(ngx_content_s3_conf_t *s3,
+    ngx_content_s3_endpoint_t *last)
+{
+    ngx_content_s3_endpoint_t  *other;
+
+    for (other = s3->urls->elts; other != last; other++) {
+        if (other->upstream == last->upstream) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -29,6 +29,9 @@ static ngx_int_t ngx_content_s3_fetch_head(ngx_content_s3_fetch_t *s3);
 static void ngx_content_s3_fetch_done(ngx_content_call_t *call);
 static ngx_content_outcome_e ngx_content_s3_fetch_outcome(
     ngx_content_s3_fetch_t *s3, const char **cause);
+static ngx_content_outcome_e ngx_content_s3_fetch_missed(
+    ngx_content_s3_fetch_t *s3, ngx_content_outcome_e outcome,
+    const char **cause);
 
 
 void
@@ -235,19 +238,7 @@ ngx_content_s3_fetch_outcome(ngx_content_s3_fetch_t *s3, const char **cause)
 
     case NGX_CONTENT_ABSENT:
     case NGX_CONTENT_PRECONDITION:
-
-        /* a 404 without S3's word proves nothing, where a word could be */
-
-        if (outcome == NGX_CONTENT_ABSENT && call->body.len == 0) {
-            *cause = "S3: an error that is not S3's";
-            return NGX_CONTENT_BROKEN;
-        }
-
-        /* RFC 9110, 13.1.1: what is not there has no such ETag */
-
-        return fetch->if_match.len ? NGX_CONTENT_PRECONDITION
-               : outcome == NGX_CONTENT_ABSENT ? outcome
-               : NGX_CONTENT_BROKEN;
+        return ngx_content_s3_fetch_missed(s3, outcome, cause);
 
     case NGX_CONTENT_INVALID:
     case NGX_CONTENT_FULL:
@@ -256,4 +247,23 @@ ngx_content_s3_fetch_outcome(ngx_content_s3_fetch_t *s3, const char **cause)
     default:
         return outcome;
     }
+}
+
+
+static ngx_content_outcome_e
+ngx_content_s3_fetch_missed(ngx_content_s3_fetch_t *s3,
+    ngx_content_outcome_e outcome, const char **cause)
+{
+    /* a 404 without S3's word proves nothing, where a word could be */
+
+    if (outcome == NGX_CONTENT_ABSENT && s3->call->body.len == 0) {
+        *cause = "S3: an error that is not S3's";
+        return NGX_CONTENT_BROKEN;
+    }
+
+    /* RFC 9110, 13.1.1: what is not there has no such ETag */
+
+    return s3->fetch->if_match.len ? NGX_CONTENT_PRECONDITION
+           : outcome == NGX_CONTENT_ABSENT ? outcome
+           : NGX_CONTENT_BROKEN;
 }

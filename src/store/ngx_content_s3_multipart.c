@@ -320,11 +320,10 @@ ngx_content_s3_part_uploaded(ngx_content_call_t *call)
 ngx_int_t
 ngx_content_s3_complete(ngx_content_upload_t *up)
 {
-    u_char                    *buf, *hash;
+    u_char                    *buf;
     size_t                     size;
     ngx_str_t                  text;
-    content_out_t              out, hex;
-    unsigned char              sha256[32];
+    content_out_t              out;
     ngx_content_call_t        *call;
     ngx_content_part_t        *part;
     ngx_content_s3_upload_t   *s3;
@@ -338,9 +337,7 @@ ngx_content_s3_complete(ngx_content_upload_t *up)
     }
 
     buf = ngx_pnalloc(up->task.pool, size);
-    hash = ngx_pnalloc(up->task.pool, 64);
-
-    if (buf == NULL || hash == NULL) {
+    if (buf == NULL) {
         return NGX_ERROR;
     }
 
@@ -355,20 +352,14 @@ ngx_content_s3_complete(ngx_content_upload_t *up)
     content_s3xml_parts_end(&out);
     text = ngx_content_to_ngx(content_out_done(&out));
 
-    if (EVP_Digest(text.data, text.len, sha256, NULL, EVP_sha256(), NULL)
-        != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    content_out_init(&hex, hash, 64);
-    content_out_hex(&hex, sha256, 32);
-
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
     request.method = "POST";
     request.key = up->task.key;
-    request.payload_hash = content_out_done(&hex);
     ngx_content_s3_param(&request, "uploadId", ngx_content_from_ngx(s3->id));
+
+    if (ngx_content_s3_text_sha256(&request, &text, up->task.pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ngx_content_s3_conditions(up, &request);
 

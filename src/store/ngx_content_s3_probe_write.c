@@ -13,8 +13,6 @@
 #include "lib/content_s3uploads.h"
 #include "lib/content_s3xml.h"
 
-#include <openssl/evp.h>
-
 
 #define NGX_CONTENT_S3_PROBE_BODY  "The probe of ngx_content: may be deleted.\n"
 #define NGX_CONTENT_S3_PROBE_TAGS                                            \
@@ -30,7 +28,6 @@ static ngx_int_t ngx_content_s3_probe_begins(ngx_content_s3_probe_t *s3,
 static ngx_int_t ngx_content_s3_probe_puts(ngx_content_s3_probe_t *s3,
     const char *condition, content_str_t value);
 static ngx_int_t ngx_content_s3_probe_key(ngx_content_s3_probe_t *s3);
-static ngx_int_t ngx_content_s3_probe_hash(ngx_content_s3_probe_t *s3);
 static ngx_content_found_e ngx_content_s3_probe_refusal(
     ngx_content_call_t *call);
 static ngx_content_found_e ngx_content_s3_probe_found(
@@ -90,7 +87,7 @@ ngx_content_s3_probe_begins(ngx_content_s3_probe_t *s3, const char *method,
 
     s3->text = *text;
 
-    return ngx_content_s3_probe_hash(s3);
+    return ngx_content_s3_text_sha256(&s3->request, &s3->text, s3->probe->pool);
 }
 
 
@@ -132,7 +129,7 @@ ngx_content_s3_probe_ask_put(ngx_content_s3_probe_t *s3)
     s3->request.key = s3->key;
     s3->text = ngx_content_s3_probe_body;
 
-    return ngx_content_s3_probe_hash(s3);
+    return ngx_content_s3_text_sha256(&s3->request, &s3->text, s3->probe->pool);
 }
 
 
@@ -269,22 +266,16 @@ ngx_content_s3_probe_ask_bare(ngx_content_s3_probe_t *s3)
 ngx_int_t
 ngx_content_s3_probe_ask_tag(ngx_content_s3_probe_t *s3)
 {
-    u_char     *buf;
-    ngx_int_t   rc;
+    ngx_int_t  rc;
 
     rc = ngx_content_s3_probe_begins(s3, "PUT", &ngx_content_s3_probe_tags);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    buf = ngx_pnalloc(s3->probe->pool, NGX_CONTENT_S3_MD5);
-    if (buf == NULL) {
-        return NGX_ERROR;
-    }
-
     ngx_content_s3_param(&s3->request, "tagging", content_cstr(""));
 
-    return ngx_content_s3_md5(&s3->request, &s3->text, buf);
+    return ngx_content_s3_text_md5(&s3->request, &s3->text, s3->probe->pool);
 }
 
 
@@ -487,31 +478,6 @@ ngx_content_s3_probe_take_remove(ngx_content_s3_probe_t *s3,
                       "left: %s", &s3->probe->store->place, &s3->key,
                       cause ? cause : "");
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_content_s3_probe_hash(ngx_content_s3_probe_t *s3)
-{
-    u_char         *buf;
-    content_out_t   hex;
-    unsigned char   sha256[32];
-
-    buf = ngx_pnalloc(s3->probe->pool, 64);
-
-    if (buf == NULL
-        || EVP_Digest(s3->text.data, s3->text.len, sha256, NULL, EVP_sha256(),
-                      NULL)
-           != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    content_out_init(&hex, buf, 64);
-    content_out_hex(&hex, sha256, 32);
-    s3->request.payload_hash = content_out_done(&hex);
 
     return NGX_OK;
 }

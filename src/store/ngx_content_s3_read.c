@@ -23,6 +23,8 @@ static ngx_int_t ngx_content_s3_read_headers(ngx_content_s3_read_t *s3,
 static ngx_int_t ngx_content_s3_write_request(ngx_http_request_t *r,
     ngx_content_s3_endpoint_t *endpoint, ngx_content_s3_request_t *request,
     ngx_content_s3_signed_t *sign);
+static ngx_int_t ngx_content_s3_request_buf(ngx_http_request_t *r,
+    ngx_buf_t *b);
 static void ngx_content_s3_write_header(content_out_t *out,
     content_str_t name, content_str_t value);
 static ngx_int_t ngx_content_s3_reinit_request(ngx_http_request_t *r);
@@ -170,7 +172,6 @@ ngx_content_s3_write_request(ngx_http_request_t *r,
     size_t          size;
     ngx_buf_t      *b;
     ngx_uint_t      i;
-    ngx_chain_t    *cl;
     content_out_t   out;
 
     size = sign->path.len + endpoint->host.len + sign->authorization.len
@@ -182,9 +183,7 @@ ngx_content_s3_write_request(ngx_http_request_t *r,
     }
 
     b = ngx_create_temp_buf(r->pool, size);
-    cl = ngx_alloc_chain_link(r->pool);
-
-    if (b == NULL || cl == NULL) {
+    if (b == NULL) {
         return NGX_ERROR;
     }
 
@@ -217,8 +216,21 @@ ngx_content_s3_write_request(ngx_http_request_t *r,
     content_out_text(&out, CRLF);
 
     b->last = out.pos;
-    b->last_buf = 0;
     b->flush = 1;
+
+    return ngx_content_s3_request_buf(r, b);
+}
+
+
+static ngx_int_t
+ngx_content_s3_request_buf(ngx_http_request_t *r, ngx_buf_t *b)
+{
+    ngx_chain_t  *cl;
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
 
     cl->buf = b;
     cl->next = NULL;

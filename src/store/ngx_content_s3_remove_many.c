@@ -23,8 +23,6 @@ static ngx_int_t ngx_content_s3_remove_batch(ngx_content_s3_removals_t *s3);
 static int ngx_content_s3_removal_cmp(const void *one, const void *two);
 static ngx_int_t ngx_content_s3_remove_body(ngx_content_s3_removals_t *s3,
     ngx_pool_t *pool, ngx_str_t *text);
-static ngx_int_t ngx_content_s3_remove_digests(ngx_pool_t *pool,
-    ngx_str_t *text, ngx_content_s3_request_t *request);
 static void ngx_content_s3_batch_removed(ngx_content_call_t *call);
 static void ngx_content_s3_batch_failed(ngx_content_s3_removals_t *s3,
     ngx_content_outcome_e outcome, const char *cause);
@@ -102,8 +100,11 @@ ngx_content_s3_remove_batch(ngx_content_s3_removals_t *s3)
     request.repeat = CONTENT_REPEAT_ENDED;
     ngx_content_s3_param(&request, "delete", content_cstr(""));
 
+    /* S3 insists on MD5 here */
+
     if (ngx_content_s3_remove_body(s3, pool, &text) != NGX_OK
-        || ngx_content_s3_remove_digests(pool, &text, &request) != NGX_OK)
+        || ngx_content_s3_text_sha256(&request, &text, pool) != NGX_OK
+        || ngx_content_s3_text_md5(&request, &text, pool) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -166,43 +167,6 @@ ngx_content_s3_remove_body(ngx_content_s3_removals_t *s3, ngx_pool_t *pool,
     *text = ngx_content_to_ngx(content_out_done(&out));
 
     return text->len ? NGX_OK : NGX_ERROR;
-}
-
-
-/* SHA-256 for the signature, MD5 because S3 insists on it here. */
-
-static ngx_int_t
-ngx_content_s3_remove_digests(ngx_pool_t *pool, ngx_str_t *text,
-    ngx_content_s3_request_t *request)
-{
-    u_char         *hex;
-    ngx_str_t       md5, base64;
-    content_out_t   out;
-    unsigned char   sha256[32], raw[16];
-
-    hex = ngx_pnalloc(pool, 64 + 2 * ngx_base64_encoded_length(16));
-
-    if (hex == NULL
-        || EVP_Digest(text->data, text->len, sha256, NULL, EVP_sha256(), NULL)
-           != 1
-        || EVP_Digest(text->data, text->len, raw, NULL, EVP_md5(), NULL) != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    content_out_init(&out, hex, 64);
-    content_out_hex(&out, sha256, 32);
-    request->payload_hash = content_out_done(&out);
-
-    md5.data = raw;
-    md5.len = 16;
-    base64.data = hex + 64;
-    ngx_encode_base64(&base64, &md5);
-
-    ngx_content_s3_header(request, "content-md5",
-                          ngx_content_from_ngx(base64));
-
-    return NGX_OK;
 }
 
 

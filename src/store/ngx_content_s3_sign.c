@@ -14,6 +14,14 @@
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
+static void ngx_content_s3_sign_what(content_sigv4_request_t *sr,
+    ngx_content_s3_conf_t *conf, ngx_content_s3_request_t *request);
+static size_t ngx_content_s3_sign_path(ngx_content_s3_conf_t *conf,
+    ngx_content_s3_request_t *request);
+static size_t ngx_content_s3_sign_room(ngx_content_s3_request_t *request,
+    content_sigv4_credentials_t *keys);
+
+
 void
 ngx_content_s3_param(ngx_content_s3_request_t *request, const char *name,
     content_str_t value)
@@ -63,7 +71,7 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf,
     ngx_content_s3_request_t *request, ngx_content_s3_signed_t *result)
 {
     u_char                       *buf;
-    size_t                        size, room, i;
+    size_t                        size, room;
     content_out_t                 path, query, authorization;
     content_sigv4_request_t       sr;
     content_sigv4_credentials_t  *keys;
@@ -73,18 +81,8 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf,
         return NGX_ERROR;
     }
 
-    size = conf->base.len + 3 * request->key.len + 1;
-
-    for (i = 0; i < request->nparams; i++) {
-        size += 3 * (request->params[i].name.len
-                     + request->params[i].value.len) + 2;
-    }
-
-    room = 1024 + keys->access_key.len;
-
-    for (i = 0; i < request->nheaders; i++) {
-        room += request->headers[i].name.len + 1;
-    }
+    size = ngx_content_s3_sign_path(conf, request);
+    room = ngx_content_s3_sign_room(request, keys);
 
     buf = ngx_pnalloc(pool, 2 * size + CONTENT_SIGV4_DATE_LEN + room);
     if (buf == NULL) {
@@ -107,17 +105,9 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf,
         request->payload_hash = content_cstr(NGX_CONTENT_S3_EMPTY);
     }
 
-    sr.method = content_cstr(request->method);
+    ngx_content_s3_sign_what(&sr, conf, request);
     sr.host = ngx_content_from_ngx(endpoint->host);
     sr.path = content_out_done(&path);
-    sr.region = ngx_content_from_ngx(*ngx_content_s3_region(conf));
-    sr.service = content_cstr("s3");
-    sr.payload_hash = request->payload_hash;
-    sr.now = ngx_time() + conf->skew;
-    sr.params = request->params;
-    sr.nparams = request->nparams;
-    sr.headers = request->headers;
-    sr.nheaders = request->nheaders;
 
     if (content_sigv4_sign(&sr, keys, &conf->cache, &query, result->date.data,
                            &authorization)
@@ -137,4 +127,61 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf,
     result->token = ngx_content_to_ngx(keys->session_token);
 
     return path.overflow ? NGX_ERROR : NGX_OK;
+}
+
+
+/* All but the host and the path. */
+
+static void
+ngx_content_s3_sign_what(content_sigv4_request_t *sr,
+    ngx_content_s3_conf_t *conf, ngx_content_s3_request_t *request)
+{
+    sr->method = content_cstr(request->method);
+    sr->region = ngx_content_from_ngx(*ngx_content_s3_region(conf));
+    sr->service = content_cstr("s3");
+    sr->payload_hash = request->payload_hash;
+    sr->now = ngx_time() + conf->skew;
+    sr->params = request->params;
+    sr->nparams = request->nparams;
+    sr->headers = request->headers;
+    sr->nheaders = request->nheaders;
+}
+
+
+/* Bytes of the path, and as many of the query, at most. */
+
+static size_t
+ngx_content_s3_sign_path(ngx_content_s3_conf_t *conf,
+    ngx_content_s3_request_t *request)
+{
+    size_t      size;
+    ngx_uint_t  i;
+
+    size = conf->base.len + 3 * request->key.len + 1;
+
+    for (i = 0; i < request->nparams; i++) {
+        size += 3 * (request->params[i].name.len
+                     + request->params[i].value.len) + 2;
+    }
+
+    return size;
+}
+
+
+/* Bytes of Authorization, at most. */
+
+static size_t
+ngx_content_s3_sign_room(ngx_content_s3_request_t *request,
+    content_sigv4_credentials_t *keys)
+{
+    size_t      room;
+    ngx_uint_t  i;
+
+    room = 1024 + keys->access_key.len;
+
+    for (i = 0; i < request->nheaders; i++) {
+        room += request->headers[i].name.len + 1;
+    }
+
+    return room;
 }

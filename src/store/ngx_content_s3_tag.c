@@ -46,18 +46,16 @@ ngx_content_s3_tag_end(ngx_content_upload_t *up)
 static ngx_int_t
 ngx_content_s3_tag_send(ngx_content_upload_t *up)
 {
-    u_char                    *buf, *hash;
+    u_char                    *buf;
     ngx_str_t                  text;
-    content_out_t              out, hex;
-    unsigned char              sha256[32];
+    content_out_t              out;
     ngx_content_call_t        *call;
     ngx_content_s3_upload_t   *s3;
     ngx_content_s3_request_t   request;
 
     s3 = up->state;
 
-    buf = ngx_pnalloc(up->task.pool,
-                      CONTENT_S3TAG_SIZE + 64 + NGX_CONTENT_S3_MD5);
+    buf = ngx_pnalloc(up->task.pool, CONTENT_S3TAG_SIZE);
     if (buf == NULL) {
         return NGX_ERROR;
     }
@@ -71,21 +69,10 @@ ngx_content_s3_tag_send(ngx_content_upload_t *up)
     }
 
     text = ngx_content_to_ngx(content_out_done(&out));
-    hash = buf + CONTENT_S3TAG_SIZE;
-
-    if (EVP_Digest(text.data, text.len, sha256, NULL, EVP_sha256(), NULL)
-        != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    content_out_init(&hex, hash, 64);
-    content_out_hex(&hex, sha256, 32);
 
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
     request.method = "PUT";
     request.key = up->task.key;
-    request.payload_hash = content_out_done(&hex);
     ngx_content_s3_param(&request, "tagging", content_cstr(""));
 
     if (s3->version.len) {
@@ -93,7 +80,9 @@ ngx_content_s3_tag_send(ngx_content_upload_t *up)
                              ngx_content_from_ngx(s3->version));
     }
 
-    if (ngx_content_s3_md5(&request, &text, hash + 64) != NGX_OK) {
+    if (ngx_content_s3_text_sha256(&request, &text, up->task.pool) != NGX_OK
+        || ngx_content_s3_text_md5(&request, &text, up->task.pool) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -107,26 +96,6 @@ ngx_content_s3_tag_send(ngx_content_upload_t *up)
     call->data = up;
 
     return ngx_content_call_start(call);
-}
-
-
-ngx_int_t
-ngx_content_s3_md5(ngx_content_s3_request_t *request, ngx_str_t *text,
-    u_char *buf)
-{
-    content_out_t  out;
-    unsigned char  md5[16];
-
-    if (EVP_Digest(text->data, text->len, md5, NULL, EVP_md5(), NULL) != 1) {
-        return NGX_ERROR;
-    }
-
-    content_out_init(&out, buf, NGX_CONTENT_S3_MD5);
-    content_digest_base64(&out, md5, sizeof(md5));
-
-    ngx_content_s3_header(request, "content-md5", content_out_done(&out));
-
-    return NGX_OK;
 }
 
 

@@ -8,6 +8,8 @@
 #include "core/ngx_content_str.h"
 
 
+static void ngx_content_s3_tries_judge(ngx_content_s3_tries_t *tries,
+    ngx_content_s3_conf_t *conf, content_retry_answer_t *answer);
 static ngx_uint_t ngx_content_s3_tries_doubtful(content_retry_state_t state,
     content_retry_answer_t *answer);
 static void ngx_content_s3_learn_clock(ngx_content_s3_conf_t *conf,
@@ -44,18 +46,7 @@ ngx_content_s3_tries_again(ngx_content_s3_tries_t *tries,
     int64_t                wait;
     content_retry_state_t  state;
 
-    /* so says a balancer that has nobody behind it */
-
-    if (answer->status == 0 || answer->status == NGX_HTTP_BAD_GATEWAY
-        || answer->status == NGX_HTTP_GATEWAY_TIME_OUT)
-    {
-        ngx_content_s3_endpoint_failed(conf, tries->endpoint);
-        tries->failed = tries->endpoint;
-
-    } else {
-        ngx_content_s3_endpoint_worked(conf, tries->endpoint);
-        tries->failed = NULL;
-    }
+    ngx_content_s3_tries_judge(tries, conf, answer);
 
     ngx_memzero(&state, sizeof(content_retry_state_t));
 
@@ -116,6 +107,27 @@ ngx_content_s3_tries_doubtful(content_retry_state_t state,
     state.repeat = CONTENT_REPEAT_UNDONE;
 
     return content_retry_decide(&state, answer, 0, &wait) == CONTENT_RETRY_NO;
+}
+
+
+/* What the answer says of the endpoint that was asked. */
+
+static void
+ngx_content_s3_tries_judge(ngx_content_s3_tries_t *tries,
+    ngx_content_s3_conf_t *conf, content_retry_answer_t *answer)
+{
+    /* so says a balancer that has nobody behind it */
+
+    if (answer->status == 0 || answer->status == NGX_HTTP_BAD_GATEWAY
+        || answer->status == NGX_HTTP_GATEWAY_TIME_OUT)
+    {
+        ngx_content_s3_endpoint_failed(conf, tries->endpoint);
+        tries->failed = tries->endpoint;
+
+    } else {
+        ngx_content_s3_endpoint_worked(conf, tries->endpoint);
+        tries->failed = NULL;
+    }
 }
 
 
