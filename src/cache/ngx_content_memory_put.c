@@ -124,7 +124,7 @@ ngx_content_memory_publish(ngx_content_memory_t *memory,
 
     self->working = 0;
 
-    ngx_content_memory_unlock_spent(memory, s);
+    ngx_content_memory_unlock(s);
 }
 
 

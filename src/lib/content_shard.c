@@ -312,10 +312,13 @@ alloc(content_shard_t *shard, size_t before, size_t body_len)
 }
 
 
-/* A block, or NONE after LOOKS records; *more: something is left to do. */
+/*
+ * A block, or NONE after LOOKS records; *more: something is left to do.  What is
+ * spent comes before what is of use.
+ */
 
 static uint32_t
-make_room(content_shard_t *shard, size_t before, size_t body_len,
+make_room(content_shard_t *shard, size_t before, size_t body_len, int spent,
     content_pinned_pt pinned, void *data, int *more)
 {
     uint32_t  block, looks;
@@ -325,20 +328,18 @@ make_room(content_shard_t *shard, size_t before, size_t body_len,
     for (looks = 0; looks < LOOKS; looks++) {
         block = alloc(shard, before, body_len);
 
-        if (block) {
+        if (block || spent) {
             return block;
         }
 
         if (shard->queues[SMALL].oldest == CONTENT_ARENA_NONE
             && shard->queues[MAIN].oldest == CONTENT_ARENA_NONE)
         {
-            *more = content_shard_spent(shard, pinned, data) != NULL;
+            *more = 0;
             return CONTENT_ARENA_NONE;
         }
 
-        if (evict(shard, pinned, data)) {
-            return CONTENT_ARENA_NONE;
-        }
+        spent = evict(shard, pinned, data);
     }
 
     return CONTENT_ARENA_NONE;
@@ -416,21 +417,19 @@ content_shard_reserve(content_shard_t *shard, uint32_t hash,
     content_str_t key, size_t head_len, size_t body_len, uint32_t expires,
     content_pinned_pt pinned, void *data, int *again)
 {
+    int               spent;
     uint32_t          block;
     content_entry_t  *e;
 
     (void) content_shard_remove(shard, hash, key, pinned, data);
 
-    if (shard->queues[DROPPED].oldest) {
-        (void) content_shard_spent(shard, pinned, data);
-    }
-
     *again = 0;
     block = CONTENT_ARENA_NONE;
+    spent = content_shard_spent(shard, pinned, data) != NULL;
 
     if (fits(shard, key.len, head_len, body_len)) {
         block = make_room(shard, before_body(key.len, head_len), body_len,
-                          pinned, data, again);
+                          spent, pinned, data, again);
     }
 
     if (block == CONTENT_ARENA_NONE) {

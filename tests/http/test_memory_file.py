@@ -5,12 +5,16 @@ to is there as long as the memory is.
 """
 
 import array
+import concurrent.futures
 import gzip
+import http.client
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -133,6 +137,59 @@ def test_a_shard_that_was_emptied_gives_all_its_pages_up(tmp_path):
             assert client.answer().body == body
 
 
+def test_readers_fast_and_slow_never_get_a_mixture(tmp_path):
+    """Large objects, often asked for, replaced and evicted all the time, and a
+    worker killed now and then: every body is of one write."""
+    with Nginx(tmp_path / "n", http="content_memory 8m max=500k; sendfile on;",
+               listen="sndbuf=1m", workers=3) as nginx:
+        def write(path, version):
+            size = 100_000 + 8 * (hash((path, version)) % 40_000)
+            nginx.put(f"/{path}", version.to_bytes(8, "little") * (size // 8))
+
+        for path in range(60):                  # 16 MB of them
+            write(path, 0)
+        stop, good = threading.Event(), [0] * 6
+
+        def ask(seed):
+            dice = random.Random(seed)
+            while not stop.is_set():
+                try:
+                    with nginx.connect(timeout=60, receive=4096) as client:
+                        for _ in range(4):
+                            path = f"/{int(dice.paretovariate(0.7)) % 60}"
+                            client.send(request_head("GET", path,
+                                                     {"Host": "o"}))
+                        for _ in range(4):
+                            if dice.random() < 0.5:
+                                nginx.get(f"/{dice.randrange(60)}")
+                            answer = client.answer()
+                            if not answer.complete:
+                                break
+                            assert answer.body == answer.body[:8] * (
+                                len(answer.body) // 8)
+                            good[seed] += 1
+                except (OSError, http.client.HTTPException):
+                    continue                    # its worker was killed
+
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            readers = [pool.submit(ask, seed) for seed in range(6)]
+            try:
+                dice, version = random.Random(7), 0
+                while (version < 120 or sum(good) < 300 or
+                       nginx.counters()["memory"]["evicted"] < 100):
+                    version += 1
+                    write(dice.randrange(60), version)
+                    if version % 40 == 0:
+                        nginx.kill_worker(nginx.workers()[0])
+                    if any(reader.done() for reader in readers):
+                        break                   # it has found something
+            finally:
+                stop.set()
+            for reader in readers:
+                reader.result()
+        wait_until(lambda: nginx.counters()["memory"]["held"] == 0)
+
+
 # Ways to send
 
 WAYS = {
@@ -237,6 +294,26 @@ def test_reloads_keep_the_memory_and_one_descriptor(tmp_path):
             for pid in (nginx.process.pid, *nginx.workers()):
                 assert len(memory_files(pid)) == 1
         assert descriptors == len(os.listdir(f"/proc/{nginx.process.pid}/fd"))
+
+
+def test_the_file_has_no_huge_pages(tmp_path):
+    """A part of one would be wiped where it is."""
+    with Nginx(tmp_path / "n", http=SENDFILE) as nginx:
+        for pid in nginx.workers():
+            parts = pathlib.Path(f"/proc/{pid}/smaps").read_text().split(
+                "VmFlags:")
+            flags = [after.splitlines()[0].split() for before, after
+                     in zip(parts, parts[1:]) if "memfd:ngx_content" in before]
+            assert flags and all("nh" in words for words in flags)
+
+
+def test_a_new_executable_inherits_no_file(tmp_path):
+    with Nginx(tmp_path / "n", http=SENDFILE) as nginx:
+        nginx.reload()
+        file, = memory_files(nginx.process.pid)
+        flags = pathlib.Path(str(file).replace("/fd/", "/fdinfo/")).read_text()
+        assert (int(re.search(r"flags:\s+(\d+)", flags)[1], 8)
+                & os.O_CLOEXEC)
 
 
 def test_a_memory_of_another_size_or_none_closes_the_file(tmp_path):

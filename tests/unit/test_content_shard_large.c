@@ -214,6 +214,32 @@ spent_is_left_alone(void **state)
 }
 
 
+static void
+spent_makes_room_before_others(void **state)
+{
+    uint32_t          n;
+    uint64_t          evicted;
+    content_shard_t  *shard;
+
+    (void) state;
+
+    shard = create(SIZE);
+
+    for (n = 0; stats_of(shard).evicted == 0; n++) {
+        assert_non_null(put(shard, n, 50, 100000, &nobody));
+    }
+
+    evicted = stats_of(shard).evicted;
+    find_often(shard, n - 2, 3);
+    assert_int_equal(take(shard, n - 2, &nobody), 1);
+
+    assert_non_null(put(shard, n, 50, 100000, &nobody));
+    assert_int_equal(stats_of(shard).evicted, evicted);
+
+    free(shard);
+}
+
+
 /* What is being filled is not found, and gone if it is not published. */
 
 static void
@@ -273,6 +299,7 @@ main(void)
         cmocka_unit_test(a_large_body_that_was_found_often_is_spent),
         cmocka_unit_test(spent_is_given_to_one),
         cmocka_unit_test(spent_is_left_alone),
+        cmocka_unit_test(spent_makes_room_before_others),
         cmocka_unit_test(reserved_is_not_found),
     };
 
