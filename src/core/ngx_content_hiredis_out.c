@@ -65,7 +65,11 @@ ngx_content_hiredis_out_words(ngx_content_hiredis_out_t *out,
 
     for (i = 0; i < argc; i++) {
         p = ngx_sprintf(p, "$%uz" CRLF, argv[i].len);
-        p = ngx_cpymem(p, argv[i].data, argv[i].len);
+
+        if (argv[i].len) {              /* else there may be no data */
+            p = ngx_cpymem(p, argv[i].data, argv[i].len);
+        }
+
         p = ngx_cpymem(p, CRLF, sizeof(CRLF) - 1);
     }
 
