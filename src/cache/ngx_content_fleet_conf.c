@@ -10,8 +10,8 @@
 #define NGX_CONTENT_FLEET_DEADLINE  180000
 
 
-static ngx_int_t ngx_content_fleet_time(ngx_str_t *text, size_t skip,
-    ngx_msec_t least, ngx_msec_t *value);
+static ngx_int_t ngx_content_fleet_time(ngx_str_t *text, ngx_msec_t least,
+    ngx_msec_t *value);
 static ngx_uint_t ngx_content_fleet_name_ok(ngx_str_t *name);
 
 
@@ -30,7 +30,7 @@ ngx_content_fleet_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *main_conf)
     ngx_content_fleet_conf_t *conf = (ngx_content_fleet_conf_t *)
                                          ((char *) main_conf + cmd->offset);
 
-    ngx_str_t   *value;
+    ngx_str_t   *value, s;
     ngx_uint_t   i;
 
     if (conf->enabled != NGX_CONF_UNSET) {
@@ -47,24 +47,24 @@ ngx_content_fleet_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *main_conf)
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_strncmp(value[i].data, "name=", 5) == 0) {
-            conf->name.data = value[i].data + 5;
-            conf->name.len = value[i].len - 5;
+        s = value[i];
+
+        if (ngx_content_str_param(&s, "name=")) {
+            conf->name = s;
 
             if (ngx_content_fleet_name_ok(&conf->name)) {
                 continue;
             }
 
-        } else if (ngx_strncmp(value[i].data, "lease=", 6) == 0) {
-            if (ngx_content_fleet_time(&value[i], 6, CONTENT_LEASE_MIN,
-                                       &conf->lease)
+        } else if (ngx_content_str_param(&s, "lease=")) {
+            if (ngx_content_fleet_time(&s, CONTENT_LEASE_MIN, &conf->lease)
                 == NGX_OK)
             {
                 continue;
             }
 
-        } else if (ngx_strncmp(value[i].data, "deadline=", 9) == 0) {
-            if (ngx_content_fleet_time(&value[i], 9, 1000, &conf->deadline)
+        } else if (ngx_content_str_param(&s, "deadline=")) {
+            if (ngx_content_fleet_time(&s, 1000, &conf->deadline)
                 == NGX_OK)
             {
                 continue;
@@ -82,15 +82,11 @@ ngx_content_fleet_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *main_conf)
 
 
 static ngx_int_t
-ngx_content_fleet_time(ngx_str_t *text, size_t skip, ngx_msec_t least,
-    ngx_msec_t *value)
+ngx_content_fleet_time(ngx_str_t *text, ngx_msec_t least, ngx_msec_t *value)
 {
     ngx_int_t  n;
-    ngx_str_t  s;
 
-    s.data = text->data + skip;
-    s.len = text->len - skip;
-    n = ngx_parse_time(&s, 0);
+    n = ngx_parse_time(text, 0);
 
     if (n == NGX_ERROR || n < (ngx_int_t) least || n > 24 * 3600 * 1000) {
         return NGX_ERROR;

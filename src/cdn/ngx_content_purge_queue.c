@@ -13,6 +13,8 @@
 
 static void ngx_content_purge_expire(ngx_content_purge_shared_t *shared,
     ngx_msec_t now);
+static void ngx_content_purge_unknown(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_node_t *node);
 static void ngx_content_purge_unrefuse(ngx_content_purge_shared_t *shared);
 static ngx_uint_t ngx_content_purge_allowed(
     ngx_content_purge_shared_t *shared, ngx_content_purge_node_t *node,
@@ -139,8 +141,6 @@ ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
     ngx_content_purge_pace_t         *pace;
     const content_cloudflare_plan_t  *limits;
 
-    static content_str_t  gone = content_string("its CDN zone is no longer "
-                                                "configured");
     batch->n = 0;
     now = ngx_current_msec;
     wait = NGX_TIMER_INFINITE;
@@ -167,13 +167,8 @@ ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
                                                now)
                       : NULL;
 
-        /* unknown here: perhaps not to workers of a newer configuration */
-
         if (pace == NULL) {
-            if (ngx_time() - node->queued > NGX_CONTENT_PURGE_UNKNOWN) {
-                ngx_content_purge_finish(shared, node, 1, gone);
-            }
-
+            ngx_content_purge_unknown(shared, node);
             continue;
         }
 
@@ -191,6 +186,21 @@ ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
     ngx_shmtx_unlock(&shared->pool->mutex);
 
     return wait;
+}
+
+
+/* Unknown here: perhaps not to workers of a newer configuration. */
+
+static void
+ngx_content_purge_unknown(ngx_content_purge_shared_t *shared,
+    ngx_content_purge_node_t *node)
+{
+    static content_str_t  gone = content_string("its CDN zone is no longer "
+                                                "configured");
+
+    if (ngx_time() - node->queued > NGX_CONTENT_PURGE_UNKNOWN) {
+        ngx_content_purge_finish(shared, node, 1, gone);
+    }
 }
 
 

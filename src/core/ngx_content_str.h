@@ -64,4 +64,27 @@ ngx_content_str_dup(ngx_pool_t *pool, content_str_t s)
 }
 
 
+/*
+ * Takes the name off a parameter, such as "size=1m".  Returns 0, and s is as it
+ * was, if it is another one.
+ */
+
+static ngx_inline ngx_uint_t
+ngx_content_str_param(ngx_str_t *s, const char *name)
+{
+    size_t  len;
+
+    len = ngx_strlen(name);
+
+    if (s->len < len || ngx_memcmp(s->data, name, len) != 0) {
+        return 0;
+    }
+
+    s->data += len;
+    s->len -= len;
+
+    return 1;
+}
+
+
 #endif

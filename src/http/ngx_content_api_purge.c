@@ -37,6 +37,7 @@ static void ngx_content_purge_received(ngx_http_request_t *r);
 static ngx_int_t ngx_content_purge_begin(ngx_http_request_t *r);
 static int ngx_content_purge_item(void *data,
     const content_purge_item_t *item);
+static ngx_content_purging_t *ngx_content_purge_new(ngx_http_request_t *r);
 static void ngx_content_purge_left(void *data);
 static ngx_int_t ngx_content_purge_change(ngx_content_purging_t *p);
 static void ngx_content_purge_select(ngx_content_purging_t *p,
@@ -77,9 +78,7 @@ ngx_content_purge_begin(ngx_http_request_t *r)
     int                     rc;
     char                    why[NGX_CONTENT_PURGE_WHY];
     ngx_int_t               n;
-    ngx_pool_t             *pool;
     content_str_t           json;
-    ngx_pool_cleanup_t     *cln;
     ngx_content_purging_t  *p;
 
     n = ngx_content_api_body(r, NGX_CONTENT_PURGE_BODY, &json);
@@ -88,32 +87,16 @@ ngx_content_purge_begin(ngx_http_request_t *r)
         return n;
     }
 
-    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);
-    if (pool == NULL) {
+    p = ngx_content_purge_new(r);
+    if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    p = ngx_pcalloc(pool, sizeof(ngx_content_purging_t));
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-
-    if (p == NULL || cln == NULL
-        || ngx_array_init(&p->items, pool, 16, sizeof(content_purge_item_t))
-           != NGX_OK)
-    {
-        ngx_destroy_pool(pool);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    p->pool = pool;
-    p->request = r;
-    p->mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
-    p->lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
     rc = content_purge_parse(json, ngx_content_purge_item, p, why,
                              sizeof(why));
 
     if (rc != CONTENT_OK) {
-        ngx_destroy_pool(pool);
+        ngx_destroy_pool(p->pool);
 
         return why[0] ? ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "%s",
                                             why)
@@ -121,13 +104,12 @@ ngx_content_purge_begin(ngx_http_request_t *r)
     }
 
     if (ngx_content_purge_change(p) != NGX_OK) {
-        ngx_destroy_pool(pool);
+        ngx_destroy_pool(p->pool);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    cln->handler = ngx_content_purge_left;
-    cln->data = p;
-    p->cleanup = cln;
+    p->cleanup->handler = ngx_content_purge_left;
+    p->cleanup->data = p;
 
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -137,6 +119,44 @@ ngx_content_purge_begin(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+/* In a pool of its own; its cleanup does nothing yet. */
+
+static ngx_content_purging_t *
+ngx_content_purge_new(ngx_http_request_t *r)
+{
+    ngx_pool_t             *pool;
+    ngx_content_purging_t  *p;
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    p = ngx_pcalloc(pool, sizeof(ngx_content_purging_t));
+
+    if (p == NULL
+        || ngx_array_init(&p->items, pool, 16, sizeof(content_purge_item_t))
+           != NGX_OK)
+    {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    p->pool = pool;
+    p->request = r;
+    p->mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+    p->lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+    p->cleanup = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (p->cleanup == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    return p;
 }
 
 

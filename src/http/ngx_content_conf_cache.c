@@ -4,6 +4,7 @@
  */
 
 #include "http/ngx_content_conf_cache.h"
+#include "core/ngx_content_str.h"
 
 
 #define NGX_CONTENT_HOT_SIZE  (4 * 1024 * 1024 - 128 * 1024)
@@ -11,14 +12,17 @@
                                              client fills with */
 
 
+static ngx_int_t ngx_content_hot_param(ngx_content_hot_conf_t *hot,
+    ngx_str_t s);
+
+
 char *
 ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_content_loc_conf_t *lcf = conf;
 
-    ngx_int_t   n;
-    ngx_str_t  *value, s;
-    ngx_uint_t  i;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
 
     if (lcf->hot.enabled != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -34,59 +38,48 @@ ngx_content_set_hot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_content_hot_conf_merge(&lcf->hot, &lcf->hot);
 
     for (i = 1; i < cf->args->nelts; i++) {
-        s = value[i];
-
-        if (ngx_strncmp(s.data, "hits=", 5) == 0) {
-            n = ngx_atoi(s.data + 5, s.len - 5);
-            lcf->hot.hits = n;
-
-            if (n < 1 || n > CONTENT_HOT_MAX) {
-                goto invalid;
-            }
-
-        } else if (ngx_strncmp(s.data, "window=", 7) == 0) {
-            s.data += 7;
-            s.len -= 7;
-            n = ngx_parse_time(&s, 0);
-            lcf->hot.window = n;
-
-            if (n <= 0) {
-                goto invalid;
-            }
-
-        } else if (ngx_strncmp(s.data, "size=", 5) == 0) {
-            s.data += 5;
-            s.len -= 5;
-            n = ngx_parse_size(&s);
-            lcf->hot.size = n;
-
-            if (n <= 0 || n > NGX_CONTENT_HOT_SIZE) {
-                goto invalid;
-            }
-
-        } else if (ngx_strncmp(s.data, "ttl=", 4) == 0) {
-            s.data += 4;
-            s.len -= 4;
-            n = ngx_parse_time(&s, 0);
-            lcf->hot.ttl = n;
-
-            if (n <= 0) {
-                goto invalid;
-            }
-
-        } else {
-            goto invalid;
+        if (ngx_content_hot_param(&lcf->hot, value[i]) != NGX_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"content_hot\": invalid parameter \"%V\"",
+                               &value[i]);
+            return NGX_CONF_ERROR;
         }
     }
 
     return NGX_CONF_OK;
+}
 
-invalid:
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"content_hot\": invalid parameter \"%V\"", &value[i]);
+static ngx_int_t
+ngx_content_hot_param(ngx_content_hot_conf_t *hot, ngx_str_t s)
+{
+    ngx_int_t  n, most;
 
-    return NGX_CONF_ERROR;
+    most = NGX_MAX_INT_T_VALUE;
+
+    if (ngx_content_str_param(&s, "hits=")) {
+        n = ngx_atoi(s.data, s.len);
+        most = CONTENT_HOT_MAX;
+        hot->hits = n;
+
+    } else if (ngx_content_str_param(&s, "window=")) {
+        n = ngx_parse_time(&s, 0);
+        hot->window = n;
+
+    } else if (ngx_content_str_param(&s, "size=")) {
+        n = ngx_parse_size(&s);
+        most = NGX_CONTENT_HOT_SIZE;
+        hot->size = n;
+
+    } else if (ngx_content_str_param(&s, "ttl=")) {
+        n = ngx_parse_time(&s, 0);
+        hot->ttl = n;
+
+    } else {
+        return NGX_ERROR;
+    }
+
+    return n > 0 && n <= most ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -114,15 +107,11 @@ ngx_content_set_fresh(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         s = value[i];
         to = &lcf->fresh.soft;
 
-        if (i > 1 && ngx_strncmp(s.data, "error=", 6) == 0) {
+        if (i > 1 && ngx_content_str_param(&s, "error=")) {
             to = &lcf->fresh.error;
-            s.data += 6;
-            s.len -= 6;
 
-        } else if (i > 1 && ngx_strncmp(s.data, "absent=", 7) == 0) {
+        } else if (i > 1 && ngx_content_str_param(&s, "absent=")) {
             to = &lcf->fresh.absent;
-            s.data += 7;
-            s.len -= 7;
 
         } else if (i > 1) {
             goto invalid;
@@ -174,12 +163,10 @@ ngx_content_set_memory(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (cf->args->nelts == 3) {
         s = value[2];
 
-        if (ngx_strncmp(s.data, "max=", 4) != 0) {
+        if (!ngx_content_str_param(&s, "max=")) {
             return "takes a size and \"max=SIZE\"";
         }
 
-        s.data += 4;
-        s.len -= 4;
         max = ngx_parse_size(&s);
     }
 

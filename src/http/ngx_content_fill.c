@@ -7,6 +7,8 @@
 #include "http/ngx_content_zones.h"
 
 
+static ngx_content_fill_t *ngx_content_fill_create(ngx_content_fills_t *fills,
+    ngx_content_keep_t *keep, const u_char *hash);
 static ngx_uint_t ngx_content_fill_has_to_wait(ngx_content_fill_t *fill,
     ngx_content_fill_t *other);
 static void ngx_content_fill_next(ngx_content_fill_t *ended);
@@ -103,46 +105,16 @@ ngx_content_fill_t *
 ngx_content_fill_begin(ngx_content_fills_t *fills, ngx_content_keep_t *keep,
     const u_char *hash)
 {
-    ngx_pool_t          *pool;
     ngx_content_fill_t  *fill, *other;
 
     if (fills->bytes >= NGX_CONTENT_FILL_BYTES) {
         return NULL;
     }
 
-    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);
-    if (pool == NULL) {
+    fill = ngx_content_fill_create(fills, keep, hash);
+    if (fill == NULL) {
         return NULL;
     }
-
-    fill = ngx_pcalloc(pool, sizeof(ngx_content_fill_t));
-
-    if (fill == NULL) {
-        goto failed;
-    }
-
-    fill->pool = pool;
-    fill->fills = fills;
-    fill->keep = *keep;
-    fill->keep.pool = pool;
-    fill->keep.age = 0;
-    fill->keep.key.data = ngx_pstrdup(pool, &keep->key);
-
-    if (fill->keep.key.data == NULL) {
-        goto failed;
-    }
-
-    ngx_memcpy(fill->hash, hash, CONTENT_KEY_HASH_LEN);
-    fill->max = ngx_content_fill_max(keep);
-    fill->token = keep->token;
-    fill->had_token = keep->has_token;
-    keep->has_token = 0;
-
-    ngx_queue_init(&fill->waiting);
-
-    fill->timer.handler = ngx_content_fill_timer;
-    fill->timer.data = fill;
-    fill->timer.log = ngx_cycle->log;
 
     other = ngx_content_fill_find(fills, keep->lcf->store->id, hash);
 
@@ -163,12 +135,53 @@ ngx_content_fill_begin(ngx_content_fills_t *fills, ngx_content_keep_t *keep,
     }
 
     return ngx_content_fill_release(fill) ? fill : NULL;
+}
 
-failed:
 
-    ngx_destroy_pool(pool);
+/* It takes the token that keep has, if any. */
 
-    return NULL;
+static ngx_content_fill_t *
+ngx_content_fill_create(ngx_content_fills_t *fills, ngx_content_keep_t *keep,
+    const u_char *hash)
+{
+    ngx_pool_t          *pool;
+    ngx_content_fill_t  *fill;
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    fill = ngx_pcalloc(pool, sizeof(ngx_content_fill_t));
+
+    if (fill) {
+        fill->keep = *keep;
+        fill->keep.pool = pool;
+        fill->keep.age = 0;
+        fill->keep.key.data = ngx_pstrdup(pool, &keep->key);
+    }
+
+    if (fill == NULL || fill->keep.key.data == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    fill->pool = pool;
+    fill->fills = fills;
+
+    ngx_memcpy(fill->hash, hash, CONTENT_KEY_HASH_LEN);
+    fill->max = ngx_content_fill_max(keep);
+    fill->token = keep->token;
+    fill->had_token = keep->has_token;
+    keep->has_token = 0;
+
+    ngx_queue_init(&fill->waiting);
+
+    fill->timer.handler = ngx_content_fill_timer;
+    fill->timer.data = fill;
+    fill->timer.log = ngx_cycle->log;
+
+    return fill;
 }
 
 

@@ -8,6 +8,8 @@
 #include "lib/content_range.h"
 
 
+static void ngx_content_get_whence(ngx_content_get_t *get,
+    content_cache_status_t *cache);
 static ngx_int_t ngx_content_get_partial(ngx_content_get_t *get);
 
 
@@ -19,33 +21,13 @@ ngx_content_get_headers(ngx_content_read_t *read)
     ngx_content_get_t       *get;
     content_cache_status_t   cache;
 
-    static content_str_t  redis = content_string("redis");
     static content_str_t  bytes = content_string("bytes");
 
     get = read->data;
     r = read->request;
     status = r->headers_out.status;
 
-    ngx_memzero(&cache, sizeof(content_cache_status_t));
-
-    if (get->hit) {
-        cache.cache = CONTENT_CACHE_HIT;
-        cache.detail = redis;
-        ngx_content_stale_status(get->ctx, &cache);
-
-    } else {
-        cache.cache = get->ctx->expired ? CONTENT_CACHE_STALE
-                                        : CONTENT_CACHE_URI_MISS;
-        cache.collapsed = get->joined;
-        cache.detail = ngx_content_from_ngx(read->store->name);
-    }
-
-    get->ctx->answered = 1;
-    get->ctx->size = read->object->size;
-    get->ctx->tier = get->hit ? "redis"
-                     : get->joined ? "joined"
-                     : get->wait.fill && !get->large ? "fill" : "store";
-
+    ngx_content_get_whence(get, &cache);
     ngx_content_get_told(get);
 
     /* nothing will pass by */
@@ -90,6 +72,35 @@ ngx_content_get_headers(ngx_content_read_t *read)
     }
 
     return NGX_OK;
+}
+
+
+/* Where the answer comes from, for Cache-Status and for the log. */
+
+static void
+ngx_content_get_whence(ngx_content_get_t *get, content_cache_status_t *cache)
+{
+    static content_str_t  redis = content_string("redis");
+
+    ngx_memzero(cache, sizeof(content_cache_status_t));
+
+    if (get->hit) {
+        cache->cache = CONTENT_CACHE_HIT;
+        cache->detail = redis;
+        ngx_content_stale_status(get->ctx, cache);
+
+    } else {
+        cache->cache = get->ctx->expired ? CONTENT_CACHE_STALE
+                                        : CONTENT_CACHE_URI_MISS;
+        cache->collapsed = get->joined;
+        cache->detail = ngx_content_from_ngx(get->read.store->name);
+    }
+
+    get->ctx->answered = 1;
+    get->ctx->size = get->read.object->size;
+    get->ctx->tier = get->hit ? "redis"
+                     : get->joined ? "joined"
+                     : get->wait.fill && !get->large ? "fill" : "store";
 }
 
 

@@ -9,6 +9,12 @@
 #include "http/ngx_content_zones.h"
 
 
+static ngx_int_t ngx_content_start_stores(ngx_cycle_t *cycle,
+    ngx_content_main_conf_t *mcf);
+static ngx_int_t ngx_content_start_caches(ngx_cycle_t *cycle,
+    ngx_content_main_conf_t *mcf);
+
+
 /* The master, before workers start: what they have in common. */
 
 ngx_int_t
@@ -32,9 +38,7 @@ ngx_content_init_module(ngx_cycle_t *cycle)
 ngx_int_t
 ngx_content_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                 i;
-    ngx_content_store_t      **store;
-    ngx_content_main_conf_t   *mcf;
+    ngx_content_main_conf_t  *mcf;
 
     mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_content_module);
 
@@ -62,22 +66,8 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    store = mcf->stores.elts;
-
-    for (i = 0; i < mcf->stores.nelts; i++) {
-        store[i]->engine = mcf->curl;
-        store[i]->uploads = mcf->uploads;
-
-        if (store[i]->ops->start) {
-            store[i]->ops->start(store[i]);
-        }
-
-        if (ngx_content_sweep_start(cycle, store[i],
-                                    &ngx_content_shared(mcf)->sweep)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (ngx_content_start_stores(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (ngx_content_probe_start(cycle, &mcf->stores,
@@ -99,6 +89,47 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    if (ngx_content_start_caches(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_content_owed_start(cycle, mcf);
+}
+
+
+static ngx_int_t
+ngx_content_start_stores(ngx_cycle_t *cycle, ngx_content_main_conf_t *mcf)
+{
+    ngx_uint_t             i;
+    ngx_content_store_t  **store;
+
+    store = mcf->stores.elts;
+
+    for (i = 0; i < mcf->stores.nelts; i++) {
+        store[i]->engine = mcf->curl;
+        store[i]->uploads = mcf->uploads;
+
+        if (store[i]->ops->start) {
+            store[i]->ops->start(store[i]);
+        }
+
+        if (ngx_content_sweep_start(cycle, store[i],
+                                    &ngx_content_shared(mcf)->sweep)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* What is shared with other nodes, if it is configured. */
+
+static ngx_int_t
+ngx_content_start_caches(ngx_cycle_t *cycle, ngx_content_main_conf_t *mcf)
+{
     if (mcf->redis.enabled) {
         mcf->redis_client = ngx_content_redis_create(cycle, &mcf->redis,
                                              &ngx_content_shared(mcf)->redis);
@@ -118,7 +149,7 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return ngx_content_owed_start(cycle, mcf);
+    return NGX_OK;
 }
 
 

@@ -15,6 +15,8 @@ static ngx_int_t ngx_content_tokens_read(ngx_conf_t *cf, ngx_str_t *path,
     content_str_t *text);
 static char *ngx_content_tokens_parse(ngx_conf_t *cf,
     ngx_content_tokens_t *tokens, content_str_t text);
+static const content_token_t *ngx_content_token(ngx_content_loc_conf_t *lcf,
+    ngx_table_elt_t *authorization);
 static ngx_int_t ngx_content_unauthorized(ngx_http_request_t *r,
     const char *detail, const char *challenge);
 
@@ -185,7 +187,7 @@ ngx_int_t
 ngx_content_authorize_token(ngx_http_request_t *r, unsigned right,
     ngx_str_t *key)
 {
-    content_str_t            presented, path;
+    content_str_t            path;
     ngx_content_ctx_t       *ctx;
     const content_token_t   *token;
     ngx_content_loc_conf_t  *lcf;
@@ -198,17 +200,7 @@ ngx_content_authorize_token(ngx_http_request_t *r, unsigned right,
                                         "Bearer realm=\"ngx_content\"");
     }
 
-    token = NULL;
-
-    if (lcf->tokens
-        && content_token_bearer(
-               ngx_content_from_ngx(r->headers_in.authorization->value),
-               &presented)
-           == CONTENT_OK)
-    {
-        token = content_token_find(lcf->tokens->tokens.elts,
-                                   lcf->tokens->tokens.nelts, presented);
-    }
+    token = ngx_content_token(lcf, r->headers_in.authorization);
 
     if (token == NULL) {
         return ngx_content_unauthorized(r, "the bearer token is not known",
@@ -244,6 +236,26 @@ ngx_content_authorize_token(ngx_http_request_t *r, unsigned right,
     ctx->by_token = 1;
 
     return NGX_OK;
+}
+
+
+/* The one that is presented, or NULL. */
+
+static const content_token_t *
+ngx_content_token(ngx_content_loc_conf_t *lcf, ngx_table_elt_t *authorization)
+{
+    content_str_t  presented;
+
+    if (lcf->tokens == NULL
+        || content_token_bearer(ngx_content_from_ngx(authorization->value),
+                                &presented)
+           != CONTENT_OK)
+    {
+        return NULL;
+    }
+
+    return content_token_find(lcf->tokens->tokens.elts,
+                              lcf->tokens->tokens.nelts, presented);
 }
 
 
