@@ -24,7 +24,7 @@ import random
 import sys
 import time
 
-from operations import ABSENT, etags
+from operations import ABSENT, LARGE, body, etags, value_of
 
 # "edit": a read, then a write on the condition that nothing has changed
 KINDS = {"read": 78, "write": 8, "edit": 4, "delete": 1.5, "batch": 1,
@@ -34,7 +34,9 @@ BUSY = 8                    # keys that two thirds go to
 READS = [("GET", {}), ("GET", {}), ("GET", {"range": "bytes=0-"}), ("HEAD", {})]
 CONDITIONAL = 0.3           # of the reads: with If-None-Match; of the
                             # deletions and copies: with If-Match
+LARGE_ONES = 0.005          # of the PUTs
 PATIENCE = 10               # seconds, then an answer will not come
+PIECE = 1 << 20             # of a large body: what is sent last
 TURN = 5                    # seconds in which one node is only read from
 
 
@@ -90,7 +92,11 @@ class Port:
         if body or method in ("PUT", "POST"):
             head += [f"Content-Length: {len(body)}",
                      "Content-Type: application/json"]
-        self.writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        self.writer.write("\r\n".join(head).encode() + b"\r\n\r\n")
+        self.writer.write(body[:-PIECE])
+        if len(body) > PIECE:           # let some be sent on before the rest
+            await asyncio.sleep(random.choice([0, 0.1]))
+        self.writer.write(body[-PIECE:])
         answer = await self.reader.readuntil(b"\r\n\r\n")
         lines = answer.decode("latin-1").lower().split("\r\n")
         status = int(lines[0].split()[1])
@@ -164,7 +170,8 @@ class Task:
 
     def value(self):
         self.written += 1
-        return f"{self.name}.{self.written}"
+        large = LARGE if self.random.random() < LARGE_ONES else ""
+        return f"{self.name}.{self.written}{large}"
 
     async def read(self, port, key):
         """Sometimes it asks whether what it saw last is still right."""
@@ -173,9 +180,9 @@ class Task:
         if etag and self.random.random() < CONDITIONAL:
             fields = {**fields, "if_none_match": etag}
         begin = time.monotonic()
-        status, body = await port.request(method, key, **fields)
+        status, data = await port.request(method, key, **fields)
         if status in (200, 206):
-            value = self.told(method, port.fields, body)
+            value = self.told(method, port.fields, data)
             self.seen[key] = port.fields["etag"], value
         elif status == 404:
             value = ABSENT
@@ -183,12 +190,11 @@ class Task:
         return self.note("read", key, value, begin, status,
                          port.fields.get("cache-status", ""))
 
-    def told(self, method, fields, body):
+    def told(self, method, fields, data):
         """The value, if all of an answer is about the same."""
         value = fields.get("content-disposition", "").rpartition("=")[2]
-        body = body.decode("latin-1") if method == "GET" else value
-        if body != value:
-            return f"{body} under the headers of {value}"
+        if method == "GET" and value_of(data) != value:
+            return f"{value_of(data)} under the headers of {value}"
         if fields["etag"] not in etags(value):
             return f"{value} under the ETag {fields['etag']}"
         return value
@@ -202,13 +208,16 @@ class Task:
         return (({}, {}) if etag_only
                 else ({"if_none_match": "*"}, {"expected": ABSENT}))
 
-    def maybe(self, key):
-        """A condition, of some operations."""
-        return (self.condition(key, etag_only=True)
-                if self.random.random() < CONDITIONAL else ({}, {}))
+    async def maybe(self, port, key):
+        """A condition, of some operations, and what it is about is read
+        before."""
+        if self.random.random() > CONDITIONAL:
+            return {}, {}
+        await self.read(port, key)
+        return self.condition(key, etag_only=True)
 
     async def put(self, port, key, value, **fields):
-        status, _ = await port.request("PUT", key, self.token, value.encode(),
+        status, _ = await port.request("PUT", key, self.token, body(value),
                                        **headers(key, value), **fields)
         return status
 
@@ -224,7 +233,7 @@ class Task:
         return await self.write(port, key, fields, **more)
 
     async def delete(self, port, key):
-        fields, more = self.maybe(key)
+        fields, more = await self.maybe(port, key)
         begin = time.monotonic()
         status, _ = await port.request("DELETE", key, self.token, **fields)
         return self.note("delete", key, ABSENT, begin, status, **more)
@@ -234,10 +243,10 @@ class Task:
         others = self.random.sample(range(0, BUSY, 2), 2)
         keys = sorted({key, *(f"/k{other}" for other in others)})
         begin = time.monotonic()
-        status, body = await port.request(
+        status, data = await port.request(
             "POST", "/-/delete", self.token,
             json.dumps({"keys": [key[1:] for key in keys]}).encode())
-        results = json.loads(body) if status in (200, 207) else {}
+        results = json.loads(data) if status in (200, 207) else {}
         failed = {f["key"]: f["status"] for f in results.get("failed", [])}
         for key in keys:
             gone = key[1:] in results.get("deleted", [])
@@ -247,7 +256,7 @@ class Task:
 
     async def copy(self, port, key, kind="copy"):
         target = f"/k{int(key[2:]) + 1}"
-        fields, more = self.maybe(key)
+        fields, more = await self.maybe(port, key)
         begin = time.monotonic()
         status, _ = await port.request(kind.upper(), key, self.token,
                                        destination=target, **fields)

@@ -37,7 +37,7 @@ from client import headers                                  # noqa: E402
 from faults import FINALE, LONGEST, Faults                  # noqa: E402
 from harness import (EDITOR, Client, Nginx, Redis, S3Server,  # noqa: E402
                      free_port, wait_until)
-from operations import ABSENT, History                      # noqa: E402
+from operations import ABSENT, History, value_of            # noqa: E402
 from proxy import Proxy                                     # noqa: E402
 from s3_fault_proxy import FaultProxy                       # noqa: E402
 from scenes import MORE, SCENES, Stage, once                # noqa: E402
@@ -133,6 +133,8 @@ class Servers:
         server = f"content_s3_timeout {S3_TIMEOUT};"
         if self.cdn:
             server += " content_purge_plan enterprise;"
+        if i and store != "file":       # parts are sent while they come
+            server += " content_s3_sign_payload off;"
         node = Nginx(
             workdir, store, redis=f"unix:{self.proxies[i].path}",
             fleet=f"{self.fleet} name=n{i}",
@@ -219,7 +221,7 @@ def agree(servers, keys, history, found):
                 begin = time.monotonic()
                 answer = node.get(key)
                 end = time.monotonic()
-                value = (answer.body.decode() if answer.status == 200
+                value = (value_of(answer.body) if answer.status == 200
                          else ABSENT)
                 history.add("read", key, value, begin, end, answer.status,
                             f"n{number}")

@@ -20,6 +20,7 @@ so, or none, leaves open whether it was, until close().
 """
 
 import collections
+import functools
 import hashlib
 
 from history import (ABSENT, FOREVER, Read, Refusal, Success, Write, Writes,
@@ -29,11 +30,35 @@ SEEN = (200, 206, 304, 404)             # a read that tells something
 UNTOUCHED = (401, 403, 404, 405, 412)
 
 
+LARGE = "+"                             # at the end of a value
+SIZE, PART = 6 << 20, 5 << 20           # of a large body; of S3's parts
+
+
+@functools.lru_cache(8)
+def body(value):
+    """Of an object.  A large one tells its value from end to end."""
+    if not value.endswith(LARGE):
+        return value.encode()
+    line = value.encode() + b"\n"
+    return line * (SIZE // len(line))
+
+
+def value_of(data):
+    """The value of such a body."""
+    value = data[:64].decode("latin-1").partition("\n")[0]
+    return value if body(value) == data else f"{len(data)} bytes of {value}"
+
+
+@functools.lru_cache(1000)
 def etags(value):
-    """What the ETag of an object with this body can be: S3's, the files'."""
-    body = value.encode()
-    return (f'"{hashlib.md5(body).hexdigest()}"',
-            f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    """What the ETag of such a body can be: S3's, of one part and of several,
+    and the files'."""
+    data = body(value)
+    parts = [hashlib.md5(data[i:i + PART]).digest()
+             for i in range(0, len(data), PART)]
+    return (f'"{hashlib.md5(data).hexdigest()}"',
+            f'"{hashlib.md5(b"".join(parts)).hexdigest()}-{len(parts)}"',
+            f'"{hashlib.sha256(data).hexdigest()[:32]}"')
 
 
 Copy = collections.namedtuple("Copy", "source target etag begin end sure")

@@ -4,7 +4,7 @@ what operations say of keys."""
 import pytest
 
 from history import ABSENT, FOREVER, Read, Refusal, Success, Write, judge
-from operations import History, etags
+from operations import LARGE, PART, History, body, etags, value_of
 
 
 def w(value, begin, end=FOREVER):
@@ -196,3 +196,21 @@ def test_operations(operations, target, source, verdict):
         history.add("read", key, value, LATE, LATE + 1,
                     200 if value else 404, "n1")
     assert [v.rule for _, v in history.violations()] == verdict
+
+
+@pytest.mark.parametrize("value", ["a", "a" + LARGE])
+def test_a_body_tells_its_value(value):
+    assert value_of(body(value)) == value
+
+
+def test_a_body_of_two_objects_is_seen():
+    one, two = body("a" + LARGE), body("b" + LARGE)
+    assert len(one) > PART
+    for cut in 1, PART, len(one) - 3:
+        assert value_of(one[:cut] + two[cut:]) not in ("a+", "b+")
+    assert value_of(one[:PART]) != "a+"
+
+
+def test_etags_are_those_of_s3_and_of_files():
+    assert '"0cc175b9c0f1b6a831c399e269772661"' in etags("a")
+    assert any(etag.endswith('-2"') for etag in etags("a" + LARGE))
