@@ -155,7 +155,8 @@ def test_s3_does_not_wait_for_long_and_has_no_time_out_meanwhile(
     with begin(origin, key) as client:
         assert part.came.wait(30)
         part.go()                               # it has been left
-        assert "the body did not go on: again" in origin.read_log()
+        wait_until(lambda: "the body did not go on: again"
+                   in origin.read_log())
         client.send(BODY[BEGUN:])
         assert client.answer().status == 201
     assert origin.get(key).body == BODY
