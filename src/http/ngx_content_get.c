@@ -32,6 +32,8 @@
 
 typedef ngx_int_t (*ngx_content_get_step_pt)(ngx_content_get_t *get);
 
+static ngx_content_get_t *ngx_content_get_create(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
 static ngx_int_t ngx_content_get_hit(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 static ngx_uint_t ngx_content_get_goes_on(ngx_http_request_t *r,
@@ -58,9 +60,8 @@ static const struct {
 ngx_int_t
 ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
-    ngx_int_t            rc;
-    ngx_content_get_t   *get;
-    ngx_pool_cleanup_t  *cln;
+    ngx_int_t           rc;
+    ngx_content_get_t  *get;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -80,9 +81,30 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     ngx_content_names(ctx);
 
+    get = ngx_content_get_create(r, ctx);
+    if (get == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* from here on the steps finalize the request themselves */
+
+    r->main->count++;
+
+    ngx_content_get_run(get);
+
+    return NGX_DONE;
+}
+
+
+static ngx_content_get_t *
+ngx_content_get_create(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
+{
+    ngx_content_get_t   *get;
+    ngx_pool_cleanup_t  *cln;
+
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_get_t));
     if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NULL;
     }
 
     get = cln->data;
@@ -110,13 +132,7 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     get->wait.handler = ngx_content_get_woken;
     get->wait.data = get;
 
-    /* from here on the steps finalize the request themselves */
-
-    r->main->count++;
-
-    ngx_content_get_run(get);
-
-    return NGX_DONE;
+    return get;
 }
 
 

@@ -10,6 +10,10 @@
 #include "lib/content_policy.h"
 
 
+static void ngx_content_head_init(ngx_content_head_t *head,
+    const content_object_t *object, ngx_uint_t metadata);
+static void ngx_content_head_caching(content_out_t *out,
+    ngx_content_head_t *head, const content_object_t *object);
 static void ngx_content_head_field(content_out_t *out,
     ngx_content_head_t *head, const char *prefix, content_str_t name,
     content_str_t value);
@@ -29,29 +33,14 @@ void
 ngx_content_head_write(content_out_t *out, const content_object_t *object,
     const u_char *own_tag, ngx_uint_t metadata)
 {
-    u_char              date[CONTENT_DATE_HTTP], *p;
+    u_char              date[CONTENT_DATE_HTTP];
     u_char              tags[CONTENT_POLICY_CACHE_TAG_MAX];
     ngx_uint_t          i;
-    content_str_t       value, own;
+    content_str_t       own;
     content_out_t       tag, modified;
-    content_policy_t    none;
     ngx_content_head_t  head;
 
-    static content_str_t  empty = content_string("");
-
-    ngx_memzero(&head, sizeof(ngx_content_head_t));
-    head.size = object->size;
-    head.mtime = object->mtime;
-    head.has_sha256 = object->has_sha256;
-    head.metadata = metadata;
-    head.type = (uint16_t) object->type.len;
-    head.type_main = head.type;
-
-    p = ngx_strlchr(object->type.data, object->type.data + object->type.len,
-                    ';');
-    if (p) {
-        head.type_main = (uint16_t) (p - object->type.data);
-    }
+    ngx_content_head_init(&head, object, metadata);
 
     content_out_mem(out, &head, sizeof(ngx_content_head_t));
     content_out_str(out, object->type);
@@ -84,20 +73,7 @@ ngx_content_head_write(content_out_t *out, const content_object_t *object,
     ngx_content_head_field(out, &head, "", content_cstr("Cache-Tag"),
                            content_out_done(&tag));
 
-    /* the object's own word on caching; the location's is added on the way */
-
-    none.cache_control = empty;
-    none.cdn_cache_control = empty;
-
-    value = content_policy_cache_control(object, &none);
-    head.cache_control = (value.len != 0);
-    ngx_content_head_field(out, &head, "", content_cstr("Cache-Control"),
-                           value);
-
-    value = content_policy_cdn_cache_control(object, &none);
-    head.cdn_cache_control = (value.len != 0);
-    ngx_content_head_field(out, &head, "", content_cstr("CDN-Cache-Control"),
-                           value);
+    ngx_content_head_caching(out, &head, object);
 
     if (object->has_sha256) {
         content_out_mem(out, object->sha256, NGX_CONTENT_HEAD_SHA256);
@@ -106,6 +82,54 @@ ngx_content_head_write(content_out_t *out, const content_object_t *object,
     if (!out->overflow) {
         ngx_memcpy(out->start, &head, sizeof(ngx_content_head_t));
     }
+}
+
+
+static void
+ngx_content_head_init(ngx_content_head_t *head, const content_object_t *object,
+    ngx_uint_t metadata)
+{
+    u_char  *p;
+
+    ngx_memzero(head, sizeof(ngx_content_head_t));
+    head->size = object->size;
+    head->mtime = object->mtime;
+    head->has_sha256 = object->has_sha256;
+    head->metadata = metadata;
+    head->type = (uint16_t) object->type.len;
+    head->type_main = head->type;
+
+    p = ngx_strlchr(object->type.data, object->type.data + object->type.len,
+                    ';');
+    if (p) {
+        head->type_main = (uint16_t) (p - object->type.data);
+    }
+}
+
+
+/* The object's own word on caching; the location's is added on the way. */
+
+static void
+ngx_content_head_caching(content_out_t *out, ngx_content_head_t *head,
+    const content_object_t *object)
+{
+    content_str_t     value;
+    content_policy_t  none;
+
+    static content_str_t  empty = content_string("");
+
+    none.cache_control = empty;
+    none.cdn_cache_control = empty;
+
+    value = content_policy_cache_control(object, &none);
+    head->cache_control = (value.len != 0);
+    ngx_content_head_field(out, head, "", content_cstr("Cache-Control"),
+                           value);
+
+    value = content_policy_cdn_cache_control(object, &none);
+    head->cdn_cache_control = (value.len != 0);
+    ngx_content_head_field(out, head, "", content_cstr("CDN-Cache-Control"),
+                           value);
 }
 
 

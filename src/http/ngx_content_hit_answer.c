@@ -22,7 +22,12 @@
 
 static ngx_int_t ngx_content_hit_known(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, content_entry_t *entry);
+static ngx_int_t ngx_content_hit_conditions(ngx_http_request_t *r,
+    ngx_content_head_t *head);
+static void ngx_content_hit_not_modified(ngx_http_request_t *r);
 static content_str_t ngx_content_hit_etag(ngx_content_head_t *head);
+static void ngx_content_hit_put_first(ngx_list_t *list,
+    ngx_list_part_t *tail, ngx_table_elt_t *h, ngx_uint_t n);
 static ngx_table_elt_t *ngx_content_hit_headers(ngx_http_request_t *r,
     ngx_content_head_t *head, size_t len);
 static ngx_int_t ngx_content_hit_policy(ngx_http_request_t *r,
@@ -35,26 +40,15 @@ ngx_int_t
 ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     content_entry_t *entry)
 {
-    int64_t                   first, last;
-    ngx_int_t                 rc;
-    content_str_t             etag;
-    ngx_table_elt_t          *h;
-    ngx_content_head_t       *head;
-    ngx_content_main_conf_t  *mcf;
+    ngx_int_t            rc;
+    ngx_table_elt_t     *h;
+    ngx_content_head_t  *head;
 
     head = (ngx_content_head_t *) content_entry_head(entry);
-    etag = ngx_content_hit_etag(head);
 
     /* a problem has none of the object's headers */
 
-    rc = ngx_content_conditions(r, etag, head->mtime);
-
-    if (rc == NGX_OK && r->headers_in.range && r->method != NGX_HTTP_HEAD
-        && ngx_content_range(r, etag, head->mtime, head->size, &first, &last)
-           == CONTENT_RANGE_UNSATISFIABLE)
-    {
-        rc = NGX_HTTP_RANGE_NOT_SATISFIABLE;
-    }
+    rc = ngx_content_hit_conditions(r, head);
 
     if (rc != NGX_OK && rc != NGX_HTTP_NOT_MODIFIED) {
         return rc;
@@ -89,12 +83,7 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     }
 
     if (rc == NGX_HTTP_NOT_MODIFIED) {
-        mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
-        ngx_content_count(&ngx_content_shared(mcf)->counters, not_modified);
-
-        r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
-        r->headers_out.content_type.len = 0;
-        r->headers_out.content_length_n = -1;
+        ngx_content_hit_not_modified(r);
     }
 
     if (head->has_sha256
@@ -107,6 +96,43 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
     return rc == NGX_HTTP_NOT_MODIFIED ? ngx_http_send_header(r)
                                        : ngx_content_hit_body(r, entry);
+}
+
+
+/* NGX_OK, or the status that the answer has instead of 200 or 206. */
+
+static ngx_int_t
+ngx_content_hit_conditions(ngx_http_request_t *r, ngx_content_head_t *head)
+{
+    int64_t        first, last;
+    ngx_int_t      rc;
+    content_str_t  etag;
+
+    etag = ngx_content_hit_etag(head);
+    rc = ngx_content_conditions(r, etag, head->mtime);
+
+    if (rc == NGX_OK && r->headers_in.range && r->method != NGX_HTTP_HEAD
+        && ngx_content_range(r, etag, head->mtime, head->size, &first, &last)
+           == CONTENT_RANGE_UNSATISFIABLE)
+    {
+        return NGX_HTTP_RANGE_NOT_SATISFIABLE;
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_content_hit_not_modified(ngx_http_request_t *r)
+{
+    ngx_content_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
+    ngx_content_count(&ngx_content_shared(mcf)->counters, not_modified);
+
+    r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+    r->headers_out.content_type.len = 0;
+    r->headers_out.content_length_n = -1;
 }
 
 
@@ -214,8 +240,18 @@ ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
     r->headers_out.etag = &h[NGX_CONTENT_HEAD_ETAG];
     r->headers_out.last_modified = &h[NGX_CONTENT_HEAD_MODIFIED];
 
-    /* before the list's own first part, whose elements others push to */
+    ngx_content_hit_put_first(list, tail, h, head->n);
 
+    return h;
+}
+
+
+/* Before the list's own first part, whose elements others push to. */
+
+static void
+ngx_content_hit_put_first(ngx_list_t *list, ngx_list_part_t *tail,
+    ngx_table_elt_t *h, ngx_uint_t n)
+{
     *tail = list->part;
 
     if (list->last == &list->part) {
@@ -223,10 +259,8 @@ ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
     }
 
     list->part.elts = h;
-    list->part.nelts = head->n;
+    list->part.nelts = n;
     list->part.next = tail;
-
-    return h;
 }
 
 

@@ -24,6 +24,8 @@ typedef struct {
 } ngx_content_hold_t;
 
 
+static ngx_int_t ngx_content_hit_buf(ngx_http_request_t *r, ngx_buf_t *b,
+    content_entry_t *entry);
 static ngx_int_t ngx_content_hit_file(ngx_http_request_t *r, ngx_buf_t *b,
     content_entry_t *entry);
 static ngx_int_t ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b);
@@ -64,19 +66,7 @@ ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry)
         return rc;
     }
 
-    body = content_entry_body(entry);
-
-    b->pos = body;
-    b->last = body + entry->body_len;
-    b->memory = entry->body_len ? 1 : 0;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-    b->sync = (b->last_buf || b->memory) ? 0 : 1;
-
-    rc = ngx_content_hit_transformed(r, entry->body_len)
-         ? ngx_content_hit_copy(r, b) : ngx_content_hit_file(r, b, entry);
-
-    if (rc != NGX_OK) {
+    if (ngx_content_hit_buf(r, b, entry) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -87,6 +77,8 @@ ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry)
 
     /* what the socket did not take */
 
+    body = content_entry_body(entry);
+
     if (b->pos != b->last && b->pos >= body && b->pos < body + entry->body_len
         && rc != NGX_ERROR
         && ngx_content_hit_hold(r, b) != NGX_OK)
@@ -95,6 +87,22 @@ ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry)
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_content_hit_buf(ngx_http_request_t *r, ngx_buf_t *b,
+    content_entry_t *entry)
+{
+    b->pos = content_entry_body(entry);
+    b->last = b->pos + entry->body_len;
+    b->memory = entry->body_len ? 1 : 0;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->memory) ? 0 : 1;
+
+    return ngx_content_hit_transformed(r, entry->body_len)
+           ? ngx_content_hit_copy(r, b) : ngx_content_hit_file(r, b, entry);
 }
 
 
