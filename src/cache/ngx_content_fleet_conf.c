@@ -4,6 +4,7 @@
 #include <ngx_core.h>
 
 #include "cache/ngx_content_fleet.h"
+#include "core/ngx_content_str.h"
 
 
 #define NGX_CONTENT_FLEET_LEASE     3000
