@@ -47,7 +47,7 @@ ngx_content_memory_file(u_char *mem, size_t size, ngx_fd_t *file,
     *file = NGX_INVALID_FILE;
 
     if (ngx_pagesize != CONTENT_ARENA_PAGE) {
-        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+        ngx_log_error(NGX_LOG_WARN, log, 0,
                       "content: large objects in memory are sent by a copy: "
                       "pages have %ui bytes", ngx_pagesize);
         return NGX_OK;
@@ -68,7 +68,7 @@ ngx_content_memory_file(u_char *mem, size_t size, ngx_fd_t *file,
     }
 
     if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_NOTICE, log, err,
+        ngx_log_error(NGX_LOG_WARN, log, err,
                       "content: large objects in memory are sent by a copy: "
                       "there is no file of memory");
         return NGX_OK;
