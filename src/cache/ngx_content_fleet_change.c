@@ -18,6 +18,8 @@
 static ngx_int_t ngx_content_fleet_publish(ngx_content_fleet_notice_t *notice,
     ngx_str_t *change);
 static void ngx_content_fleet_published(ngx_content_redis_op_t *op);
+static ngx_content_fleet_notice_t *ngx_content_fleet_notice(
+    ngx_content_fleet_t *fleet, uint64_t serial);
 static ngx_int_t ngx_content_fleet_whom(ngx_content_fleet_notice_t *notice,
     redisReply *reply);
 static uint64_t ngx_content_fleet_seen(ngx_content_fleet_t *fleet,
@@ -266,6 +268,37 @@ ngx_content_fleet_seen(ngx_content_fleet_t *fleet, uint64_t node)
 void
 ngx_content_fleet_acked(ngx_content_fleet_t *fleet, content_notice_t *ack)
 {
+    ngx_content_fleet_notice_t  *notice;
+
+    notice = ngx_content_fleet_notice(fleet, ack->serial);
+    if (notice == NULL) {
+        return;
+    }
+
+    if (ack->node != fleet->shared->node) {
+        ngx_content_fleet_mark(notice, ack->node, ack->under_way);
+    }
+
+    if (notice->state == NGX_CONTENT_FLEET_ENDING) {
+        ngx_content_fleet_ended(notice);
+        return;
+    }
+
+    if (notice->nacked < NGX_CONTENT_FLEET_NODES) {
+        notice->acked[notice->nacked++] = ack->node;
+    }
+
+    if (notice->state == NGX_CONTENT_FLEET_PUBLISHED) {
+        ngx_content_fleet_look(notice);
+    }
+}
+
+
+/* That of this worker with the serial, or NULL. */
+
+static ngx_content_fleet_notice_t *
+ngx_content_fleet_notice(ngx_content_fleet_t *fleet, uint64_t serial)
+{
     ngx_queue_t                 *q;
     ngx_content_fleet_notice_t  *notice;
 
@@ -275,29 +308,12 @@ ngx_content_fleet_acked(ngx_content_fleet_t *fleet, content_notice_t *ack)
     {
         notice = ngx_queue_data(q, ngx_content_fleet_notice_t, queue);
 
-        if (notice->serial != ack->serial) {
-            continue;
+        if (notice->serial == serial) {
+            return notice;
         }
-
-        if (ack->node != fleet->shared->node) {
-            ngx_content_fleet_mark(notice, ack->node, ack->under_way);
-        }
-
-        if (notice->state == NGX_CONTENT_FLEET_ENDING) {
-            ngx_content_fleet_ended(notice);
-            return;
-        }
-
-        if (notice->nacked < NGX_CONTENT_FLEET_NODES) {
-            notice->acked[notice->nacked++] = ack->node;
-        }
-
-        if (notice->state == NGX_CONTENT_FLEET_PUBLISHED) {
-            ngx_content_fleet_look(notice);
-        }
-
-        return;
     }
+
+    return NULL;
 }
 
 
@@ -467,19 +483,9 @@ ngx_content_fleet_ended(ngx_content_fleet_notice_t *notice)
 ngx_uint_t
 ngx_content_fleet_sending(ngx_content_fleet_t *fleet, uint64_t serial)
 {
-    ngx_queue_t                 *q;
     ngx_content_fleet_notice_t  *notice;
 
-    for (q = ngx_queue_head(&fleet->notices);
-         q != ngx_queue_sentinel(&fleet->notices);
-         q = ngx_queue_next(q))
-    {
-        notice = ngx_queue_data(q, ngx_content_fleet_notice_t, queue);
+    notice = ngx_content_fleet_notice(fleet, serial);
 
-        if (notice->serial == serial) {
-            return notice->nsending != 0;
-        }
-    }
-
-    return 0;
+    return notice != NULL && notice->nsending != 0;
 }

@@ -359,106 +359,6 @@ test_cache_follows(void **state)
 }
 
 
-/* A key that the cache claims to have is used, so it is not derived again. */
-
-static void
-test_cache_is_used(void **state)
-{
-    content_out_t                query, authorization;
-    unsigned char                date[CONTENT_SIGV4_DATE_LEN];
-    unsigned char                query_buf[8], first[512], second[512];
-    content_sigv4_cache_t        cache;
-    content_sigv4_request_t      request;
-    content_sigv4_credentials_t  credentials;
-
-    (void) state;
-
-    memset(&cache, 0, sizeof(cache));
-    memset(&request, 0, sizeof(request));
-    memset(&credentials, 0, sizeof(credentials));
-
-    credentials.secret_key = content_cstr(SECRET_KEY);
-    request.now = TIME;
-
-    content_out_init(&query, query_buf, sizeof(query_buf));
-    content_out_init(&authorization, first, sizeof(first));
-    assert_int_equal(content_sigv4_sign(&request, &credentials, &cache,
-                                        &query, date, &authorization),
-                     CONTENT_OK);
-    assert_true(cache.valid);
-
-    cache.outer.h[0] ^= 1;
-
-    content_out_init(&authorization, second, sizeof(second));
-    assert_int_equal(content_sigv4_sign(&request, &credentials, &cache,
-                                        &query, date, &authorization),
-                     CONTENT_OK);
-    assert_memory_not_equal(first, second,
-                            content_out_done(&authorization).len);
-
-    content_sigv4_forget(&cache);
-    assert_false(cache.valid);
-    assert_int_equal(cache.inner.h[0] | cache.outer.h[7] | cache.scope[0], 0);
-}
-
-
-/* The calendar's corners: the rule of 4, 100 and 400 years. */
-
-static void
-test_dates(void **state)
-{
-    size_t                       i;
-    content_out_t                query, authorization;
-    unsigned char                date[CONTENT_SIGV4_DATE_LEN], buf[512];
-    content_sigv4_cache_t        cache;
-    content_sigv4_request_t      request;
-    content_sigv4_credentials_t  credentials;
-
-    static const struct {
-        int64_t      now;
-        const char  *date;
-    } days[] = {
-        { 68169600LL, "19720229T000000Z" },
-        { 946684799LL, "19991231T235959Z" },
-        { 946684800LL, "20000101T000000Z" },
-        { 951782400LL, "20000229T000000Z" },
-        { 951868800LL, "20000301T000000Z" },
-        { 983318400LL, "20010228T000000Z" },
-        { 983404800LL, "20010301T000000Z" },
-        { 1104451200LL, "20041231T000000Z" },
-        { 4102358400LL, "20991231T000000Z" },
-        { 4107456000LL, "21000228T000000Z" },
-        { 4107542400LL, "21000301T000000Z" },
-        { 7258032000LL, "21991231T000000Z" },
-        { 7263216000LL, "22000301T000000Z" },
-        { 10418803200LL, "23000228T000000Z" },
-        { 13574563200LL, "24000229T000000Z" },
-        { 13574649600LL, "24000301T000000Z" },
-        { 253402300799LL, "99991231T235959Z" }
-    };
-
-    (void) state;
-
-    memset(&cache, 0, sizeof(cache));
-    memset(&request, 0, sizeof(request));
-    memset(&credentials, 0, sizeof(credentials));
-
-    credentials.secret_key = content_cstr(SECRET_KEY);
-
-    for (i = 0; i < ROWS(days); i++) {
-        request.now = days[i].now;
-
-        content_out_init(&query, buf, 0);
-        content_out_init(&authorization, buf, sizeof(buf));
-
-        assert_int_equal(content_sigv4_sign(&request, &credentials, &cache,
-                                            &query, date, &authorization),
-                         CONTENT_OK);
-        assert_memory_equal(date, days[i].date, sizeof(date));
-    }
-}
-
-
 typedef struct {
     const char       *name;
     content_field_t   headers[2];
@@ -650,8 +550,6 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_cache_follows),
-        cmocka_unit_test(test_cache_is_used),
-        cmocka_unit_test(test_dates),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_header_count),
         cmocka_unit_test(test_payload)
