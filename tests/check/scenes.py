@@ -79,7 +79,7 @@ class Stage:
             destination=self.target)
         self._note(kind, node, begin, answer.status,
                    answer.headers.get("ETag"), target=self.target)
-        return answer
+        return begin, answer
 
     def delete(self, node):
         begin = time.monotonic()
@@ -101,14 +101,23 @@ class Stage:
         wait_until(lambda: self.write(node)[2].status < 300,
                    what="a write to be taken")
 
-    def purged(self, write):
+    def purged(self, write, key=None):
         """For the CDN a write has ended when its purge is done."""
         value, begin, answer = write
+        self._job(answer)
+        self._note("write", EDGE, begin, answer.status, value, key=key)
+
+    def copy_purged(self, copy, kind="copy"):
+        begin, answer = copy
+        self._job(answer)
+        self._note(kind, EDGE, begin, answer.status, answer.headers["ETag"],
+                   target=self.target + "@edge")
+
+    def _job(self, answer):
         where = answer.headers.get("X-Content-Purge", "none")
         if where.startswith("/"):
             job = self.asked[HERE].finished_job(where)
             assert job["state"] == "done", job
-        self._note("write", EDGE, begin, answer.status, value)
 
     def meanwhile(self, function, *arguments):
         return self.threads.submit(function, *arguments)
@@ -262,7 +271,7 @@ def copied_over(stage):
     stage.write(HERE, stage.target)
     with stage.held(stage.read, THERE, stage.target, method="GET",
                     key=stage.target):
-        assert stage.copy(HERE).status == 204
+        assert stage.copy(HERE)[1].status == 204
     stage.read(THERE, stage.target)
     stage.read(ELSEWHERE, stage.target)
 
@@ -271,7 +280,7 @@ def moved_away(stage):
     """The source is being read on another node when it is moved."""
     stage.write(HERE)
     with stage.held(stage.read, THERE, method="GET"):
-        assert stage.copy(HERE, "move").status == 201
+        assert stage.copy(HERE, "move")[1].status == 201
     for node in THERE, ELSEWHERE:
         stage.read(node)
         stage.read(node, stage.target)
@@ -300,7 +309,7 @@ def copied_unheard(stage):
         with stage.held(stage.copy, HERE, method="PUT",
                         key=stage.target) as copy:
             stack.enter_context(stage.cut_off(THERE))
-        assert copy.result().status == 204
+        assert copy.result()[1].status == 204
         stage.read(THERE, stage.target)
 
 
@@ -315,7 +324,7 @@ def copier_cut_off(stage):
             stack.enter_context(stage.cut_off(HERE))
             wait_until(lambda: not stage.counters(HERE)["lease"],
                        what="the end of the lease")
-        assert copy.result().status == 504
+        assert copy.result()[1].status == 504
     stage.read(THERE, stage.target)
 
 
@@ -410,6 +419,16 @@ def under_way(stage):
     stage.read(EDGE)
 
 
+def moved_past(stage):
+    """It has both when one is moved over the other."""
+    stage.purged(stage.write(HERE, stage.target), stage.target)
+    for key in stage.key, stage.target:
+        stage.read(EDGE, key)
+    stage.copy_purged(stage.copy(HERE, "move"), "move")
+    for key in stage.key, stage.target:
+        stage.read(EDGE, key)
+
+
 # rule: (scene, what the servers are asked for)
 SCENES = {
     "INTENT": (writer_dies, {"deadline": "5s"}),
@@ -437,6 +456,7 @@ MORE = {
     "DELETE-FILL": (many_deleted, {}),
     "COPY-LEASE": (copied_unheard, {}),
     "COPY-CUT": (copier_cut_off, {"deadline": "5s"}),
+    "MOVE-CDN": (moved_past, {"cdn": True}),
     "COPY-FAILED": (copied_and_failed, {"deadline": "5s"}),
 }
 
