@@ -1,7 +1,7 @@
 /*
- * A call as libcurl sees it: the options of its easy handle, and the
- * callbacks by which curl hands over the answer.  How it takes the body of the
- * request is ngx_content_call_body.c.
+ * A call as libcurl sees it: the options of its easy handle, the callbacks by
+ * which curl hands over the answer, and the answer's headers.  How it takes the
+ * body of the request is ngx_content_call_body.c.
  *
  * The callbacks run with curl on the stack: they note what happened and tell
  * curl to go on or to stop.  What a stop brings about is the engine's, when
@@ -315,6 +315,54 @@ ngx_content_call_grow(ngx_content_curl_transfer_t *t, size_t size)
 
     call->body.data = p;
     t->body_size = size;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_call_response_header(ngx_content_call_t *call, const char *name,
+    ngx_str_t *value)
+{
+    struct curl_header           *header;
+    ngx_content_curl_transfer_t  *t;
+
+    t = (ngx_content_curl_transfer_t *) call;
+
+    if (curl_easy_header(t->easy, name, 0, CURLH_HEADER, -1, &header)
+        != CURLHE_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    value->data = (u_char *) header->value;
+    value->len = ngx_strlen(header->value);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_call_response_next(ngx_content_call_t *call, void **state,
+    ngx_str_t *name, ngx_str_t *value)
+{
+    struct curl_header           *header;
+    ngx_content_curl_transfer_t  *t;
+
+    t = (ngx_content_curl_transfer_t *) call;
+
+    header = curl_easy_nextheader(t->easy, CURLH_HEADER, -1, *state);
+
+    if (header == NULL) {
+        return NGX_DECLINED;
+    }
+
+    *state = header;
+
+    name->data = (u_char *) header->name;
+    name->len = ngx_strlen(header->name);
+    value->data = (u_char *) header->value;
+    value->len = ngx_strlen(header->value);
 
     return NGX_OK;
 }
