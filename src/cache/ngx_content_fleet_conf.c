@@ -3,7 +3,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "core/ngx_content_str.h"
 #include "cache/ngx_content_fleet.h"
 #include "core/ngx_content_str.h"
 

@@ -13,9 +13,9 @@ Each operation is a line of the file `out`, JSON:
 as History.add() takes them (operations.py).  Status 0: no answer.  where is the
 node and, of a read, the Cache-Status.
 
-Keys are pairs: an even one, and the odd one behind it, to which it is copied and
-moved.  Odd ones are never deleted: what is absent has no tag, so they alone can
-be purged by it.
+Keys are pairs: an even one, and the odd one behind it, to which it is copied
+and moved.  Odd ones are never deleted: what is absent has no tag, so they alone
+can be purged by it.
 """
 
 import asyncio

@@ -7,9 +7,9 @@
 
 Three nodes of two workers on one Redis and one storage; clients read and write
 a few keys at random (client.py) while things are broken (faults.py); then
-each key's history is judged (operations.py, history.py).  Where the clients rest, each
-node has to agree with storage about each key, and no intent may be open:
-that finds what the writers left behind that nobody answered for.
+each key's history is judged (operations.py, history.py).  Where the clients
+rest, each node has to agree with storage about each key, and no intent may be
+open: that finds what the writers left behind that nobody answered for.
 
 --broken runs builds without one rule each (BREAK=RULE), and lists in how many
 each was found out.

@@ -52,9 +52,9 @@ class Faults:
         self.done = Counter()
         self.choices = [self.kill_worker, self.kill_writer,
                         self.pause_worker, self.pause_node,
-                        self.reload_node, self.restart_node, self.cut_redis, self.delay_redis,
-                        self.delay_what_is_heard, self.restart_redis,
-                        self.kill_redis]
+                        self.reload_node, self.restart_node, self.cut_redis,
+                        self.delay_redis, self.delay_what_is_heard,
+                        self.restart_redis, self.kill_redis]
         if not redis.options:                   # it keeps nothing
             self.choices += [self.roll_redis_back]
         if storage:
