@@ -17,8 +17,8 @@
 #include "core/ngx_content_curl_internal.h"
 
 
-#define NGX_CONTENT_CURL_SEND_MAX        65536
-#define NGX_CONTENT_CURL_WAKE            (128 * 1024)  /* bytes: worth it */
+#define NGX_CONTENT_CURL_SEND_MAX        (256 * 1024)
+#define NGX_CONTENT_CURL_WAKE            (256 * 1024)  /* bytes: worth it */
 
 
 static off_t ngx_content_call_there(ngx_content_call_t *call);

@@ -3,7 +3,7 @@
 #include "store/ngx_content_uploads_internal.h"
 
 
-#define NGX_CONTENT_READ_TURN       (128 * 1024)   /* of one upload */
+#define NGX_CONTENT_READ_TURN       (256 * 1024)   /* of one upload */
 
 
 static void ngx_content_turn_next(ngx_content_uploads_t *uploads);
