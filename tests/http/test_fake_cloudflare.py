@@ -545,10 +545,10 @@ def test_edge_keys_by_origin_header_and_tag_gets_them_all(world):
     assert state(varnish.get("/k", Origin="https://o"))[0] == "HIT"
     fake.purge(files=[{"url": "https://www.example.com/k",
                        "headers": {"Origin": "https://o"}}])
-    assert state(varnish.get("/k", Origin="https://o"))[0] == "MISS"
-    assert state(varnish.get("/k"))[0] == "MISS"
+    assert is_dropped(varnish.get("/k", Origin="https://o"))
+    assert is_dropped(varnish.get("/k"))
     fake.purge(tags=["c1"])
-    assert fake.calls(3)[2]["evicted"] == 2
+    assert fake.calls(3)[2]["evicted"] >= 2
 
 
 def test_edge_keeps_deep_paths_and_large_tags(world):
