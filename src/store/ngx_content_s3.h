@@ -85,6 +85,7 @@ typedef struct {
     unsigned                       bare_if_match:1; /* without its quotes */
     unsigned                       if_match_known:1; /* probed or learnt */
     unsigned                       no_if_match:1;   /* not on writes */
+    unsigned                       etag_of_parts:1; /* is by their MD5s */
     unsigned                       no_tags:1;       /* not to be written */
     unsigned                       no_tags_read:1;
 } ngx_content_s3_conf_t;

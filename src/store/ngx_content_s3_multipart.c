@@ -388,10 +388,12 @@ ngx_content_s3_completed(ngx_content_call_t *call)
     content_out_t             etag, code;
     ngx_content_upload_t     *up;
     ngx_content_outcome_e     outcome;
+    ngx_content_s3_conf_t    *conf;
     ngx_content_s3_upload_t  *s3;
 
     up = call->data;
     s3 = up->state;
+    conf = up->task.store->conf;
     outcome = ngx_content_s3_call_outcome(call, &cause);
 
     if (ngx_content_s3_refused(up, call, &outcome) == NGX_OK) {
@@ -431,6 +433,12 @@ ngx_content_s3_completed(ngx_content_call_t *call)
     if (content_out_done(&etag).len) {
         up->object->etag = ngx_content_str_dup(up->task.pool,
                                                content_out_done(&etag));
+
+    } else if (conf->etag_of_parts) {
+        up->object->etag = ngx_content_s3_etag_of_parts(up);
+    }
+
+    if (up->object->etag.len) {
         ngx_content_s3_tag_end(up);
         return;
     }
@@ -446,7 +454,8 @@ ngx_content_s3_completed(ngx_content_call_t *call)
 /*
  * Ceph does not say the ETag in its answer.  Where the length is another one,
  * another upload has ended meanwhile, and the ETag is that one's; and where
- * the ETag is not that of our parts, it may be, and is not tagged.
+ * the ETag is not that of our parts, it may be, and is not tagged.  Where it
+ * is, that is how this server makes it, and the next upload need not ask.
  */
 
 static void
@@ -455,10 +464,15 @@ ngx_content_s3_complete_headed(void *data, ngx_content_outcome_e outcome,
 {
     ngx_content_upload_t *up = data;
 
+    ngx_content_s3_conf_t  *conf;
+
+    conf = up->task.store->conf;
+
     if (outcome == NGX_CONTENT_OK && object->size == up->received) {
         up->object->etag = object->etag;
 
-        if (ngx_content_s3_tag_is_own(up, object->etag)) {
+        if (content_str_eq(ngx_content_s3_etag_of_parts(up), object->etag)) {
+            conf->etag_of_parts = 1;
             ngx_content_s3_tag_end(up);
             return;
         }

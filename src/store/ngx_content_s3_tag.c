@@ -132,45 +132,6 @@ ngx_content_s3_tag_sent(ngx_content_call_t *call)
 }
 
 
-ngx_uint_t
-ngx_content_s3_tag_is_own(ngx_content_upload_t *up, content_str_t etag)
-{
-    u_char               buf[64];
-    EVP_MD_CTX          *md;
-    ngx_uint_t           own;
-    content_str_t        hex;
-    content_out_t        out;
-    unsigned char        md5[16];
-    ngx_content_part_t  *part;
-
-    md = EVP_MD_CTX_new();
-
-    own = md && EVP_DigestInit_ex(md, EVP_md5(), NULL) == 1;
-
-    for (part = up->parts; part && own; part = part->next) {
-        hex.data = part->etag.data + 1;
-        hex.len = 32;
-
-        own = part->etag.len == 34
-              && content_digest_unhex(hex, md5, 16) == CONTENT_OK
-              && EVP_DigestUpdate(md, md5, 16) == 1;
-    }
-
-    own = own && EVP_DigestFinal_ex(md, md5, NULL) == 1;
-
-    EVP_MD_CTX_free(md);
-
-    content_out_init(&out, buf, sizeof(buf));
-    content_out_char(&out, '"');
-    content_out_hex(&out, md5, 16);
-    content_out_char(&out, '-');
-    content_out_uint(&out, up->nparts);
-    content_out_char(&out, '"');
-
-    return own && content_str_eq(content_out_done(&out), etag);
-}
-
-
 /*
  * The request will always be refused: for its kind, or for want of rights.
  * Only a 404 with NoSuchKey is about the object.

@@ -63,9 +63,11 @@ ngx_content_outcome_e ngx_content_s3_upload_id(ngx_content_upload_t *up,
  */
 void ngx_content_s3_tag_end(ngx_content_upload_t *up);
 
-/* Whether that is the ETag of the parts that were uploaded, by their MD5s. */
-ngx_uint_t ngx_content_s3_tag_is_own(ngx_content_upload_t *up,
-    content_str_t etag);
+/*
+ * ngx_content_s3_etag.c: the ETag of the parts that were uploaded, by their
+ * MD5s, from the task's pool; empty: their ETags are no MD5s.
+ */
+content_str_t ngx_content_s3_etag_of_parts(ngx_content_upload_t *up);
 /* The upload was begun, or has stored a part: it is alive. */
 void ngx_content_s3_lease(ngx_content_upload_t *up);
 

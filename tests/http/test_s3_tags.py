@@ -84,6 +84,20 @@ def test_tag_names_the_digest_and_the_etag(origin, bucket, key):
     assert told(origin.get(key, **WANT)) == digest(LARGE)
 
 
+def test_etag_of_parts_is_asked_for_once(origin, proxy, bucket, key):
+    """Ceph doesn't tell it at the end of an upload, but how it is made shows
+    at the first."""
+    for body, heads in ((LARGE, 2), (OTHER, 1)):
+        proxy.clear()
+        etag = origin.put(key, body).headers["ETag"]
+        assert len([r for r in proxy.requests if r.method == "HEAD"
+                    and r.path.endswith(key)]) == heads
+        assert bucket.client.head_object(Bucket=bucket.name,
+                                         Key=key[1:])["ETag"] == etag
+        assert told(origin.head(key, **WANT)) == digest(body)
+    assert origin.put(key, b"1", if_match=etag).status == 204
+
+
 def test_nobody_asks_for_tags_who_wants_no_digest(origin, proxy, key):
     origin.put(key, LARGE)
     proxy.clear()
