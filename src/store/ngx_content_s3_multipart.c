@@ -6,7 +6,8 @@
  *     part()      the same at the first, if the length was not known; then
  *                 UploadPart as soon as the upload's id is known; the part may
  *                 grow meanwhile
- *     complete()  CompleteMultipartUpload, and HEAD if that told no ETag
+ *     complete()  CompleteMultipartUpload; HEAD if that told no ETag, and it
+ *                 is not known yet that it can be computed (_s3_etag.c)
  *     discard()   AbortMultipartUpload, if there is one
  *
  * A part is signed with its SHA-256, so that the server refuses what was

@@ -7,11 +7,17 @@ part that knows none (Redis's connection, the CDN's queue, the arena).
 """
 
 import itertools
+import pathlib
 import signal
+import sys
 
 import pytest
 
 from harness import Nginx, Redis, S3Server
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+
+from s3_fault_proxy import FaultProxy  # noqa: E402
 
 _keys = itertools.count(1)
 
@@ -33,6 +39,19 @@ def s3(tmp_path_factory):
 def bucket(s3):
     """A bucket of the module's own."""
     return s3.bucket()
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(s3):
+    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxy(shared_proxy):
+    """Before S3: the test's own faults, and what was asked."""
+    yield shared_proxy
+    shared_proxy.clear()
 
 
 @pytest.fixture

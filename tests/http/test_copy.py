@@ -18,7 +18,7 @@ from harness import EDITOR, Nginx, problem, request_head, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import (FaultProxy, answer, cut_after_forwarding,  # noqa: E402
+from s3_fault_proxy import (answer, cut_after_forwarding,  # noqa: E402
                             first, hold, s3_error)
 
 MIB = 1 << 20
@@ -329,18 +329,6 @@ def test_a_new_copy_needs_no_purge(tmp_path, place, key):
 
 
 # Faults of S3
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
-
 
 @pytest.fixture
 def faulty(tmp_path, bucket, proxy):

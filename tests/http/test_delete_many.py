@@ -13,7 +13,7 @@ from harness import EDITOR, Nginx, path_of, problem
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import (FaultProxy, answer, change, cut,  # noqa: E402
+from s3_fault_proxy import (answer, change, cut,  # noqa: E402
                             cut_after_forwarding, s3_error)
 
 ALWAYS = 1000
@@ -139,18 +139,6 @@ def test_caches_are_told_of_every_key(store, redis, tmp_path, key):
 
 
 # Faults of S3
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
-
 
 @pytest.fixture
 def faulty(tmp_path, bucket, proxy):

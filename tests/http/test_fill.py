@@ -22,25 +22,12 @@ from harness import EDITOR, Nginx, problem, request_head, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import (FaultProxy, cut, cut_body, hold,  # noqa: E402
-                            s3_error)
+from s3_fault_proxy import cut, cut_body, hold, s3_error  # noqa: E402
 
 MIB = 1 << 20
 MEMORY = "content_memory 64m max=2m;"
 BODY = random.Random(1).randbytes(MIB)
 SMALL = BODY[:50_000]               # Redis takes it, too
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from harness import Nginx, Redis, problem, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import (FaultProxy, answer, cut, hold,  # noqa: E402
+from s3_fault_proxy import (answer, cut, hold,  # noqa: E402
                             s3_error, stall)
 
 MEMORY = "content_memory 16m max=64k;"
@@ -24,18 +24,6 @@ ALWAYS = 1000
 CLOCK = 0.02            # seconds: more than a tick of nginx's clock, and 1ms
 AGED = "content_hot hits=1; content_fresh 1ms;"       # stale, not expired
 EXPIRED = "content_hot hits=1 ttl=1ms; content_fresh 1ms;"
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
 
 
 @pytest.fixture(params=["memory", "redis", "both"])

@@ -3,31 +3,12 @@ memory or in Redis, without a request to storage; and what a record says is
 never mixed with the bytes of another version.
 """
 
-import pathlib
-import sys
-
 import pytest
 
 from harness import Nginx, Redis, wait_until
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy  # noqa: E402
-
 MEMORY = "content_memory 16m max=64k;"
 LARGE = bytes(range(256)) * 1024        # beyond what any cache keeps
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
 
 
 @pytest.fixture(params=["memory", "redis"])

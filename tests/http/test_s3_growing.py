@@ -17,25 +17,13 @@ from harness import EDITOR, Nginx, problem, request_head, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import FaultProxy, s3_error  # noqa: E402
+from s3_fault_proxy import s3_error  # noqa: E402
 
 MIB = 1 << 20
 BODY = random.Random(1).randbytes(12 * MIB)     # parts of 5, 5 and 2 MiB
 BEGUN = 3 * MIB                                 # in the middle of a part
 ENOUGH = 2 * MIB                                # of it has come to S3
 UNSIGNED = "content_s3_sign_payload off;"
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
 
 
 @pytest.fixture

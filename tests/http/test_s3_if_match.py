@@ -12,23 +12,10 @@ from harness import Nginx, problem
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import (FaultProxy, answer, first,  # noqa: E402
-                            s3_error)
+from s3_fault_proxy import answer, first, s3_error  # noqa: E402
 
 LARGE = b"x" * (6 << 20)
 FUTURE = "Thu, 01 Jan 2099 00:00:00 GMT"
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
 
 
 @pytest.fixture

@@ -24,18 +24,6 @@ SETTINGS = ("content_s3_timeout 1s; content_s3_connect_timeout 1s;"
             "content_s3_retry_timeout 20s;")
 
 
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
-
-
 @pytest.fixture
 def origin(tmp_path, bucket, proxy):
     with Nginx(tmp_path / "n", bucket.through(proxy.endpoint),

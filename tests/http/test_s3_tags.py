@@ -15,7 +15,7 @@ from harness import Nginx, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import (FaultProxy, answer, cut, first,  # noqa: E402
+from s3_fault_proxy import (answer, cut, first,  # noqa: E402
                             s3_error, stall)
 
 MIB = 1 << 20
@@ -24,18 +24,6 @@ OTHER = LARGE[::-1]
 WANT = {"want_repr_digest": "sha-256=1"}
 TAG = "content-sha256"
 HTML = b"<html><body><h1>It works!</h1></body></html>"
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
 
 
 @pytest.fixture

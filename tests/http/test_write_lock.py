@@ -13,22 +13,10 @@ from harness import EDITOR, Nginx, problem, wait_until
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
-from s3_fault_proxy import FaultProxy, hold   # noqa: E402
+from s3_fault_proxy import hold   # noqa: E402
 
 LARGE = b"x" * (6 << 20)                      # in parts
 TURNS = 4
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
 
 
 @pytest.fixture
