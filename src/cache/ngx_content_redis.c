@@ -38,7 +38,10 @@ ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
     redis->shared = shared;
     redis->log = cycle->log;
     ngx_queue_init(&redis->spare);
-    ngx_queue_init(&redis->awaiting);
+
+    for (i = 0; i < NGX_CONTENT_REDIS_AWAITING; i++) {
+        ngx_queue_init(&redis->awaiting[i]);
+    }
 
     if (ngx_content_redis_key_of(redis, cycle->pool, "epoch", &redis->epoch)
         != NGX_OK

@@ -11,6 +11,10 @@
 #include "cache/ngx_content_redis_conn.h"
 
 
+static ngx_queue_t *ngx_content_redis_await_bucket(ngx_content_redis_t *redis,
+    u_char *name);
+
+
 ngx_int_t
 ngx_content_redis_await(ngx_content_redis_t *redis,
     ngx_content_redis_await_t *await, u_char *name)
@@ -19,14 +23,25 @@ ngx_content_redis_await(ngx_content_redis_t *redis,
         return NGX_DECLINED;
     }
 
-    await->name = name;
-
     if (!await->waiting) {
         await->waiting = 1;
-        ngx_queue_insert_tail(&redis->awaiting, &await->queue);
+        await->name = name;
+        ngx_queue_insert_tail(ngx_content_redis_await_bucket(redis, name),
+                              &await->queue);
     }
 
     return NGX_OK;
+}
+
+
+static ngx_queue_t *
+ngx_content_redis_await_bucket(ngx_content_redis_t *redis, u_char *name)
+{
+    uint32_t  hash;
+
+    hash = ngx_murmur_hash2(name, NGX_CONTENT_REDIS_NAME);
+
+    return &redis->awaiting[hash % NGX_CONTENT_REDIS_AWAITING];
 }
 
 
@@ -57,20 +72,24 @@ ngx_content_redis_await_channel(ngx_content_redis_t *redis,
 void
 ngx_content_redis_await_told(ngx_content_redis_t *redis, content_str_t text)
 {
-    ngx_queue_t                *q;
+    u_char                     *name;
+    ngx_queue_t                *bucket, *q;
     ngx_content_redis_await_t  *await;
 
     if (text.len != NGX_CONTENT_REDIS_NAME) {
         return;
     }
 
-    for (q = ngx_queue_head(&redis->awaiting);
-         q != ngx_queue_sentinel(&redis->awaiting);
+    name = (u_char *) text.data;
+    bucket = ngx_content_redis_await_bucket(redis, name);
+
+    for (q = ngx_queue_head(bucket);
+         q != ngx_queue_sentinel(bucket);
          q = ngx_queue_next(q))
     {
         await = ngx_queue_data(q, ngx_content_redis_await_t, queue);
 
-        if (ngx_memcmp(await->name, text.data, NGX_CONTENT_REDIS_NAME) == 0) {
+        if (ngx_memcmp(await->name, name, NGX_CONTENT_REDIS_NAME) == 0) {
             ngx_post_event(&await->event, &ngx_posted_events);
         }
     }

@@ -28,7 +28,8 @@ typedef struct {
     ngx_event_t   event;                     /* posted: handler, data and log
                                                 are the caller's */
     ngx_queue_t   queue;
-    u_char       *name;                      /* the caller's */
+    u_char       *name;                      /* the caller's, and the same while
+                                                it waits */
     unsigned      waiting:1;
 } ngx_content_redis_await_t;
 

@@ -22,6 +22,7 @@
 #define NGX_CONTENT_REDIS_CONNS   1         /* of each worker */
 #define NGX_CONTENT_REDIS_PREFIX  64        /* the longest prefix */
 #define NGX_CONTENT_REDIS_DIGITS  16        /* of a history, of a draw */
+#define NGX_CONTENT_REDIS_AWAITING  64      /* buckets of those who await */
 
 
 typedef enum {
@@ -118,7 +119,9 @@ struct ngx_content_redis_s {
                                                  quarantine of a new history */
     ngx_str_t                     get;        /* GET record, as it is sent, up
                                                  to the object's name */
-    ngx_queue_t                   awaiting;   /* ngx_content_redis_await_t */
+    ngx_queue_t                   awaiting[NGX_CONTENT_REDIS_AWAITING];
+                                              /* ngx_content_redis_await_t, by
+                                                 the object's name */
     ngx_str_t                    *heard;      /* the channel on which they are
                                                  told; NULL: none */
     u_char                        draw[NGX_CONTENT_REDIS_DIGITS];
