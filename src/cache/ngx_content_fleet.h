@@ -36,7 +36,6 @@
 #define NGX_CONTENT_FLEET_PEERS  64          /* that the status shows */
 #define NGX_CONTENT_FLEET_NODES  256         /* that a writer waits for */
 #define NGX_CONTENT_FLEET_NAME   64
-#define NGX_CONTENT_FLEET_ID     32          /* of an intent, at most */
 
 
 /* "content_fleet alone | on [name=TEXT] [lease=TIME] [deadline=TIME]" */

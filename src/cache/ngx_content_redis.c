@@ -135,14 +135,7 @@ ngx_content_redis_ready(ngx_content_redis_t *redis)
         }
     }
 
-    return !ngx_content_redis_dirty(redis->shared);
-}
-
-
-ngx_uint_t
-ngx_content_redis_dirty(ngx_content_redis_shared_t *shared)
-{
-    return shared->dirty != shared->settled;
+    return redis->shared->dirty == redis->shared->settled;
 }
 
 

@@ -258,9 +258,6 @@ void ngx_content_redis_destroy(ngx_content_redis_t *redis);
 /* Whether a lookup would be sent now; 0 also while the node is dirty. */
 ngx_uint_t ngx_content_redis_ready(ngx_content_redis_t *redis);
 
-/* Whether some end() or epoch() of the node still awaits a new epoch. */
-ngx_uint_t ngx_content_redis_dirty(ngx_content_redis_shared_t *shared);
-
 
 /*
  * The name of an object in Redis: the id of the place where it is stored, and

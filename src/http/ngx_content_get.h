@@ -110,10 +110,6 @@ ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);
 ngx_int_t ngx_content_get_met(ngx_content_get_t *get);
 
 
-/* ngx_content_get_lookup.c: the handler of a look-up and of a claim. */
-void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
-
-
 /* ngx_content_get_fill.c */
 
 /*
@@ -130,9 +126,6 @@ void ngx_content_get_woken(ngx_content_fill_wait_t *wait);
 ngx_int_t ngx_content_get_headers(ngx_content_read_t *read);
 ngx_int_t ngx_content_get_copy(ngx_content_read_t *read, u_char *data,
     size_t len);
-
-/* Storage has answered, or failed: for the log. */
-void ngx_content_get_told(ngx_content_get_t *get);
 
 /* Each ends the request: its headers alone, or the body at hand. */
 ngx_int_t ngx_content_get_send_headers(ngx_content_get_t *get);

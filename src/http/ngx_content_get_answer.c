@@ -11,6 +11,7 @@
 static void ngx_content_get_whence(ngx_content_get_t *get,
     content_cache_status_t *cache);
 static ngx_int_t ngx_content_get_partial(ngx_content_get_t *get);
+static void ngx_content_get_told(ngx_content_get_t *get);
 
 
 ngx_int_t
@@ -223,9 +224,9 @@ ngx_content_get_fault(ngx_content_get_t *get)
 }
 
 
-/* Storage has answered. */
+/* Storage has answered, or failed: for the log. */
 
-void
+static void
 ngx_content_get_told(ngx_content_get_t *get)
 {
     if (!get->hit && get->ctx->store_time == 0) {

@@ -10,6 +10,7 @@
 
 static ngx_uint_t ngx_content_get_wants(ngx_content_get_t *get);
 static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
+static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_content_redis_op_t *op);
 static void ngx_content_get_take_age(ngx_content_get_t *get);
@@ -104,7 +105,7 @@ ngx_content_get_is_hot(ngx_content_get_t *get)
 }
 
 
-void
+static void
 ngx_content_get_looked_up(ngx_content_redis_op_t *op)
 {
     ngx_content_get_t *get = op->data;

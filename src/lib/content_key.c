@@ -298,17 +298,3 @@ content_key_tag(const unsigned char hash[CONTENT_KEY_HASH_LEN],
     content_out_char(&out, 'c');
     content_out_hex(&out, hash, (CONTENT_KEY_TAG_LEN - 1) / 2);
 }
-
-
-int
-content_key_under(content_str_t key, content_str_t prefix)
-{
-    if (prefix.len == 0 || prefix.data[0] != '/') {
-        return 0;
-    }
-
-    prefix.data++;
-    prefix.len--;
-
-    return content_str_starts(key, prefix);
-}

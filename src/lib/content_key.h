@@ -61,12 +61,5 @@ void content_key_hash(content_str_t key,
 void content_key_tag(const unsigned char hash[CONTENT_KEY_HASH_LEN],
     unsigned char tag[CONTENT_KEY_TAG_LEN]);
 
-/*
- * Whether a token's prefix covers a key, that is, whether "/" and the key
- * together start with the prefix.  "/" covers every key, "/img/" what is
- * below it, and "/img" covers "image" too.
- */
-int content_key_under(content_str_t key, content_str_t prefix);
-
 
 #endif

@@ -74,31 +74,6 @@ content_policy_cache_tag(content_out_t *out, content_str_t own_tag,
 }
 
 
-content_str_t
-content_policy_cache_control(const content_object_t *object,
-    const content_policy_t *policy)
-{
-    return object->cache_control.len ? object->cache_control
-                                     : policy->cache_control;
-}
-
-
-content_str_t
-content_policy_cdn_cache_control(const content_object_t *object,
-    const content_policy_t *policy)
-{
-    if (content_policy_directive(object->cache_control, "no-store")) {
-        return content_cstr("no-store");
-    }
-
-    if (content_policy_directive(object->cache_control, "private")) {
-        return content_cstr("private");
-    }
-
-    return policy->cdn_cache_control;
-}
-
-
 /*
  * The place of the quote that closes the one at i, or i when there is none.
  * RFC 9110, 5.6.4.
@@ -146,8 +121,14 @@ next_directive(content_str_t *rest)
 }
 
 
-int
-content_policy_directive(content_str_t cache_control, const char *name)
+/*
+ * Whether a Cache-Control value has the directive, with or without an
+ * argument (RFC 9111, 5.2; names are case-insensitive).  What stands in a
+ * quoted argument is not a directive.  Malformed values are read so that
+ * rather too much is found: a quote that is never closed hides nothing.
+ */
+static int
+has_directive(content_str_t cache_control, const char *name)
 {
     size_t         len;
     content_str_t  directive, wanted;
@@ -171,6 +152,31 @@ content_policy_directive(content_str_t cache_control, const char *name)
     }
 
     return 0;
+}
+
+
+content_str_t
+content_policy_cache_control(const content_object_t *object,
+    const content_policy_t *policy)
+{
+    return object->cache_control.len ? object->cache_control
+                                     : policy->cache_control;
+}
+
+
+content_str_t
+content_policy_cdn_cache_control(const content_object_t *object,
+    const content_policy_t *policy)
+{
+    if (has_directive(object->cache_control, "no-store")) {
+        return content_cstr("no-store");
+    }
+
+    if (has_directive(object->cache_control, "private")) {
+        return content_cstr("private");
+    }
+
+    return policy->cdn_cache_control;
 }
 
 

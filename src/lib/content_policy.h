@@ -79,14 +79,6 @@ content_str_t content_policy_cache_control(const content_object_t *object,
 content_str_t content_policy_cdn_cache_control(const content_object_t *object,
     const content_policy_t *policy);
 
-/*
- * Whether a Cache-Control value has the directive, with or without an
- * argument (RFC 9111, 5.2; names are case-insensitive).  What stands in a
- * quoted argument is not a directive.  Malformed values are read so that
- * rather too much is found: a quote that is never closed hides nothing.
- */
-int content_policy_directive(content_str_t cache_control, const char *name);
-
 /* One member of Cache-Status (RFC 9211): "ngx_content; hit; detail=redis". */
 void content_policy_cache_status(content_out_t *out,
     const content_cache_status_t *status);

@@ -29,6 +29,8 @@ static ngx_uint_t ngx_content_part_is_early(ngx_content_upload_t *up,
 static void ngx_content_part_early(ngx_content_upload_t *up);
 static void ngx_content_part_give(ngx_content_upload_t *up,
     ngx_content_part_t *part);
+static void ngx_content_part_settle(ngx_content_upload_t *up,
+    ngx_content_part_t *part);
 static void ngx_content_part_free(ngx_content_upload_t *up,
     ngx_content_part_t *part);
 
@@ -311,7 +313,7 @@ ngx_content_parts_advance(ngx_content_upload_t *up)
  * failed, as long as somebody reads them.
  */
 
-void
+static void
 ngx_content_part_settle(ngx_content_upload_t *up, ngx_content_part_t *part)
 {
     ngx_uint_t  failed;

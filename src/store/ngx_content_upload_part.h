@@ -39,9 +39,6 @@ void ngx_content_part_hashed(ngx_content_upload_t *up,
 /* What can be done now that one was stored, or the upload has failed. */
 void ngx_content_parts_advance(ngx_content_upload_t *up);
 
-void ngx_content_part_settle(ngx_content_upload_t *up,
-    ngx_content_part_t *part);
-
 /* Memory only, whatever is under way. */
 void ngx_content_parts_free(ngx_content_upload_t *up);
 

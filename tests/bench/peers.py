@@ -20,7 +20,6 @@ import threading
 import time
 
 import load
-import machine
 from servers import (CLIENT_CORE, MODULE, Memcached, Nginx, Process, Redis, Trouble,
                      free_port, knows_directive, listens)
 

@@ -16,7 +16,7 @@ import urllib.parse
 
 import pytest
 
-from harness import (EDITOR, ROOT, Nginx, path_of, problem, request_head,
+from harness import (EDITOR, Nginx, path_of, problem, request_head,
                      wait_until)
 
 MIB = 1 << 20

@@ -296,46 +296,6 @@ test_encode_overflow(void **state)
 }
 
 
-static void
-test_under(void **state)
-{
-    size_t  i;
-    int     got;
-
-    static const struct {
-        const char  *key;
-        const char  *prefix;
-        int          expected;
-    } rows[] = {
-        { "a", "/", 1 },
-        { "img/a", "/img/", 1 },
-        { "img/", "/img/", 1 },
-        { "img", "/img/", 0 },
-        { "image", "/img/", 0 },
-        { "image", "/im", 1 },
-        { "Img/a", "/img/", 0 },
-        { "x/img/a", "/img/", 0 },
-        { "/img/a", "/img/", 0 },
-        { "/img/a", "//img/", 1 },
-        { "a", "", 0 },
-        { "img/a", "img/", 0 },
-        { "mg/a", "img/", 0 }
-    };
-
-    (void) state;
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        got = content_key_under(content_cstr(rows[i].key),
-                                content_cstr(rows[i].prefix));
-
-        if (!got != !rows[i].expected) {
-            fail_msg("\"%s\" under \"%s\": %d", rows[i].key, rows[i].prefix,
-                     got);
-        }
-    }
-}
-
-
 int
 main(void)
 {
@@ -345,8 +305,7 @@ main(void)
         cmocka_unit_test(test_decode_appends),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_encode_component),
-        cmocka_unit_test(test_encode_overflow),
-        cmocka_unit_test(test_under)
+        cmocka_unit_test(test_encode_overflow)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
