@@ -231,6 +231,9 @@ ngx_uint_t ngx_content_s3_call_doubtful(ngx_content_call_t *call);
 ngx_content_outcome_e ngx_content_s3_unsent(ngx_content_store_t *store,
     const char **cause);
 
+/* Ends the task so: its done follows. */
+void ngx_content_s3_post_unsent(ngx_content_task_t *task);
+
 /*
  * What the answer means, by status and the error's code; *cause is a text in
  * the call's or a static memory.

@@ -36,8 +36,6 @@ ngx_content_s3_upload(ngx_content_upload_t *up)
 void
 ngx_content_s3_commit(ngx_content_upload_t *up)
 {
-    const char               *cause;
-    ngx_content_outcome_e     outcome;
     ngx_content_s3_upload_t  *s3;
 
     if (up->task.outcome != NGX_CONTENT_OK) {
@@ -61,8 +59,7 @@ ngx_content_s3_commit(ngx_content_upload_t *up)
         }
     }
 
-    outcome = ngx_content_s3_unsent(up->task.store, &cause);
-    ngx_content_task_post(&up->task, outcome, cause);
+    ngx_content_s3_post_unsent(&up->task);
 }
 
 
@@ -117,10 +114,11 @@ ngx_content_s3_store(ngx_content_upload_t *up)
 }
 
 
-void
-ngx_content_s3_conditions(ngx_content_upload_t *up,
+ngx_content_call_t *
+ngx_content_s3_write_call(ngx_content_upload_t *up,
     ngx_content_s3_request_t *request)
 {
+    ngx_content_call_t       *call;
     ngx_content_s3_upload_t  *s3;
 
     s3 = up->state;
@@ -130,6 +128,18 @@ ngx_content_s3_conditions(ngx_content_upload_t *up,
     }
 
     ngx_content_s3_guard_header(&s3->guard, up->task.store, request);
+
+    call = ngx_content_s3_call(up->task.store, request);
+
+    if (call) {
+        call->data = up;
+
+        /* a replay would be refused because of the first try */
+
+        call->fresh = up->conditions.if_none_match || s3->guard.sent;
+    }
+
+    return call;
 }
 
 

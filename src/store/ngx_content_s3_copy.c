@@ -69,8 +69,6 @@ static ngx_content_outcome_e ngx_content_s3_copy_changed(
 void
 ngx_content_s3_copy(ngx_content_upload_t *up)
 {
-    const char             *cause;
-    ngx_content_outcome_e   outcome;
     ngx_content_s3_copy_t  *c;
 
     c = ngx_pcalloc(up->task.pool, sizeof(ngx_content_s3_copy_t));
@@ -87,8 +85,7 @@ ngx_content_s3_copy(ngx_content_upload_t *up)
         }
     }
 
-    outcome = ngx_content_s3_unsent(up->task.store, &cause);
-    ngx_content_task_post(&up->task, outcome, cause);
+    ngx_content_s3_post_unsent(&up->task);
 }
 
 
@@ -204,7 +201,6 @@ ngx_content_s3_copy_object(ngx_content_upload_t *up)
 {
     ngx_content_call_t        *call;
     ngx_content_s3_copy_t     *c;
-    ngx_content_s3_upload_t   *s3;
     ngx_content_s3_request_t   request;
 
     c = up->copy->state;
@@ -227,20 +223,12 @@ ngx_content_s3_copy_object(ngx_content_upload_t *up)
         return NGX_ERROR;
     }
 
-    ngx_content_s3_conditions(up, &request);
-
-    call = ngx_content_s3_call(up->task.store, &request);
+    call = ngx_content_s3_write_call(up, &request);
     if (call == NULL) {
         return NGX_ERROR;
     }
 
-    /* another try would be refused because of the first */
-
-    s3 = up->state;
-    call->fresh = up->conditions.if_none_match || s3->guard.sent;
-
     call->handler = ngx_content_s3_object_copied;
-    call->data = up;
 
     return ngx_content_call_start(call);
 }

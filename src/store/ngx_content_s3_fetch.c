@@ -37,9 +37,7 @@ static ngx_content_outcome_e ngx_content_s3_fetch_missed(
 void
 ngx_content_s3_fetch(ngx_content_fetch_t *fetch)
 {
-    const char              *cause;
     ngx_content_call_t      *call;
-    ngx_content_outcome_e    outcome;
     ngx_content_s3_fetch_t  *s3;
 
     s3 = ngx_pcalloc(fetch->task.pool, sizeof(ngx_content_s3_fetch_t));
@@ -56,8 +54,7 @@ ngx_content_s3_fetch(ngx_content_fetch_t *fetch)
         }
     }
 
-    outcome = ngx_content_s3_unsent(fetch->task.store, &cause);
-    ngx_content_task_post(&fetch->task, outcome, cause);
+    ngx_content_s3_post_unsent(&fetch->task);
 }
 
 

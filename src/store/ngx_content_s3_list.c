@@ -23,10 +23,8 @@ void
 ngx_content_s3_list(ngx_content_list_t *list)
 {
     u_char                     number[NGX_INT_T_LEN];
-    const char                *cause;
     content_str_t              limit;
     ngx_content_call_t        *call;
-    ngx_content_outcome_e      outcome;
     ngx_content_s3_request_t   request;
 
     limit.data = number;
@@ -69,8 +67,7 @@ ngx_content_s3_list(ngx_content_list_t *list)
         }
     }
 
-    outcome = ngx_content_s3_unsent(list->task.store, &cause);
-    ngx_content_task_post(&list->task, outcome, cause);
+    ngx_content_s3_post_unsent(&list->task);
 }
 
 

@@ -362,16 +362,13 @@ ngx_content_s3_complete(ngx_content_upload_t *up)
         return NGX_ERROR;
     }
 
-    ngx_content_s3_conditions(up, &request);
-
-    call = ngx_content_s3_call(up->task.store, &request);
+    call = ngx_content_s3_write_call(up, &request);
     if (call == NULL) {
         return NGX_ERROR;
     }
 
     ngx_content_call_text(call, &text);
     call->handler = ngx_content_s3_completed;
-    call->data = up;
     call->fresh = 1;                 /* must not be replayed unseen */
 
     return ngx_content_call_start(call);

@@ -24,6 +24,17 @@ ngx_content_s3_unsent(ngx_content_store_t *store, const char **cause)
 }
 
 
+void
+ngx_content_s3_post_unsent(ngx_content_task_t *task)
+{
+    const char             *cause;
+    ngx_content_outcome_e   outcome;
+
+    outcome = ngx_content_s3_unsent(task->store, &cause);
+    ngx_content_task_post(task, outcome, cause);
+}
+
+
 /*
  * A 404 is the truth only about a key: without the bucket nothing is known.
  * 403 is no answer either: S3 says so of missing keys when the credentials

@@ -19,7 +19,6 @@ ngx_content_s3_put(ngx_content_upload_t *up)
     ngx_content_call_t        *call;
     ngx_content_part_t        *part;
     ngx_content_s3_body_t     *body;
-    ngx_content_s3_upload_t   *s3;
     ngx_content_s3_request_t   request;
 
     ngx_memzero(&request, sizeof(ngx_content_s3_request_t));
@@ -42,21 +41,13 @@ ngx_content_s3_put(ngx_content_upload_t *up)
         return NGX_ERROR;
     }
 
-    ngx_content_s3_conditions(up, &request);
-
-    call = ngx_content_s3_call(up->task.store, &request);
+    call = ngx_content_s3_write_call(up, &request);
     if (call == NULL) {
         return NGX_ERROR;
     }
 
-    /* a replay would be refused because of the first try */
-
-    s3 = up->state;
-    call->fresh = up->conditions.if_none_match || s3->guard.sent;
-
     call->request_body = part ? &body->chain : NULL;
     call->handler = ngx_content_s3_put_done;
-    call->data = up;
 
     return ngx_content_call_start(call);
 }

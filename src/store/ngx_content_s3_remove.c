@@ -22,8 +22,6 @@ static void ngx_content_s3_removed(ngx_content_call_t *call);
 void
 ngx_content_s3_remove(ngx_content_remove_t *remove)
 {
-    const char               *cause;
-    ngx_content_outcome_e     outcome;
     ngx_content_s3_remove_t  *s3;
 
     s3 = ngx_pcalloc(remove->task.pool, sizeof(ngx_content_s3_remove_t));
@@ -41,8 +39,7 @@ ngx_content_s3_remove(ngx_content_remove_t *remove)
         }
     }
 
-    outcome = ngx_content_s3_unsent(remove->task.store, &cause);
-    ngx_content_task_post(&remove->task, outcome, cause);
+    ngx_content_s3_post_unsent(&remove->task);
 }
 
 

@@ -38,9 +38,7 @@ void
 ngx_content_s3_remove_many(ngx_content_removals_t *removals)
 {
     ngx_uint_t                  i;
-    const char                 *cause;
     content_str_t               key;
-    ngx_content_outcome_e       outcome;
     ngx_content_s3_removals_t  *s3;
 
     s3 = ngx_pcalloc(removals->task.pool, sizeof(ngx_content_s3_removals_t));
@@ -72,8 +70,7 @@ ngx_content_s3_remove_many(ngx_content_removals_t *removals)
 
     /* nothing was sent */
 
-    outcome = ngx_content_s3_unsent(removals->task.store, &cause);
-    ngx_content_task_post(&removals->task, outcome, cause);
+    ngx_content_s3_post_unsent(&removals->task);
 }
 
 

@@ -11,9 +11,7 @@ static void ngx_content_s3_stat_headed(void *data,
 void
 ngx_content_s3_stat(ngx_content_stat_t *stat)
 {
-    const char             *cause;
     ngx_content_s3_head_t  *head;
-    ngx_content_outcome_e   outcome;
 
     head = ngx_pcalloc(stat->task.pool, sizeof(ngx_content_s3_head_t));
 
@@ -29,8 +27,7 @@ ngx_content_s3_stat(ngx_content_stat_t *stat)
         }
     }
 
-    outcome = ngx_content_s3_unsent(stat->task.store, &cause);
-    ngx_content_task_post(&stat->task, outcome, cause);
+    ngx_content_s3_post_unsent(&stat->task);
 }
 
 

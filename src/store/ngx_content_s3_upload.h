@@ -68,11 +68,15 @@ void ngx_content_s3_tag_end(ngx_content_upload_t *up);
  * MD5s, from the task's pool; empty: their ETags are no MD5s.
  */
 content_str_t ngx_content_s3_etag_of_parts(ngx_content_upload_t *up);
+
 /* The upload was begun, or has stored a part: it is alive. */
 void ngx_content_s3_lease(ngx_content_upload_t *up);
 
-/* The headers by which such a request holds on to the conditions. */
-void ngx_content_s3_conditions(ngx_content_upload_t *up,
+/*
+ * The call of such a request, which holds on to the conditions by its headers;
+ * up is its data.  NULL: no credentials, no memory.
+ */
+ngx_content_call_t *ngx_content_s3_write_call(ngx_content_upload_t *up,
     ngx_content_s3_request_t *request);
 
 /*

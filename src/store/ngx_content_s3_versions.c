@@ -24,10 +24,8 @@ void
 ngx_content_s3_versions(ngx_content_versions_t *versions)
 {
     u_char                     number[NGX_INT_T_LEN];
-    const char                *cause;
     content_str_t              text;
     ngx_content_call_t        *call;
-    ngx_content_outcome_e      outcome;
     ngx_content_s3_request_t   request;
 
     text.data = number;
@@ -61,8 +59,7 @@ ngx_content_s3_versions(ngx_content_versions_t *versions)
         }
     }
 
-    outcome = ngx_content_s3_unsent(versions->task.store, &cause);
-    ngx_content_task_post(&versions->task, outcome, cause);
+    ngx_content_s3_post_unsent(&versions->task);
 }
 
 
