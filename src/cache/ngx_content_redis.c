@@ -18,6 +18,11 @@
 #define NGX_CONTENT_REDIS_FILLING  (4 * 1024 * 1024)  /* bytes under way */
 
 
+static void ngx_content_redis_hand_out(ngx_content_redis_op_t *o,
+    ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op);
+
+
 ngx_content_redis_t *
 ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
     ngx_content_redis_shared_t *shared)
@@ -230,7 +235,7 @@ ngx_content_redis_fill(ngx_content_redis_t *redis, u_char *name,
 
     if (op->conn->filling + record->len > NGX_CONTENT_REDIS_FILLING) {
         ngx_content_redis_op_free(op);
-        ngx_content_redis_release(redis, name, token);
+        ngx_content_redis_give_back(redis, name, token);
         goto refused;
     }
 
@@ -252,14 +257,6 @@ refused:
 }
 
 
-void
-ngx_content_redis_give_back(ngx_content_redis_t *redis, u_char *name,
-    ngx_content_redis_token_t *token)
-{
-    ngx_content_redis_release(redis, name, token);
-}
-
-
 ngx_int_t
 ngx_content_redis_end(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_handler_pt handler, void *data,
@@ -278,14 +275,25 @@ ngx_content_redis_end(ngx_content_redis_t *redis, u_char *name,
         return NGX_DECLINED;
     }
 
+    ngx_content_redis_hand_out(o, handler, data, op);
+
+    return NGX_OK;
+}
+
+
+/* It was sent; what comes of it is for the caller. */
+
+static void
+ngx_content_redis_hand_out(ngx_content_redis_op_t *o,
+    ngx_content_redis_handler_pt handler, void *data,
+    ngx_content_redis_op_t **op)
+{
     o->handler = handler;
     o->data = data;
 
     if (op) {
         *op = o;
     }
-
-    return NGX_OK;
 }
 
 
@@ -294,12 +302,9 @@ ngx_content_redis_epoch(ngx_content_redis_t *redis,
     ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                   name[NGX_CONTENT_REDIS_NAME];
     ngx_content_redis_op_t  *o;
 
-    ngx_memzero(name, sizeof(name));
-
-    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_EPOCH_OP, name);
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_EPOCH_OP, NULL);
 
     if (o == NULL
         || ngx_content_redis_sent(o, ngx_content_redis_send_epoch(o))
@@ -310,12 +315,7 @@ ngx_content_redis_epoch(ngx_content_redis_t *redis,
         return NGX_DECLINED;
     }
 
-    o->handler = handler;
-    o->data = data;
-
-    if (op) {
-        *op = o;
-    }
+    ngx_content_redis_hand_out(o, handler, data, op);
 
     return NGX_OK;
 }
@@ -326,12 +326,9 @@ ngx_content_redis_purge(ngx_content_redis_t *redis, const uint32_t *places,
     ngx_uint_t n, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                   name[NGX_CONTENT_REDIS_NAME];
     ngx_content_redis_op_t  *o;
 
-    ngx_memzero(name, sizeof(name));
-
-    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_PURGE_OP, name);
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_PURGE_OP, NULL);
 
     if (o == NULL
         || ngx_content_redis_sent(o, ngx_content_redis_send_purge(o, places,
@@ -343,12 +340,7 @@ ngx_content_redis_purge(ngx_content_redis_t *redis, const uint32_t *places,
         return NGX_DECLINED;
     }
 
-    o->handler = handler;
-    o->data = data;
-
-    if (op) {
-        *op = o;
-    }
+    ngx_content_redis_hand_out(o, handler, data, op);
 
     return NGX_OK;
 }
@@ -359,12 +351,9 @@ ngx_content_redis_call(ngx_content_redis_t *redis, ngx_uint_t argc,
     ngx_str_t *argv, ngx_content_redis_handler_pt handler, void *data,
     ngx_content_redis_op_t **op)
 {
-    u_char                   name[NGX_CONTENT_REDIS_NAME];
     ngx_content_redis_op_t  *o;
 
-    ngx_memzero(name, sizeof(name));
-
-    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_CALL, name);
+    o = ngx_content_redis_begin(redis, NGX_CONTENT_REDIS_CALL, NULL);
 
     if (o == NULL
         || ngx_content_redis_sent(o, ngx_content_redis_command(o->conn,
@@ -375,12 +364,7 @@ ngx_content_redis_call(ngx_content_redis_t *redis, ngx_uint_t argc,
         return NGX_DECLINED;
     }
 
-    o->handler = handler;
-    o->data = data;
-
-    if (op) {
-        *op = o;
-    }
+    ngx_content_redis_hand_out(o, handler, data, op);
 
     return NGX_OK;
 }
@@ -397,7 +381,7 @@ ngx_content_redis_detach(ngx_content_redis_op_t *op)
 /* Without a usable connection the token is left to expire. */
 
 void
-ngx_content_redis_release(ngx_content_redis_t *redis, u_char *name,
+ngx_content_redis_give_back(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_token_t *token)
 {
     ngx_content_redis_op_t  *op;

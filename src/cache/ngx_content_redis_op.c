@@ -75,7 +75,7 @@ ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
     ngx_content_redis_op_t    *op;
     ngx_content_redis_conn_t  *conn;
 
-    conn = &redis->conns[name[0] % NGX_CONTENT_REDIS_CONNS];
+    conn = &redis->conns[name ? name[0] % NGX_CONTENT_REDIS_CONNS : 0];
 
     if (!ngx_content_redis_conn_usable(conn)) {
         return NULL;
@@ -83,7 +83,7 @@ ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
 
     op = ngx_content_redis_op_create(conn, kind);
 
-    if (op) {
+    if (op && name) {
         ngx_memcpy(op->name, name, NGX_CONTENT_REDIS_NAME);
     }
 
@@ -213,7 +213,7 @@ ngx_content_redis_reply(redisReply *reply, void *data)
         ngx_content_redis_finish(op, rc);
 
     } else if (rc == NGX_CONTENT_REDIS_TOKEN) {
-        ngx_content_redis_release(op->conn->redis, op->name, &op->token);
+        ngx_content_redis_give_back(op->conn->redis, op->name, &op->token);
     }
 
     ngx_content_redis_op_free(op);
@@ -465,7 +465,7 @@ ngx_content_redis_finish(ngx_content_redis_op_t *op, ngx_int_t result)
     }
 
     if (result == NGX_CONTENT_REDIS_TOKEN) {
-        ngx_content_redis_release(redis, op->name, &op->token);
+        ngx_content_redis_give_back(redis, op->name, &op->token);
     }
 }
 

@@ -29,8 +29,8 @@ typedef enum {
 
 
 /*
- * A new operation, not sent yet, on the connection of name; NULL: no usable
- * connection, no memory.
+ * A new operation, not sent yet, on the connection of the object's name (NULL:
+ * it is of no object); NULL: no usable connection, no memory.
  */
 ngx_content_redis_op_t *ngx_content_redis_begin(ngx_content_redis_t *redis,
     ngx_uint_t kind, u_char *name);
@@ -53,10 +53,6 @@ void ngx_content_redis_op_timer(ngx_event_t *ev);
 /*
  * What an operation asks of the client when it ends.
  */
-
-/* A token that nobody takes goes back, or is left to expire. */
-void ngx_content_redis_release(ngx_content_redis_t *redis, u_char *name,
-    ngx_content_redis_token_t *token);
 
 /* An end() may not have been heard: no record is believed until settled. */
 void ngx_content_redis_unconfirmed(ngx_content_redis_t *redis);
