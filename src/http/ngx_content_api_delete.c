@@ -11,6 +11,7 @@
  * Once begun it goes on without its client, as a write does.
  */
 
+#include "http/ngx_content_api_wait.h"
 #include "http/ngx_content_change.h"
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
@@ -48,7 +49,6 @@ static int ngx_content_delete_key(void *data, content_str_t key);
 static ngx_int_t ngx_content_delete_allowed(ngx_content_deleting_t *d);
 static ngx_int_t ngx_content_delete_prepare(ngx_content_deleting_t *d);
 static void ngx_content_delete_start(ngx_content_deleting_t *d);
-static void ngx_content_delete_left(void *data);
 static void ngx_content_delete_removed(ngx_content_task_t *task);
 static void ngx_content_delete_judge(ngx_content_deleting_t *d, ngx_uint_t i,
     ngx_content_outcome_e outcome);
@@ -123,11 +123,7 @@ ngx_content_delete_begin(ngx_http_request_t *r)
         return rc;
     }
 
-    d->cleanup->handler = ngx_content_delete_left;
-    d->cleanup->data = d;
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    ngx_content_api_borrow(r, &d->request, d->cleanup);
 
     if (ngx_content_change_begin(&d->change) == NGX_OK) {
         ngx_content_delete_start(d);
@@ -303,15 +299,6 @@ failed:
     }
 
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-
-static void
-ngx_content_delete_left(void *data)
-{
-    ngx_content_deleting_t *d = data;
-
-    d->request = NULL;
 }
 
 

@@ -2,12 +2,12 @@
  * POST /-/purge and GET /-/purge/ID: what CI calls on deploy.
  *
  * A purge is a change without storage: first the copies here and of the fleet,
- * then the CDN's, then the answer.  URLs are dropped one by one.  Tags and
- * prefixes leave the rest of shared memory alone (lib/content_selector.h); in
- * Redis they drop all records by a new epoch, for those can't be told apart
- * without a walk.  Hosts and everything empty both.
+ * then the CDN's, then the answer.  A few URLs are dropped one by one.  Tags
+ * and prefixes leave the rest alone, here and in Redis (lib/content_selector.h).
+ * More URLs, hosts and everything empty both.
  */
 
+#include "http/ngx_content_api_wait.h"
 #include "http/ngx_content_change.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_write.h"
@@ -38,7 +38,6 @@ static ngx_int_t ngx_content_purge_begin(ngx_http_request_t *r);
 static int ngx_content_purge_item(void *data,
     const content_purge_item_t *item);
 static ngx_content_purging_t *ngx_content_purge_new(ngx_http_request_t *r);
-static void ngx_content_purge_left(void *data);
 static ngx_int_t ngx_content_purge_change(ngx_content_purging_t *p);
 static void ngx_content_purge_select(ngx_content_purging_t *p,
     content_purge_item_t *item);
@@ -108,11 +107,7 @@ ngx_content_purge_begin(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p->cleanup->handler = ngx_content_purge_left;
-    p->cleanup->data = p;
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    ngx_content_api_borrow(r, &p->request, p->cleanup);
 
     if (ngx_content_change_begin(&p->change) == NGX_OK) {
         ngx_content_purge_run(p);
@@ -176,15 +171,6 @@ ngx_content_purge_item(void *data, const content_purge_item_t *item)
     copy->value = ngx_content_str_dup(p->pool, item->value);
 
     return copy->value.len == item->value.len ? CONTENT_OK : CONTENT_OVERFLOW;
-}
-
-
-static void
-ngx_content_purge_left(void *data)
-{
-    ngx_content_purging_t *p = data;
-
-    p->request = NULL;
 }
 
 

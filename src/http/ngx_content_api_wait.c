@@ -1,6 +1,6 @@
 /*
- * Waiting for a task of the store: see ngx_content_api_wait.h.  Called by the
- * lists of keys and of versions.
+ * What waits in the API: see ngx_content_api_wait.h.  Called by the lists of
+ * keys and of versions, and by purges and deletes of many.
  */
 
 #include "http/ngx_content_api_wait.h"
@@ -18,6 +18,7 @@ typedef struct {
 
 static void ngx_content_api_left(void *data);
 static void ngx_content_api_done(ngx_content_task_t *task);
+static void ngx_content_api_returned(void *data);
 
 
 ngx_int_t
@@ -99,4 +100,25 @@ ngx_content_api_done(ngx_content_task_t *task)
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
+}
+
+
+void
+ngx_content_api_borrow(ngx_http_request_t *r, ngx_http_request_t **request,
+    ngx_pool_cleanup_t *cleanup)
+{
+    cleanup->handler = ngx_content_api_returned;
+    cleanup->data = request;
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+}
+
+
+static void
+ngx_content_api_returned(void *data)
+{
+    ngx_http_request_t **request = data;
+
+    *request = NULL;
 }

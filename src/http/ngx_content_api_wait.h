@@ -1,7 +1,7 @@
 /*
- * A request of the API that waits for one task of the store, and is answered
- * with what it has found out.  The task only informs: when the client leaves,
- * it ends by itself.
+ * Requests of the API that wait: for one task of the store that only informs,
+ * and ends by itself when the client leaves; or for a change, which goes on
+ * without its client.
  */
 
 #ifndef NGX_CONTENT_API_WAIT_H
@@ -26,6 +26,15 @@ typedef ngx_int_t (*ngx_content_api_answer_pt)(ngx_http_request_t *r,
  */
 ngx_int_t ngx_content_api_wait(ngx_http_request_t *r, ngx_content_task_t *task,
     const char *what, ngx_str_t *subject, ngx_content_api_answer_pt answer);
+
+/*
+ * For a change: sets *request to NULL when the client leaves, unless
+ * cleanup->handler has been cleared.  cleanup is one of r's pool, from
+ * ngx_pool_cleanup_add() with no data.  Until it is finalized r neither reads
+ * nor writes.
+ */
+void ngx_content_api_borrow(ngx_http_request_t *r,
+    ngx_http_request_t **request, ngx_pool_cleanup_t *cleanup);
 
 
 #endif
