@@ -288,6 +288,16 @@ def test_headers_are_replaced_with_the_object(origin, key):
     assert "old" not in answer.headers["Cache-Tag"]
 
 
+@pytest.mark.parametrize("name, lines, value", [
+    ("Content-Encoding", ["gzip", "br"], "gzip, br"),
+    ("Content-Language", ["de", "", "en, fr"], "de, en, fr"),
+    ("Cache-Control", ["max-age=5", "no-transform"],
+     "max-age=5, no-transform")])
+def test_lines_of_a_list_are_one(origin, key, name, lines, value):
+    origin.put(key, b"x", **{name: lines})
+    assert origin.get(key).all(name) == [value]
+
+
 def test_cache_tags_come_behind_the_own_tag(origin, key):
     origin.put(key, b"x", cache_tag=["news, Front-page", "news,img"])
     own = "c" + hashlib.sha256(key[1:].encode()).hexdigest()[:20]
@@ -327,11 +337,13 @@ def test_cache_headers_have_their_defaults(origin, key):
 
 
 @pytest.mark.parametrize("sent, cdn", [
-    ("no-store", "no-store"), ("private, max-age=5", "private")])
+    ("no-store", "no-store"), ("private, max-age=5", "private"),
+    (["private", "max-age=5"], "private")])
 def test_private_objects_are_kept_from_the_cdn(origin, key, sent, cdn):
     origin.put(key, b"x", cache_control=sent)
     answer = origin.get(key)
-    assert answer.all("Cache-Control") == [sent]
+    assert answer.all("Cache-Control") == [
+        sent if isinstance(sent, str) else ", ".join(sent)]
     assert answer.all("CDN-Cache-Control") == [cdn]
 
 
