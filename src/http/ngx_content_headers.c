@@ -311,8 +311,8 @@ ngx_content_cache_headers(ngx_http_request_t *r,
     content_out_init(&cache, buf + size, NGX_CONTENT_STATUS_MAX);
     content_policy_cache_status(&cache, status);
 
-    if (ctx->by_token) {
-        return ngx_content_private_headers(r) == NGX_OK
+    if (ngx_content_uncacheable(r, ctx)) {
+        return ngx_content_uncacheable_headers(r) == NGX_OK
                ? ngx_content_header(r, "Cache-Status",
                                     content_out_done(&cache))
                : NGX_ERROR;
@@ -389,21 +389,37 @@ ngx_content_stale_header(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
 
 /*
+ * What needed a token, and the page of an error: an object that is sent in the
+ * place of another would be kept under the other's URL, and who writes or purges
+ * that would not reach it.
+ */
+
+ngx_uint_t
+ngx_content_uncacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
+{
+    return ctx->by_token || r->error_page || r->err_status;
+}
+
+
+/*
  * RFC 9111, 3.5: "public" would let a shared cache answer others with it; and
  * a CDN looks at its own header first.
  */
 
 ngx_int_t
-ngx_content_private_headers(ngx_http_request_t *r)
+ngx_content_uncacheable_headers(ngx_http_request_t *r)
 {
     static content_str_t  browser = content_string("private, no-cache");
-    static content_str_t  cdn = content_string("no-store");
+    static content_str_t  none = content_string("no-store");
 
-    if (ngx_content_header(r, "Cache-Control", browser) != NGX_OK) {
+    if (ngx_content_header(r, "Cache-Control",
+                           (r->error_page || r->err_status) ? none : browser)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    return ngx_content_header(r, "CDN-Cache-Control", cdn);
+    return ngx_content_header(r, "CDN-Cache-Control", none);
 }
 
 

@@ -297,7 +297,7 @@ ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     content_str_t            value;
     ngx_content_loc_conf_t  *lcf;
 
-    if (ctx->by_token) {
+    if (ngx_content_uncacheable(r, ctx)) {
         for (i = 0; i < head->n; i++) {
             if (ngx_strcmp(h[i].key.data, "Cache-Tag") == 0
                 || ngx_strcmp(h[i].key.data, "Cache-Control") == 0
@@ -307,7 +307,7 @@ ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
             }
         }
 
-        return ngx_content_private_headers(r);
+        return ngx_content_uncacheable_headers(r);
     }
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);

@@ -81,8 +81,14 @@ ngx_int_t ngx_content_problem_init(ngx_conf_t *cf);
 ngx_int_t ngx_content_header(ngx_http_request_t *r, const char *name,
     content_str_t value);
 
-/* The cache headers of an answer that a token was needed for. */
-ngx_int_t ngx_content_private_headers(ngx_http_request_t *r);
+/*
+ * Whether no shared cache may keep the object that is answered: a token was
+ * needed for it, or error_page has put it in the place of another.  Then it
+ * gets the cache headers of the second function, and no Cache-Tag.
+ */
+ngx_uint_t ngx_content_uncacheable(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx);
+ngx_int_t ngx_content_uncacheable_headers(ngx_http_request_t *r);
 
 /* Fills r->headers_out for the whole object (status 200). */
 ngx_int_t ngx_content_object_headers(ngx_http_request_t *r,

@@ -245,6 +245,8 @@ def test_put_with_a_condition_it_can_not_hold_is_400(origin, key, condition):
     ("control", "X-Content-Meta-Name", b"a\x02"),
     ("too much", "X-Content-Meta-Name", "x" * 2049),
     ("twice", "X-Content-Meta-Name", ["a", "b"]),
+    ("twice", "Content-Type", ["text/plain", "text/html"]),
+    ("twice", "Content-Disposition", ["inline", "attachment"]),
     ("nameless", "X-Content-Meta-", "a"),
     ("space in a tag", "Cache-Tag", "a b"),
     ("not ASCII", "Cache-Tag", "\u00e9"),
@@ -448,6 +450,30 @@ def test_upload_goes_on_over_a_reload(store, key, tmp_path):
             assert connection.answer("PUT").status == 201
         assert origin.get(key).body == body
         wait_until(lambda: not set(origin.workers()) & old)
+
+
+# An object as the page of an error
+
+@pytest.mark.parametrize("how, status", [
+    ("", 404), ("=200", 200), ("=", 200)], ids=["same", "=200", "="])
+def test_error_page_that_is_an_object_is_kept_by_nobody(store, tmp_path, key,
+                                                        how, status):
+    """Or a CDN would answer with it when the object is there at last."""
+    page = f"{key}/page"
+    with Nginx(tmp_path / "n", store, workers=1, http="content_memory 16m;",
+               server=f"error_page 404 {how} {page};") as origin:
+        origin.put(page, b"sorry", cache_control="public, max-age=9",
+                   cache_tag="t")
+        for tier in ("storage", "memory", "memory"):
+            answer = origin.get(f"{key}/none")
+            assert (answer.status, answer.body) == (status, b"sorry"), tier
+            assert answer.all("Cache-Control") == ["no-store"], tier
+            assert answer.all("CDN-Cache-Control") == ["no-store"], tier
+            assert "Cache-Tag" not in answer.headers
+        own = origin.get(page)
+        assert own.headers["Cache-Status"].endswith("memory")
+        assert own.all("Cache-Control") == ["public, max-age=9"]
+        assert own.headers["Cache-Tag"].endswith(",t")
 
 
 # The file store's own faults
