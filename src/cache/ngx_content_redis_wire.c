@@ -41,6 +41,7 @@ static void ngx_content_redis_call_script(ngx_content_redis_conn_t *conn,
     ngx_uint_t script, ngx_str_t *argv);
 static ngx_int_t ngx_content_redis_take_claim(ngx_content_redis_op_t *op,
     redisReply *reply);
+static ngx_uint_t ngx_content_redis_is_text(redisReply *reply, size_t len);
 static ngx_uint_t ngx_content_redis_is_record(ngx_content_redis_op_t *op,
     redisReply *reply);
 static ngx_int_t ngx_content_redis_take_hit(ngx_content_redis_op_t *op,
@@ -349,18 +350,18 @@ ngx_content_redis_take_lookup(ngx_content_redis_op_t *op, redisReply *reply)
 
 
 /*
- * {token, status, ...}: see the script.  The answer to another lookup than
- * this one means that replies and commands have got out of step.
+ * {token, status}, or {token, status, what goes with it}: see the script.  The
+ * answer to another lookup than this one means that replies and commands have
+ * got out of step.
  */
 
 static ngx_int_t
 ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
 {
     char        *status;
-    redisReply  *id;
+    redisReply  *id, *more;
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
-        || reply->element[0]->type != REDIS_REPLY_STRING
         || reply->element[1]->type != REDIS_REPLY_STRING)
     {
         return NGX_ERROR;
@@ -368,8 +369,9 @@ ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
 
     id = reply->element[0];
     status = reply->element[1]->str;
+    more = reply->elements == 3 ? reply->element[2] : NULL;
 
-    if (id->len != NGX_CONTENT_REDIS_ID
+    if (!ngx_content_redis_is_text(id, NGX_CONTENT_REDIS_ID)
         || ngx_memcmp(id->str, op->token.id, NGX_CONTENT_REDIS_ID) != 0)
     {
         return NGX_ERROR;
@@ -377,9 +379,7 @@ ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
 
     if (ngx_strcmp(status, "hit") == 0) {
 
-        if (reply->elements != 3
-            || !ngx_content_redis_is_record(op, reply->element[2]))
-        {
+        if (more == NULL || !ngx_content_redis_is_record(op, more)) {
             return NGX_ERROR;
         }
 
@@ -387,42 +387,41 @@ ngx_content_redis_take_claim(ngx_content_redis_op_t *op, redisReply *reply)
 
         op->purges = (uint32_t) -1;
 
-        return ngx_content_redis_take_hit(op, reply->element[2]);
+        return ngx_content_redis_take_hit(op, more);
     }
 
     if (ngx_strcmp(status, "token") == 0) {
 
-        if (reply->elements != 3
-            || reply->element[2]->type != REDIS_REPLY_STRING
-            || reply->element[2]->len != NGX_CONTENT_REDIS_STAMP)
-        {
+        if (!ngx_content_redis_is_text(more, NGX_CONTENT_REDIS_STAMP)) {
             return NGX_ERROR;
         }
 
-        ngx_memcpy(op->token.stamp, reply->element[2]->str,
-                   NGX_CONTENT_REDIS_STAMP);
+        ngx_memcpy(op->token.stamp, more->str, NGX_CONTENT_REDIS_STAMP);
 
         return NGX_CONTENT_REDIS_TOKEN;
     }
 
     if (ngx_strcmp(status, "busy") == 0) {
 
-        if (reply->elements == 3
-            && reply->element[2]->type == REDIS_REPLY_STRING
-            && reply->element[2]->len == NGX_CONTENT_REDIS_ID)
-        {
-            ngx_memcpy(op->filler, reply->element[2]->str,
-                       NGX_CONTENT_REDIS_ID);
+        if (ngx_content_redis_is_text(more, NGX_CONTENT_REDIS_ID)) {
+            ngx_memcpy(op->filler, more->str, NGX_CONTENT_REDIS_ID);
         }
 
         return NGX_CONTENT_REDIS_BUSY;
     }
 
-    if (ngx_strcmp(status, "lost") == 0) {
-        return NGX_CONTENT_REDIS_LOST;
-    }
+    return ngx_strcmp(status, "lost") == 0 ? NGX_CONTENT_REDIS_LOST
+                                           : NGX_ERROR;
+}
 
-    return NGX_ERROR;
+
+/* reply may be NULL: it is not there. */
+
+static ngx_uint_t
+ngx_content_redis_is_text(redisReply *reply, size_t len)
+{
+    return reply && reply->type == REDIS_REPLY_STRING
+           && (size_t) reply->len == len;
 }
 
 

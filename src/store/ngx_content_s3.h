@@ -35,6 +35,10 @@
 #define NGX_CONTENT_S3_PARTS    3              /* stored at once, an upload */
 #define NGX_CONTENT_S3_LIST     (8 * 1024 * 1024)
 
+/* The longest ETag and error code that are taken from a result in XML. */
+#define NGX_CONTENT_S3_ETAG     256
+#define NGX_CONTENT_S3_CODE     64
+
 
 typedef struct {
     ngx_str_t                      authority;  /* "host:port" */

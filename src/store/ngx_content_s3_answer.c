@@ -14,6 +14,7 @@ static void ngx_content_s3_read_field(ngx_content_s3_read_t *s3,
     content_str_t name, content_str_t value);
 static ngx_int_t ngx_content_s3_process_answer(ngx_http_request_t *r,
     ngx_content_s3_read_t *s3);
+static void ngx_content_s3_process_object(ngx_content_s3_read_t *s3);
 static ngx_int_t ngx_content_s3_process_range(ngx_content_s3_read_t *s3);
 static ngx_int_t ngx_content_s3_process_error(ngx_http_request_t *r);
 static ngx_int_t ngx_content_s3_error_body(ngx_content_s3_read_t *s3,
@@ -205,16 +206,7 @@ ngx_content_s3_process_answer(ngx_http_request_t *r,
                                     "S3: not the range that was asked for");
     }
 
-    /* of one ETag there can be many metadata: the latest with the whole */
-
-    if (read->object && !s3->object.has_sha256) {
-        s3->object.has_sha256 = read->object->has_sha256;
-        ngx_memcpy(s3->object.sha256, read->object->sha256, 32);
-    }
-
-    if (read->object == NULL || !read->ranged) {
-        read->object = &s3->object;
-    }
+    ngx_content_s3_process_object(s3);
 
     conf = read->store->conf;
     conf->bucket_seen = ngx_time();
@@ -230,6 +222,26 @@ ngx_content_s3_process_answer(ngx_http_request_t *r,
     u->headers_in.content_length_n = s3->length;
 
     return NGX_OK;
+}
+
+
+/* Of one ETag there can be many metadata: the latest come with the whole. */
+
+static void
+ngx_content_s3_process_object(ngx_content_s3_read_t *s3)
+{
+    ngx_content_read_t  *read;
+
+    read = s3->read;
+
+    if (read->object && !s3->object.has_sha256) {
+        s3->object.has_sha256 = read->object->has_sha256;
+        ngx_memcpy(s3->object.sha256, read->object->sha256, 32);
+    }
+
+    if (read->object == NULL || !read->ranged) {
+        read->object = &s3->object;
+    }
 }
 
 

@@ -21,7 +21,6 @@
 #include "lib/content_s3xml.h"
 
 
-#define NGX_CONTENT_S3_ETAG       256
 #define NGX_CONTENT_S3_PARTS_MAX  10000
 
 
@@ -513,7 +512,7 @@ ngx_content_s3_copy_etag(ngx_content_upload_t *up, ngx_content_call_t *call,
     ngx_uint_t part, content_str_t *etag, const char **cause)
 {
     int            rc;
-    u_char        *p, text[64];
+    u_char        *p, text[NGX_CONTENT_S3_CODE];
     content_out_t  out, code;
     content_str_t  body;
 

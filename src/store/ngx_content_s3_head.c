@@ -12,6 +12,9 @@
 
 
 static void ngx_content_s3_head_done(ngx_content_call_t *call);
+static ngx_content_outcome_e ngx_content_s3_head_outcome(
+    ngx_content_s3_head_t *head, ngx_content_call_t *call,
+    content_object_t **object, const char **cause);
 static ngx_int_t ngx_content_s3_bucket_check(ngx_content_s3_head_t *head);
 static void ngx_content_s3_bucket_checked(ngx_content_call_t *call);
 static ngx_int_t ngx_content_s3_head_start(ngx_content_s3_head_t *head,
@@ -72,35 +75,8 @@ ngx_content_s3_head_done(ngx_content_call_t *call)
     head = call->data;
     head->call = NULL;
     conf = head->store->conf;
-    object = NULL;
 
-    outcome = ngx_content_s3_call_outcome(call, &cause);
-
-    if (outcome == NGX_CONTENT_PRECONDITION) {
-        outcome = NGX_CONTENT_BROKEN;
-    }
-
-    /* no id of a version, or that of a deletion */
-
-    if (head->version.len && call->result == NGX_OK
-        && (call->status == NGX_HTTP_BAD_REQUEST
-            || call->status == NGX_HTTP_NOT_ALLOWED))
-    {
-        outcome = NGX_CONTENT_ABSENT;
-    }
-
-    if (outcome == NGX_CONTENT_OK) {
-        conf->bucket_seen = ngx_time();
-        object = ngx_palloc(head->pool, sizeof(content_object_t));
-
-        if (object == NULL
-            || ngx_content_s3_call_object(call, head->pool, object) != NGX_OK)
-        {
-            object = NULL;
-            outcome = NGX_CONTENT_BROKEN;
-            cause = "S3: HEAD without ETag, Last-Modified or length";
-        }
-    }
+    outcome = ngx_content_s3_head_outcome(head, call, &object, &cause);
 
     /* an answer to HEAD has no code: is it the key or the bucket? */
 
@@ -121,6 +97,47 @@ ngx_content_s3_head_done(ngx_content_call_t *call)
     }
 
     head->done(head->data, outcome, object, cause);
+}
+
+
+static ngx_content_outcome_e
+ngx_content_s3_head_outcome(ngx_content_s3_head_t *head,
+    ngx_content_call_t *call, content_object_t **object, const char **cause)
+{
+    ngx_content_outcome_e   outcome;
+    ngx_content_s3_conf_t  *conf;
+
+    *object = NULL;
+    outcome = ngx_content_s3_call_outcome(call, cause);
+
+    /* no id of a version, or that of a deletion */
+
+    if (head->version.len && call->result == NGX_OK
+        && (call->status == NGX_HTTP_BAD_REQUEST
+            || call->status == NGX_HTTP_NOT_ALLOWED))
+    {
+        return NGX_CONTENT_ABSENT;
+    }
+
+    if (outcome != NGX_CONTENT_OK) {
+        return outcome == NGX_CONTENT_PRECONDITION ? NGX_CONTENT_BROKEN
+                                                   : outcome;
+    }
+
+    conf = head->store->conf;
+    conf->bucket_seen = ngx_time();
+
+    *object = ngx_palloc(head->pool, sizeof(content_object_t));
+
+    if (*object == NULL
+        || ngx_content_s3_call_object(call, head->pool, *object) != NGX_OK)
+    {
+        *object = NULL;
+        *cause = "S3: HEAD without ETag, Last-Modified or length";
+        return NGX_CONTENT_BROKEN;
+    }
+
+    return NGX_CONTENT_OK;
 }
 
 

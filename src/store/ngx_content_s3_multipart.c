@@ -29,6 +29,8 @@ static ngx_int_t ngx_content_s3_upload_part(ngx_content_upload_t *up,
     ngx_content_part_t *part);
 static void ngx_content_s3_part_uploaded(ngx_content_call_t *call);
 static void ngx_content_s3_completed(ngx_content_call_t *call);
+static ngx_content_outcome_e ngx_content_s3_completed_etag(
+    ngx_content_upload_t *up, ngx_content_call_t *call, const char **cause);
 static void ngx_content_s3_complete_headed(void *data,
     ngx_content_outcome_e outcome, content_object_t *object,
     const char *cause);
@@ -375,23 +377,17 @@ ngx_content_s3_complete(ngx_content_upload_t *up)
 }
 
 
-/* 200 may still carry an error: only the result means that it is done. */
-
 static void
 ngx_content_s3_completed(ngx_content_call_t *call)
 {
-    u_char                    buf[256], text[64];
     ngx_str_t                 version;
     const char               *cause;
-    content_out_t             etag, code;
     ngx_content_upload_t     *up;
     ngx_content_outcome_e     outcome;
-    ngx_content_s3_conf_t    *conf;
     ngx_content_s3_upload_t  *s3;
 
     up = call->data;
     s3 = up->state;
-    conf = up->task.store->conf;
     outcome = ngx_content_s3_call_outcome(call, &cause);
 
     if (ngx_content_s3_refused(up, call, &outcome) == NGX_OK) {
@@ -399,16 +395,7 @@ ngx_content_s3_completed(ngx_content_call_t *call)
     }
 
     if (outcome == NGX_CONTENT_OK) {
-        content_out_init(&etag, buf, sizeof(buf));
-        content_out_init(&code, text, sizeof(text));
-
-        if (content_s3xml_completed(ngx_content_from_ngx(call->body), &etag,
-                                    &code)
-            != CONTENT_OK)
-        {
-            outcome = NGX_CONTENT_BROKEN;
-            cause = "S3: CompleteMultipartUpload answered 200 with an error";
-        }
+        outcome = ngx_content_s3_completed_etag(up, call, &cause);
 
     } else if (outcome == NGX_CONTENT_ABSENT) {
         outcome = NGX_CONTENT_BROKEN;
@@ -428,14 +415,6 @@ ngx_content_s3_completed(ngx_content_call_t *call)
             ngx_content_str_dup(up->task.pool, ngx_content_from_ngx(version)));
     }
 
-    if (content_out_done(&etag).len) {
-        up->object->etag = ngx_content_str_dup(up->task.pool,
-                                               content_out_done(&etag));
-
-    } else if (conf->etag_of_parts) {
-        up->object->etag = ngx_content_s3_etag_of_parts(up);
-    }
-
     if (up->object->etag.len) {
         ngx_content_s3_tag_end(up);
         return;
@@ -446,6 +425,44 @@ ngx_content_s3_completed(ngx_content_call_t *call)
     if (ngx_content_s3_head(&s3->head) != NGX_OK) {
         ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);
     }
+}
+
+
+/*
+ * 200 may still carry an error: only the result means that it is done.  Leaves
+ * the object without an ETag if neither S3 nor the parts tell it.
+ */
+
+static ngx_content_outcome_e
+ngx_content_s3_completed_etag(ngx_content_upload_t *up,
+    ngx_content_call_t *call, const char **cause)
+{
+    u_char                  buf[NGX_CONTENT_S3_ETAG];
+    u_char                  text[NGX_CONTENT_S3_CODE];
+    content_out_t           etag, code;
+    ngx_content_s3_conf_t  *conf;
+
+    conf = up->task.store->conf;
+
+    content_out_init(&etag, buf, sizeof(buf));
+    content_out_init(&code, text, sizeof(text));
+
+    if (content_s3xml_completed(ngx_content_from_ngx(call->body), &etag, &code)
+        != CONTENT_OK)
+    {
+        *cause = "S3: CompleteMultipartUpload answered 200 with an error";
+        return NGX_CONTENT_BROKEN;
+    }
+
+    if (content_out_done(&etag).len) {
+        up->object->etag = ngx_content_str_dup(up->task.pool,
+                                               content_out_done(&etag));
+
+    } else if (conf->etag_of_parts) {
+        up->object->etag = ngx_content_s3_etag_of_parts(up);
+    }
+
+    return NGX_CONTENT_OK;
 }
 
 

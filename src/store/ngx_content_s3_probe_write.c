@@ -378,7 +378,8 @@ ngx_int_t
 ngx_content_s3_probe_take_complete(ngx_content_s3_probe_t *s3,
     ngx_content_call_t *call)
 {
-    u_char               etag[256], code[64];
+    u_char               etag[NGX_CONTENT_S3_ETAG];
+    u_char               code[NGX_CONTENT_S3_CODE];
     content_out_t        etag_out, code_out;
     ngx_content_found_e  found;
 
