@@ -144,6 +144,24 @@ ngx_content_redis_ready(ngx_content_redis_t *redis)
 }
 
 
+ngx_uint_t
+ngx_content_redis_starting(ngx_content_redis_t *redis)
+{
+    ngx_uint_t                 i;
+    ngx_content_redis_conn_t  *conn;
+
+    for (i = 0; i < NGX_CONTENT_REDIS_CONNS; i++) {
+        conn = &redis->conns[i];
+
+        if (conn->hc && !conn->ready && !conn->used && conn->failures == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_content_redis_lookup(ngx_content_redis_t *redis, u_char *name,
     ngx_uint_t want, ngx_content_redis_handler_pt handler, void *data,

@@ -254,6 +254,7 @@ ngx_content_redis_conn_ready(ngx_content_redis_conn_t *conn)
     ngx_del_timer(&conn->timer);
 
     conn->ready = 1;
+    conn->used = 1;
     conn->since = ngx_current_msec;
 
     if (conn->told) {

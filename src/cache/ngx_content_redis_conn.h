@@ -102,6 +102,7 @@ struct ngx_content_redis_conn_s {
     ngx_uint_t                    guard_writes;  /* when it was queued */
 
     unsigned                      ready:1;
+    unsigned                      used:1;     /* it was ready, once */
     unsigned                      told:1;     /* that it is down */
     unsigned                      settling:1; /* a new epoch is under way */
     unsigned                      guarded:1;  /* one was queued */

@@ -92,10 +92,13 @@ ngx_content_lock_name(ngx_content_lock_t *lock, u_char *name)
 }
 
 
+/* A worker takes requests before it has its connection to Redis. */
+
 static ngx_int_t
 ngx_content_lock_ask(ngx_content_lock_t *lock)
 {
     u_char     ttl[NGX_INT_T_LEN];
+    ngx_int_t  rc;
     ngx_str_t  argv[6];
 
     ngx_str_set(&argv[0], "SET");
@@ -107,8 +110,15 @@ ngx_content_lock_ask(ngx_content_lock_t *lock)
     argv[5].data = ttl;
     argv[5].len = ngx_sprintf(ttl, "%d", NGX_CONTENT_LOCK_TTL) - ttl;
 
-    return ngx_content_redis_call(lock->redis, 6, argv,
-                                  ngx_content_lock_asked, lock, &lock->op);
+    rc = ngx_content_redis_call(lock->redis, 6, argv,
+                                ngx_content_lock_asked, lock, &lock->op);
+
+    if (rc != NGX_OK && ngx_content_redis_starting(lock->redis)) {
+        ngx_add_timer(&lock->timer, NGX_CONTENT_LOCK_PAUSE_MIN);
+        return NGX_OK;
+    }
+
+    return rc;
 }
 
 

@@ -85,7 +85,7 @@ struct ngx_content_change_s {
     ngx_uint_t                 step;
     ngx_uint_t                 pending;      /* answers of Redis */
     ngx_uint_t                 tries;
-    ngx_event_t                timer;        /* until the next one */
+    ngx_event_t                timer;        /* until the next try */
     ngx_content_fleet_notice_t  *notice;     /* under way */
     ngx_str_t                  intent;       /* its id; empty: none */
     uint64_t                   begun;        /* when it was asked for */
@@ -107,6 +107,16 @@ void ngx_content_changed_init(ngx_content_changed_t *changed, ngx_str_t *key);
  */
 ngx_int_t ngx_content_change_begin(ngx_content_change_t *change);
 ngx_int_t ngx_content_change_end(ngx_content_change_t *change);
+
+/*
+ * Its INTENT: notes in Redis what is about to change.  NGX_OK, perhaps refused,
+ * or NGX_AGAIN: _go_on() will be called.
+ */
+ngx_int_t ngx_content_change_note(ngx_content_change_t *change);
+
+/* As lib/content_notice.h has it: all that may change, or what was touched. */
+ngx_int_t ngx_content_change_text(ngx_content_change_t *change, ngx_uint_t all,
+    ngx_str_t *text);
 
 /* Its FORGET, where there is a memory cache. */
 void ngx_content_change_forget_records(ngx_content_change_t *change);

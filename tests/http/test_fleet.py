@@ -351,6 +351,18 @@ def test_write_without_redis_is_refused_and_changes_nothing(fleet, redis):
         assert node.get("/a").body == b"new"
 
 
+def test_write_waits_for_the_first_connection_to_redis(tmp_path, redis):
+    """So that no write fails when a node starts or reloads."""
+    redis.pause()
+    with (Nginx(tmp_path / "n", redis=redis, fleet=FLEET, workers=1,
+                http="content_redis_timeout 20s;") as node,
+          concurrent.futures.ThreadPoolExecutor(1) as pool):
+        put = pool.submit(node.put, "/a", b"new")
+        wait_until(lambda: node.counters()["node"]["puts"] == 1)
+        redis.resume()
+        assert put.result().status == 201
+
+
 def test_node_without_lease_answers_but_not_from_memory(fleet, redis):
     fleet[0].put("/a", b"x")
     fleet.warm("/a")

@@ -174,6 +174,19 @@ def test_lock_is_renewed_while_the_write_goes_on(origin, proxy, redis, pool,
     assert held.result().status == 204
 
 
+def test_write_waits_for_the_first_connection_to_redis(tmp_path, bucket, redis,
+                                                       pool, key):
+    """So that no write fails when nginx starts or reloads."""
+    redis.pause()
+    with Nginx(tmp_path / "n", bucket, redis=redis, workers=1,
+               http="content_redis_timeout 20s;") as nginx:
+        put = pool.submit(nginx.put, key, b"new", if_none_match="*")
+        wait_until(lambda: nginx.counters()["node"]["puts"] == 1)
+        redis.resume()
+        assert put.result().status == 201
+        wait_until(lambda: not locks(redis), what="the lock to go")
+
+
 def test_lock_that_is_not_to_be_had(origin, redis, key):
     etag = origin.put(key, b"0").headers["ETag"]
     assert origin.put(key, b"1", if_match=etag).status == 204
