@@ -13,9 +13,11 @@ import sys
 
 import pytest
 
+import edge
 from harness import Nginx, Redis, S3Server
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+for folder in ("fakes", "check"):           # whose modules tests import, too
+    sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / folder))
 
 from s3_fault_proxy import FaultProxy  # noqa: E402
 
@@ -52,6 +54,8 @@ def proxy(shared_proxy):
     """Before S3: the test's own faults, and what was asked."""
     yield shared_proxy
     shared_proxy.clear()
+    if not shared_proxy.listener:
+        shared_proxy.accept()
 
 
 @pytest.fixture
@@ -85,6 +89,26 @@ def origin(store, tmp_path_factory):
 def redis(tmp_path):
     with Redis(tmp_path / "redis") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def shared_redis(tmp_path_factory):
+    """For a module that empties it itself, or need not."""
+    with Redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared_fake():
+    with edge.start_fake_cloudflare(zone_names=["example.com"]) as server:
+        yield server
+
+
+@pytest.fixture
+def fake(shared_fake):
+    """Of Cloudflare's API, with no edge behind it."""
+    shared_fake.reset("enterprise")
+    return shared_fake
 
 
 @pytest.fixture

@@ -280,6 +280,20 @@ class Client:
         return wait_until(look, seconds, f"{location} to end")
 
 
+class SlowReader:
+    """Takes the head and leaves the body to wait."""
+
+    def __init__(self, nginx, path):
+        self.connection = nginx.connect(timeout=60, receive=16384)
+        self.connection.send(request_head("GET", path, {"Host": "o"}))
+        self.connection.reader.peek(1)
+
+    def finish(self):
+        answer = self.connection.answer()
+        self.connection.close()
+        return answer
+
+
 def problem(answer, status, *words):
     """Checks that answer is a valid problem; the detail has the words."""
     assert answer.status == status, answer

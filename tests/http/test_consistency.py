@@ -3,14 +3,9 @@ than an acknowledged write, while everything breaks?  And in the moments that
 the rules of docs/coherence.md are for?
 """
 
-import pathlib
-import sys
-
 import pytest
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "check"))
-
-import consistency                                          # noqa: E402
+import consistency
 
 SECONDS, OPERATIONS = 15, 20_000
 

@@ -6,19 +6,14 @@ CDN are told of every key that changed.
 import base64
 import email.utils
 import hashlib
-import pathlib
 import random
-import sys
 import threading
 
 import pytest
 
 import edge
 from harness import EDITOR, Nginx, problem, request_head, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import (answer, cut_after_forwarding,  # noqa: E402
+from s3_fault_proxy import (answer, cut_after_forwarding,
                             first, hold, s3_error)
 
 MIB = 1 << 20

@@ -7,7 +7,6 @@ keys of the S3 server, so that what was signed with old ones can be told.
 
 import http.server
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -17,10 +16,8 @@ import botocore.session
 import botocore.utils
 import pytest
 
-from harness import EDITOR, ROOT, Nginx, problem, wait_until
-
-sys.path.insert(0, str(ROOT / "tests/fakes"))
-from credentials import CONTAINER_PATH, Endpoints  # noqa: E402
+from credentials import CONTAINER_PATH, Endpoints
+from harness import EDITOR, Nginx, problem, wait_until
 
 SESSION_TOKEN = "FwoGZXIvYXdzEBYaDHNlc3Npb24/to+ken=="
 SHORT = 4               # seconds: a life of which half is left at the refresh

@@ -3,17 +3,12 @@ is told what became of it; caches and CDN learn of every one.
 """
 
 import hashlib
-import pathlib
-import sys
 
 import pytest
 
 import edge
 from harness import EDITOR, Nginx, path_of, problem
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import (answer, change, cut,  # noqa: E402
+from s3_fault_proxy import (answer, change, cut,
                             cut_after_forwarding, s3_error)
 
 ALWAYS = 1000

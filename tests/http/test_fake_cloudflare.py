@@ -23,16 +23,10 @@ URLS = [f"https://www.example.com/{i}" for i in range(501)]
 NAMES = [f"t{i}" for i in range(101)]
 
 
-@pytest.fixture(scope="module")
-def running_fake():
-    with edge.start_fake_cloudflare(zone_names=["example.com"]) as fake:
-        yield fake
-
-
 @pytest.fixture
-def fake(running_fake):
-    running_fake.reset()
-    return running_fake
+def fake(shared_fake):
+    shared_fake.reset()
+    return shared_fake
 
 
 def codes(answer):

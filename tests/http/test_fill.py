@@ -11,7 +11,6 @@ import random
 import selectors
 import signal
 import socket
-import sys
 import termios
 import threading
 import zlib
@@ -19,10 +18,7 @@ import zlib
 import pytest
 
 from harness import EDITOR, Nginx, problem, request_head, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import cut, cut_body, hold, s3_error  # noqa: E402
+from s3_fault_proxy import cut, cut_body, hold, s3_error
 
 MIB = 1 << 20
 MEMORY = "content_memory 64m max=2m;"

@@ -3,19 +3,14 @@ the background, then not at all unless storage fails.  That an object is absent
 is remembered briefly, a fault never; a write through us ends all of it.
 """
 
-import pathlib
 import re
-import sys
 import threading
 import time
 
 import pytest
 
 from harness import Nginx, Redis, problem, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import (answer, cut, hold,  # noqa: E402
+from s3_fault_proxy import (answer, cut, hold,
                             s3_error, stall)
 
 MEMORY = "content_memory 16m max=64k;"

@@ -10,8 +10,7 @@ import urllib.parse
 
 import pytest
 
-from harness import (EDITOR, ROOT, Nginx, Redis, path_of, problem,
-                     wait_until)
+from harness import EDITOR, ROOT, Nginx, path_of, problem, wait_until
 
 VECTORS = json.loads((ROOT / "tests/unit/vectors/keys.json").read_text())
 VALID = [v for v in VECTORS if v["key"] and not v["key"].startswith("-/")]
@@ -205,12 +204,6 @@ SEVERAL = [(name, paths) for name, paths in SPELLINGS.items()
 
 each_spelled = pytest.mark.parametrize("name, paths", SEVERAL,
                                        ids=[name[:20] for name, _ in SEVERAL])
-
-
-@pytest.fixture(scope="module")
-def shared_redis(tmp_path_factory):
-    with Redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

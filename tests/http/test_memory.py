@@ -7,10 +7,8 @@ import concurrent.futures
 import gzip
 import inspect
 import os
-import pathlib
 import random
 import subprocess
-import sys
 import threading
 import time
 
@@ -18,12 +16,8 @@ import pytest
 
 import test_errors
 import test_objects
-from harness import (EDITOR, Nginx, free_port, problem, request_head,
-                     wait_until)
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy, hold  # noqa: E402
+from harness import EDITOR, Nginx, SlowReader, free_port, problem, wait_until
+from s3_fault_proxy import FaultProxy, hold
 
 MIB = 1 << 20
 MEMORY = "content_memory 64m max=2m; sendfile on;"
@@ -363,20 +357,6 @@ def test_more_than_fits_is_answered_right(tmp_path, place):
         counters = nginx.counters()["memory"]
         assert counters["hits"] > 100
         assert counters["held"] == 0
-
-
-class SlowReader:
-    """Takes the head and leaves the body to wait."""
-
-    def __init__(self, nginx, path):
-        self.connection = nginx.connect(timeout=60, receive=16384)
-        self.connection.send(request_head("GET", path, {"Host": "o"}))
-        self.connection.reader.peek(1)
-
-    def finish(self):
-        answer = self.connection.answer()
-        self.connection.close()
-        return answer
 
 
 @pytest.mark.parametrize("readers", [1, 30, 300])

@@ -5,12 +5,10 @@ and bytes; fills that come too late; parts of pages that have to wait; sizes.
 import concurrent.futures
 import contextlib
 import gzip
-import pathlib
 import random
 import re
 import socket
 import subprocess
-import sys
 import threading
 import time
 
@@ -18,10 +16,7 @@ import pytest
 
 from harness import (EDITOR, Client, Nginx, free_port, problem,
                      request_head, wait_until)
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy, hold  # noqa: E402
+from s3_fault_proxy import FaultProxy, hold
 
 KIB = 1 << 10
 MIB = 1 << 20

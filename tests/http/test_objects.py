@@ -7,7 +7,6 @@ The S3 store's objects are read and written by clients that are not ours too.
 import concurrent.futures
 import email.utils
 import hashlib
-import json
 import os
 import random
 import subprocess
@@ -16,8 +15,7 @@ import urllib.parse
 
 import pytest
 
-from harness import (EDITOR, Nginx, path_of, problem, request_head,
-                     wait_until)
+from harness import EDITOR, Nginx, path_of, problem, request_head, wait_until
 
 MIB = 1 << 20
 

@@ -6,32 +6,15 @@ import contextlib
 import os
 import pathlib
 import signal
-import sys
 
 import pytest
 
-import edge
 from harness import EDITOR, Nginx, Redis, children, wait_until
+from s3_fault_proxy import FaultProxy
 from test_fleet import Fleet
 from test_purge import FAST, items, purge, tag_of
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy  # noqa: E402
-
 LONG = 1000             # times: until the faults are forgotten
-
-
-@pytest.fixture(scope="module")
-def running_fake():
-    with edge.start_fake_cloudflare(zone_names=["example.com"]) as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(running_fake):
-    running_fake.reset("enterprise")
-    return running_fake
 
 
 @pytest.fixture(params=["alone", "on lease=1s name=n"], ids=["alone", "fleet"])

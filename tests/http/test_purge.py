@@ -7,31 +7,15 @@ import hashlib
 import pathlib
 import re
 import signal
-import sys
 import time
 
 import pytest
 
 import edge
 from harness import EDITOR, Nginx, problem, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy, first  # noqa: E402
+from s3_fault_proxy import FaultProxy, first
 
 FAST = "content_purge_plan enterprise; content_purge_timeout 1s;"
-
-
-@pytest.fixture(scope="module")
-def running_fake():
-    with edge.start_fake_cloudflare(zone_names=["example.com"]) as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(running_fake):
-    running_fake.reset("enterprise")
-    return running_fake
 
 
 @pytest.fixture
@@ -176,9 +160,9 @@ def test_selectors_can_be_combined(origin, fake):
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory, running_fake):
+def quiet(tmp_path_factory, shared_fake):
     """For requests that must come to nothing."""
-    nginx = Nginx(tmp_path_factory.mktemp("quiet"), purge=running_fake,
+    nginx = Nginx(tmp_path_factory.mktemp("quiet"), purge=shared_fake,
                   server=FAST)
     yield nginx
     calls = nginx.counters()["purge"]["calls"]

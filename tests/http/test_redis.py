@@ -4,20 +4,16 @@ answered to an editor; and whatever becomes of Redis, storage answers.
 
 import concurrent.futures
 import os
-import pathlib
 import random
 import shutil
 import socket
-import sys
 import threading
 import time
 
 import pytest
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "check"))
-
-from harness import Nginx, Redis, problem, wait_until       # noqa: E402
-from proxy import Proxy                                     # noqa: E402
+from harness import Nginx, Redis, problem, wait_until
+from proxy import Proxy
 
 PATIENCE = 2            # seconds that no request may take while Redis is ill
 

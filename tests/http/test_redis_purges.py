@@ -4,18 +4,13 @@ whatever a node has missed of it.
 
 import concurrent.futures
 import hashlib
-import pathlib
-import sys
 import threading
 
 import pytest
 
 from harness import Nginx, wait_until
+from s3_fault_proxy import FaultProxy, hold
 from test_redis import heat, tier
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy, hold  # noqa: E402
 
 HOT = "content_hot hits=1;"
 

@@ -6,39 +6,12 @@ import os
 
 import pytest
 
-import edge
-from harness import EDITOR, Nginx, request_head, wait_until
+from harness import EDITOR, Nginx, SlowReader, wait_until
 from test_fleet import Fleet
 from test_purge import FAST, tag_of
 
 MIB = 1024 * 1024
 OLD = os.urandom(2 * MIB - 5000)
-
-
-@pytest.fixture(scope="module")
-def running_fake():
-    with edge.start_fake_cloudflare(zone_names=["example.com"]) as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(running_fake):
-    running_fake.reset("enterprise")
-    return running_fake
-
-
-class SlowReader:
-    """Takes the head and leaves the body to wait."""
-
-    def __init__(self, nginx, path):
-        self.connection = nginx.connect(timeout=60, receive=16384)
-        self.connection.send(request_head("GET", path, {"Host": "o"}))
-        self.connection.reader.peek(1)
-
-    def finish(self):
-        answer = self.connection.answer()
-        self.connection.close()
-        return answer
 
 
 def sent_once(fake):

@@ -3,48 +3,23 @@ keeps it, and nothing is half: not a body, not an object, not a record.
 """
 
 import concurrent.futures
-import pathlib
 import random
 import re
-import sys
 import threading
 import time
 
 import pytest
 
 import edge
-from harness import EDITOR, Nginx, Redis, problem, request_head, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import (FaultProxy, answer, change, cut,  # noqa: E402
-                            cut_after_forwarding, cut_body, cut_head, first,
-                            hold, raw, s3_error, stall, stall_body)
+from harness import EDITOR, Nginx, problem, request_head, wait_until
+from s3_fault_proxy import (answer, change, cut, cut_after_forwarding,
+                            cut_body, cut_head, first, hold, raw, s3_error,
+                            stall, stall_body)
 
 MIB = 1 << 20
 ALWAYS = 1000               # a fault that no retry gets round
 SETTINGS = ("content_s3_timeout 1s; content_s3_connect_timeout 1s;"
             "content_hot hits=1;")
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(shared_proxy):
-    yield shared_proxy
-    shared_proxy.clear()
-    if not shared_proxy.listener:
-        shared_proxy.accept()
-
-
-@pytest.fixture(scope="module")
-def shared_redis(tmp_path_factory):
-    with Redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -5,19 +5,14 @@ costs a try, and never an object.
 
 import base64
 import hashlib
-import pathlib
 import random
-import sys
 import threading
 import time
 
 import pytest
 
 from harness import EDITOR, Nginx, problem, request_head, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import s3_error  # noqa: E402
+from s3_fault_proxy import s3_error
 
 MIB = 1 << 20
 BODY = random.Random(1).randbytes(12 * MIB)     # parts of 5, 5 and 2 MiB

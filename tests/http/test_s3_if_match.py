@@ -2,17 +2,12 @@
 Ceph without quotes (the real one here), AWS with them (a proxy that acts so).
 """
 
-import pathlib
 import re
-import sys
 
 import pytest
 
 from harness import Nginx, problem
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import answer, first, s3_error  # noqa: E402
+from s3_fault_proxy import answer, first, s3_error
 
 LARGE = b"x" * (6 << 20)
 FUTURE = "Thu, 01 Jan 2099 00:00:00 GMT"

@@ -4,16 +4,11 @@ TLS not; what S3 gets is seen by a proxy.  Nothing else depends on it.
 
 import base64
 import hashlib
-import pathlib
-import sys
 
 import pytest
 
 from harness import EDITOR, Nginx, problem, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy, s3_error  # noqa: E402
+from s3_fault_proxy import FaultProxy, s3_error
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 SMALL = bytes(range(256)) * 10

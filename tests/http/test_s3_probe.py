@@ -1,16 +1,11 @@
 """What S3 is found to be: logged once, shown by the status, in nobody's way."""
 
-import pathlib
 import socket
-import sys
 
 import pytest
 
 from harness import EDITOR, Nginx, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import (FaultProxy, answer, s3_error,  # noqa: E402
+from s3_fault_proxy import (FaultProxy, answer, s3_error,
                             stall)
 
 

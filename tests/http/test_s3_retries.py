@@ -4,18 +4,13 @@ never done twice where that would matter.
 
 import datetime
 import email.utils
-import pathlib
 import random
 import re
-import sys
 
 import pytest
 
 from harness import EDITOR, Nginx, problem, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import (FaultProxy, answer, cut, s3_error,  # noqa: E402
+from s3_fault_proxy import (FaultProxy, answer, cut, s3_error,
                             stall)
 
 MIB = 1 << 20

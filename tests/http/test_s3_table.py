@@ -6,17 +6,12 @@ without a row.
 import pathlib
 import random
 import re
-import sys
 
 import pytest
 
-from harness import EDITOR, ROOT, Nginx, Redis, problem
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import (FaultProxy, answer, change, cut,  # noqa: E402
-                            cut_body, cut_head, raw, s3_error, stall,
-                            stall_body)
+from harness import EDITOR, ROOT, Nginx, problem
+from s3_fault_proxy import (answer, change, cut, cut_body, cut_head, raw,
+                            s3_error, stall, stall_body)
 
 MIB = 1 << 20
 ALWAYS = 1000
@@ -125,23 +120,11 @@ def test_document_and_faults_are_of_the_same_rows():
     assert {row[0] for row in rows()} == set(FAULTS)
 
 
-@pytest.fixture(scope="module")
-def redis_server(tmp_path_factory):
-    with Redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
 @pytest.fixture
-def proxy(s3):
-    with FaultProxy(s3.endpoint.removeprefix("http://")) as server:
-        yield server
-
-
-@pytest.fixture
-def origin(tmp_path, bucket, proxy, redis_server):
-    redis_server.client.flushall()
+def origin(tmp_path, bucket, proxy, shared_redis):
+    shared_redis.client.flushall()
     with Nginx(tmp_path / "n", bucket.through(proxy.endpoint),
-               redis=redis_server, server=SETTINGS, workers=1,
+               redis=shared_redis, server=SETTINGS, workers=1,
                http="content_redis_timeout 10s;") as nginx:
         yield nginx
 
@@ -160,7 +143,7 @@ def order(origin, what, key):
 
 
 @pytest.mark.parametrize("name, gets, again, fault", cases())
-def test_row(origin, proxy, bucket, redis_server, key, name, gets, again,
+def test_row(origin, proxy, bucket, shared_redis, key, name, gets, again,
              fault):
     bucket.client.put_object(Bucket=bucket.name, Key=key[1:], Body=b"old body")
     _, made_for, hits = FAULTS[name]
@@ -183,7 +166,7 @@ def test_row(origin, proxy, bucket, redis_server, key, name, gets, again,
         else:
             problem(told, status if "closed" not in gets else told.status)
         assert ("Retry-After" in told.headers) == ("Retry-After" in gets)
-        assert redis_server.bodies() == []
+        assert shared_redis.bodies() == []
 
         if what == made_for[0] and fault and "closed" not in gets:
             asked = [r for r in proxy.requests

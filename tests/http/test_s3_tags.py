@@ -5,17 +5,12 @@ that object only, and nothing depends on it.
 import base64
 import hashlib
 import io
-import pathlib
-import sys
 
 import boto3.s3.transfer
 import pytest
 
 from harness import Nginx, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import (answer, cut, first,  # noqa: E402
+from s3_fault_proxy import (answer, cut, first,
                             s3_error, stall)
 
 MIB = 1 << 20

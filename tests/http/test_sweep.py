@@ -3,18 +3,13 @@ alive: multipart uploads of S3, and temporary files of the file store.
 """
 
 import os
-import pathlib
 import re
-import sys
 import time
 
 import pytest
 
 from harness import EDITOR, Nginx, chunk, problem, request_head, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy, change, s3_error   # noqa: E402
+from s3_fault_proxy import FaultProxy, change, s3_error
 
 PART = 5 << 20
 AGE = 6                             # seconds

@@ -3,18 +3,13 @@ current object; never mixed up with the current object in any cache.
 """
 
 import hashlib
-import pathlib
-import sys
 import urllib.parse
 
 import pytest
 
 import edge
 from harness import EDITOR, Nginx, path_of, problem
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import FaultProxy, answer, cut, s3_error  # noqa: E402
+from s3_fault_proxy import FaultProxy, answer, cut, s3_error
 
 READER, NEWS = "reader-token-Fb82kQm7", "news-token-Gc93lRn8"
 TOKENS = [("editor", EDITOR, "read,write,purge,admin", "/"),

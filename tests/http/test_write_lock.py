@@ -3,17 +3,12 @@ of them: a lock of the object in Redis orders them, through any node.
 """
 
 import concurrent.futures
-import pathlib
-import sys
 import threading
 
 import pytest
 
 from harness import EDITOR, Nginx, problem, wait_until
-
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-
-from s3_fault_proxy import hold   # noqa: E402
+from s3_fault_proxy import hold
 
 LARGE = b"x" * (6 << 20)                      # in parts
 TURNS = 4
