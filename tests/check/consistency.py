@@ -35,11 +35,12 @@ import edge                                                 # noqa: E402
 import harness                                              # noqa: E402
 from client import headers                                  # noqa: E402
 from faults import FINALE, LONGEST, Faults                  # noqa: E402
-from harness import (EDITOR, Client, Nginx, Redis, S3Server,  # noqa: E402
-                     free_port, wait_until)
+from harness import EDITOR, Client, Nginx, free_port, wait_until  # noqa: E402
 from operations import ABSENT, History, value_of            # noqa: E402
 from proxy import Proxy                                     # noqa: E402
+from redis_server import Redis                              # noqa: E402
 from s3_fault_proxy import FaultProxy                       # noqa: E402
+from s3_server import S3Server                              # noqa: E402
 from scenes import MORE, SCENES, Stage, once                # noqa: E402
 
 NODES, KEYS, PROCESSES, TASKS = 3, 40, 2, 12     # key 0 to 7: busy

@@ -14,7 +14,9 @@ import sys
 import pytest
 
 import edge
-from harness import Nginx, Redis, S3Server
+from harness import Nginx
+from redis_server import Redis
+from s3_server import S3Server
 
 for folder in ("fakes", "check"):           # whose modules tests import, too
     sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / folder))

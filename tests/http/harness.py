@@ -1,5 +1,5 @@
-"""What the HTTP tests run against: nginx with the module, Redis, an S3
-server; and a client that sends exactly the bytes it is told to.
+"""What the HTTP tests run against: nginx with the module; and a client that
+sends exactly the bytes it is told to.
 
 Everything listens on 127.0.0.1 (or a unix socket), lives in a directory of
 its own and is ended by the pid it was started with.  A test fails when nginx
@@ -17,14 +17,9 @@ import random
 import re
 import signal
 import socket
-import ssl
 import subprocess
 import time
 import urllib.parse
-
-import boto3
-import botocore.config
-import redis
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULE = pathlib.Path(os.environ.get("CONTENT_MODULE")
@@ -580,155 +575,3 @@ class Nginx(Server, Client):
     def temporary_files(self):
         """What uploads have left in the file store."""
         return [p for p in self.files.glob("tmp/**/*") if p.is_file()]
-
-
-# Redis
-
-class Redis(Server):
-    """A redis-server on a unix socket, that keeps what it was told."""
-
-    def __init__(self, workdir, keep=False, password=None):
-        self.dir = pathlib.Path(workdir)
-        self.dir.mkdir(parents=True, exist_ok=True)
-        self.socket = self.dir / "redis.sock"
-        self.address = f"unix:{self.socket}"
-        self.options = (["--appendonly", "yes", "--appendfsync", "always"]
-                        if keep else [])
-        if password:
-            self.options += ["--requirepass", password]
-        self.client = redis.Redis(unix_socket_path=str(self.socket),
-                                  password=password)
-        self.start()
-
-    def start(self):
-        self.socket.unlink(missing_ok=True)
-        with open(self.dir / "log", "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                ["redis-server", "--port", "0", "--unixsocket",
-                 str(self.socket), "--dir", str(self.dir), "--save", "",
-                 "--daemonize", "no", *self.options],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_until(self.answers, what="Redis to answer")
-
-    def answers(self):
-        assert self.is_running(), (self.dir / "log").read_text()
-        try:
-            return self.client.ping()
-        except redis.exceptions.RedisError:
-            return False
-
-    def stop(self):
-        if self.is_running():
-            self.send(signal.SIGCONT)
-        self.client.connection_pool.disconnect()
-        self.end()
-
-    def kill(self):
-        self.client.connection_pool.disconnect()
-        self.end(signal.SIGKILL)
-        self.socket.unlink(missing_ok=True)
-
-    def pause(self):
-        self.send(signal.SIGSTOP)
-
-    def resume(self):
-        self.send(signal.SIGCONT)
-
-    def restart(self):
-        self.stop()
-        self.start()
-
-    def records(self, prefix="nc:"):
-        """The names of the records of objects."""
-        return [k.decode() for k in self.client.keys(prefix + "*:r")]
-
-    def bodies(self):
-        """The names of those that hold the object's bytes: by the flags in
-        the record (src/lib/content_object.c) behind stamp, name, time."""
-        return [name for name in self.records()
-                if (self.client.getrange(name, 108, 108) or b"\0")[0] & 1]
-
-
-# S3
-
-class S3Server:
-    """Ceph's RADOS Gateway, by scripts/rgw.sh."""
-
-    def __init__(self, workdir):
-        self.dir = pathlib.Path(workdir) / "s3"
-        values = self.start()
-        self.endpoint = values["S3_ENDPOINT"]
-        self.tls_endpoint = values["S3_TLS_ENDPOINT"]
-        self.ca_file = values["S3_CA_FILE"]
-        self.access_key = values["S3_ACCESS_KEY"]
-        self.secret_key = values["S3_SECRET_KEY"]
-        self.made = 0
-
-    def start(self):
-        """Somebody else may take one of its ports before it does."""
-        for attempt in range(3):
-            self.port = free_port(23)
-            try:
-                return self.script("up")
-            except AssertionError:
-                if attempt == 2:
-                    raise
-                self.script("down", "--wipe")
-
-    def script(self, *arguments):
-        done = subprocess.run(
-            [ROOT / "scripts/rgw.sh", *arguments], text=True, check=False,
-            stdout=subprocess.PIPE, timeout=180, stdin=subprocess.DEVNULL,
-            env={**os.environ, "S3_DIR": str(self.dir), "S3_STORE": "memstore",
-                 "S3_PORT": str(self.port)})
-        assert done.returncode == 0, "scripts/rgw.sh failed"
-        return dict(line.split("=", 1) for line in done.stdout.splitlines()
-                    if "=" in line)
-
-    def stop(self):
-        self.script("down", "--wipe")
-
-    def tls_context(self):
-        """For another server of https://localhost that is believed."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        place = pathlib.Path(self.ca_file).parent
-        context.load_cert_chain(place / "server.crt", place / "server.key")
-        return context
-
-    def client(self):
-        return boto3.client(
-            "s3", endpoint_url=self.endpoint, region_name="us-east-1",
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=botocore.config.Config(
-                signature_version="s3v4", retries={"max_attempts": 1},
-                s3={"addressing_style": "path"}))
-
-    def bucket(self):
-        self.made += 1
-        return S3Bucket(self, f"bucket-{self.made}")
-
-
-class S3Bucket:
-    """A bucket of its own; `through` is a proxy in front of the server."""
-
-    def __init__(self, server, name, through=None):
-        self.server, self.name = server, name
-        self.endpoint = through or server.endpoint
-        self.client = server.client()
-        if through is None:
-            self.client.create_bucket(Bucket=name)
-
-    def through(self, endpoint):
-        """The same bucket, reached by another endpoint."""
-        return S3Bucket(self.server, self.name, endpoint)
-
-    def keys(self):
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.name)
-        return [o["Key"] for page in pages for o in page.get("Contents", [])]
-
-    def uploads(self):
-        """Multipart uploads that were never ended."""
-        return self.client.list_multipart_uploads(
-            Bucket=self.name).get("Uploads", [])

@@ -10,8 +10,9 @@ import signal
 import pytest
 
 import edge
-from harness import (EDITOR, ROOT, Nginx, Redis, problem,
-                     token_line, wait_until, write_tokens)
+from harness import (EDITOR, ROOT, Nginx, problem, token_line, wait_until,
+                     write_tokens)
+from redis_server import Redis
 
 HASH = hashlib.sha256(b"t").hexdigest()
 

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 import edge
-from harness import Nginx, Redis, free_port, wait_until
+from harness import Nginx, free_port, wait_until
+from redis_server import Redis
 
 FAST = "content_purge_plan enterprise; content_hot hits=1;"
 

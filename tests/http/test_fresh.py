@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from harness import Nginx, Redis, problem, wait_until
+from harness import Nginx, problem, wait_until
+from redis_server import Redis
 from s3_fault_proxy import (answer, cut, hold,
                             s3_error, stall)
 

@@ -11,7 +11,8 @@ import hashlib
 
 import pytest
 
-from harness import EDITOR, Nginx, Redis, problem, request_head, wait_until
+from harness import EDITOR, Nginx, problem, request_head, wait_until
+from redis_server import Redis
 
 MIB = 1 << 20
 PLAIN = b"hello, " * 100

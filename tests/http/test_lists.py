@@ -1,119 +1,106 @@
-"""Lists with a delimiter: what is behind it is one prefix, and pages join
-across prefixes without gap or overlap, on both stores.
+"""Lists of all keys, and of those below a prefix: in the order of bytes, in
+pages that join without gap or overlap, on both stores.
 """
 
+import concurrent.futures
+import email.utils
 import urllib.parse
 
 import pytest
 
-from harness import EDITOR, Nginx, problem
+from harness import EDITOR, Nginx, path_of, problem
 
-NAMES = ["a", "a!", "a/", "a//", "a//b", "a/b", "a/b/c", "a/b/d", "a/z", "a0",
-         "b/1", "b/2", "b/3/4", "c", "d", "e/f/g", "é/ü", "é0", "z-=y", "z-=z",
-         "~/😀", "😀/😀/1", "😀/😀/2", "y/.h/x"]
+NAMES = ["!", "-", ".hidden", "0", "A", "B/", "B/1", "Z", "a", "a!", "a-b",
+         "a.b", "a/", "a//", "a/b", "a/b/c", "a0", "aa", "b", "b%20", "z",
+         "~", "\u00e9", "\u0416", "\uc0ac", "\ufffd", "\U0001f600"]
 
 
 @pytest.fixture(scope="module")
 def shelf(origin):
+    """A prefix with one object for each of NAMES."""
+    prefix = "shelf/"
     for name in NAMES:
-        answer = origin.put("/" + urllib.parse.quote(name, safe=""), b"x")
-        assert answer.status == 201
-    yield origin
-    for name in NAMES:
-        origin.delete("/" + urllib.parse.quote(name, safe=""))
+        origin.put(path_of(prefix + name), name.encode())
+    origin.put("/shelf", b"before")
+    origin.put("/shelf0", b"behind")
+    return prefix
 
 
-def page_of(origin, **query):
+def listed(origin, **query):
     return origin.list("?" + urllib.parse.urlencode(
-        query, quote_via=urllib.parse.quote, safe=""))
+        query, quote_via=urllib.parse.quote))
 
 
-def model(prefix, delimiter, after=""):
-    """What there is to be listed, in order: keys and common prefixes."""
-    found = set()
-    for name in NAMES:
-        if name.startswith(prefix):
-            head, cut, _ = name[len(prefix):].partition(delimiter)
-            found.add(prefix + head + cut if cut else name)
-    return sorted((f for f in found if f.encode() > after.encode()),
-                  key=str.encode)
+def keys(page):
+    return [o["key"] for o in page["objects"]]
 
 
-def shown(page):
-    keys = [o["key"] for o in page["objects"]]
-    for names in (keys, page["prefixes"]):
-        assert names == sorted(names, key=str.encode)
-    return sorted(keys + page["prefixes"], key=str.encode)
+def in_order(names, prefix="shelf/"):
+    return [prefix + n for n in sorted(names, key=str.encode)]
 
 
-PREFIXES = ["", "a", "a/", "a/b", "a/b/", "b/", "é", "😀/", "none", "z", "y/"]
-
-
-@pytest.mark.parametrize("delimiter", ["/", "-=", "é", "b"])
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_keys_behind_the_delimiter_are_one_prefix(shelf, prefix, delimiter):
-    page = page_of(shelf, prefix=prefix, delimiter=delimiter)
-    assert shown(page) == model(prefix, delimiter)
+def test_list_is_in_the_order_of_bytes(origin, shelf):
+    page = listed(origin, prefix=shelf)
+    assert keys(page) == in_order(NAMES)
     assert page["next"] is None
-    assert all(p.endswith(delimiter) for p in page["prefixes"])
-    assert not set(page["prefixes"]) & {o["key"] for o in page["objects"]}
+    assert page["prefix"] == shelf
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 5, 1000])
-@pytest.mark.parametrize("prefix", ["", "a", "a/", "😀/"])
-def test_pages_join_across_prefixes(shelf, prefix, limit):
-    found, after = [], ""
-    expected = model(prefix, "/")
-    while after is not None:
-        page = page_of(shelf, prefix=prefix, delimiter="/", limit=limit,
-                       after=after)
-        found += shown(page)
+def test_list_tells_size_etag_and_date(origin, shelf):
+    entry = listed(origin, prefix="shelf/aa")["objects"][0]
+    answer = origin.get("/shelf/aa")
+    assert entry["size"] == 2
+    assert entry["etag"] == answer.headers["ETag"]
+    modified = email.utils.parsedate_to_datetime(
+        answer.headers["Last-Modified"])
+    assert entry["last_modified"] == modified.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, len(NAMES) - 1, len(NAMES), 1000])
+def test_pages_of_a_list_join_without_gap_or_overlap(origin, shelf, limit):
+    found, after, pages = [], "", 0
+    while True:
+        page = listed(origin, prefix=shelf, limit=limit, after=after)
+        found += keys(page)
+        pages += 1
+        if page["next"] is None:
+            break
+        assert len(page["objects"]) == limit
+        assert page["next"] == found[-1]
         after = page["next"]
-        if after is not None:
-            assert len(shown(page)) == limit
-            assert after == found[-1]
-            assert len(found) < len(expected)
-    assert found == expected
+    assert found == in_order(NAMES)
+    assert pages == -(-len(NAMES) // limit)
 
 
-@pytest.mark.parametrize("after", ["a", "a!", "a/", "a/b", "a/b/c", "b/1",
-                                   "b/2", "b/~", "e/", "a//", "é/", "zz", "~"])
-def test_a_prefix_is_shown_once(shelf, after):
-    """Also where "after" lies inside of it."""
-    page = page_of(shelf, delimiter="/", after=after, limit=1000)
-    assert shown(page) == model("", "/", after)
+@pytest.mark.parametrize("prefix", ["shelf/a", "shelf/a/", "shelf/B/",
+                                    "shelf/\u00e9", "shelf/none", "shel"])
+def test_list_keeps_to_its_prefix(origin, shelf, prefix):
+    everything = in_order(NAMES) + ["shelf", "shelf0"]
+    expected = [k for k in everything if k.startswith(prefix)]
+    found = keys(listed(origin, prefix=prefix))
+    assert found == sorted(expected, key=str.encode)
 
 
-def test_prefixes_are_told_with_a_delimiter_only(shelf):
-    assert "prefixes" not in page_of(shelf)
-    assert page_of(shelf, prefix="none", delimiter="/") == {
-        "prefix": "none", "objects": [], "prefixes": [], "next": None}
+@pytest.mark.parametrize("after", [
+    "shelf/", "shelf/a", "shelf/a/", "shelf/a/b/zzz", "shelf/a0",
+    "shelf/none", "shelf/\ufffd", "a", "shelf/~", "shelg"])
+def test_list_begins_behind_after(origin, shelf, after):
+    expected = [k for k in in_order(NAMES) if k.encode() > after.encode()]
+    assert keys(listed(origin, prefix=shelf, after=after)) == expected
 
 
-def test_a_prefix_goes_with_its_last_key(shelf):
-    shelf.put("/gone/1", b"x")
-    assert "gone/" in page_of(shelf, delimiter="/")["prefixes"]
-    shelf.delete("/gone/1")
-    assert "gone/" not in page_of(shelf, delimiter="/")["prefixes"]
+def test_list_has_more_than_a_thousand_in_pages(tmp_path, place):
+    with Nginx(tmp_path / "n", place) as origin:
+        names = [f"many/{i:04}" for i in range(1005)]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n: origin.put("/" + n, b""), names))
+        page = origin.list()
+        assert keys(page) == names[:1000] and page["next"] == names[999]
+        assert keys(listed(origin, after=page["next"])) == names[1000:]
 
 
-@pytest.mark.parametrize("query", ["delimiter=%FF", "delimiter=%00",
-                                   "delimiter=" + "x" * 65])
-def test_bad_delimiter_is_refused(shelf, query):
-    problem(shelf.get(f"/-/list?{query}", token=EDITOR), 400, "delimiter")
-
-
-def test_what_is_reserved_is_not_listed(bucket, workdir):
-    """Somebody else's, or what a probe has left."""
-    for key in ["-/a", "-/b/c", "-a", "-b"]:
-        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"x")
-    with Nginx(workdir, bucket) as origin:
-        assert shown(page_of(origin, prefix="-", delimiter="/")) == [
-            "-a", "-b"]
-        page, keys = page_of(origin, prefix="-", limit=1), []
-        while True:
-            keys += [o["key"] for o in page["objects"]]
-            if page["next"] is None:
-                break
-            page = page_of(origin, prefix="-", limit=1, after=page["next"])
-        assert keys == ["-a", "-b"]
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x",
+                                   "limit=-1", "prefix=%FF", "prefix=%00",
+                                   "after=%zz"])
+def test_bad_list_is_refused(origin, query):
+    problem(origin.get(f"/-/list?{query}", token=EDITOR), 400)

@@ -53,7 +53,6 @@ def adopt(module, but=()):
 adopt(test_objects, but=["test_cache_status_names_the_store",
                          "test_one_of_many_conditional_creations_wins"])
 adopt(test_errors)
-shelf = test_objects.shelf
 
 
 # Answers

@@ -5,7 +5,8 @@ never mixed with the bytes of another version.
 
 import pytest
 
-from harness import Nginx, Redis, wait_until
+from harness import Nginx, wait_until
+from redis_server import Redis
 
 MEMORY = "content_memory 16m max=64k;"
 LARGE = bytes(range(256)) * 1024        # beyond what any cache keeps

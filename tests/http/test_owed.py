@@ -9,7 +9,8 @@ import signal
 
 import pytest
 
-from harness import EDITOR, Nginx, Redis, children, wait_until
+from harness import EDITOR, Nginx, children, wait_until
+from redis_server import Redis
 from s3_fault_proxy import FaultProxy
 from test_fleet import Fleet
 from test_purge import FAST, items, purge, tag_of

@@ -10,7 +10,8 @@ import signal
 import pytest
 
 from harness import Connection, Nginx, request_head, wait_until
-from test_redis import Impostor, heat, tier
+from test_redis import heat, tier
+from test_redis_ill import Impostor
 
 # about the bites that the parser gets, a read, and more than that
 SIZES = [0, 1, *range(1820, 2080, 4), *range(3860, 4120, 8), 8192, 65_400,

@@ -21,7 +21,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "http"))
 
-from harness import Nginx, Redis, wait_until  # noqa: E402
+from harness import Nginx, wait_until  # noqa: E402
+from redis_server import Redis  # noqa: E402
 
 MIB = 2**20
 OBJECTS = 300
