@@ -85,17 +85,12 @@ ngx_content_put(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     rc = ngx_content_write_check(r);
 
-    if (rc != NGX_OK) {
-        return rc;
+    if (rc == NGX_OK) {
+        rc = ngx_content_write_check_length(r);
     }
 
-    /* HTTP/2 frames tell where a body ends */
-
-    if (r->headers_in.content_length_n < 0 && !r->headers_in.chunked
-        && r->http_version < NGX_HTTP_VERSION_20)
-    {
-        return ngx_content_problem(r, NGX_HTTP_LENGTH_REQUIRED,
-                      "a PUT needs Content-Length or a chunked body");
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     w = ngx_content_write_create(r, ctx);

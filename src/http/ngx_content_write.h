@@ -46,6 +46,7 @@ typedef struct {
  * NGX_OK, or the problem that the caller returns.
  */
 ngx_int_t ngx_content_write_check(ngx_http_request_t *r);
+ngx_int_t ngx_content_write_check_length(ngx_http_request_t *r);
 
 /*
  * The conditions, strings in pool; NGX_OK or the problem (400).  The first

@@ -28,6 +28,35 @@ ngx_content_write_check(ngx_http_request_t *r)
 
 
 ngx_int_t
+ngx_content_write_check_length(ngx_http_request_t *r)
+{
+    off_t                    length, max;
+    ngx_content_loc_conf_t  *lcf;
+
+    length = r->headers_in.content_length_n;
+
+    /* HTTP/2 frames tell where a body ends */
+
+    if (length < 0 && !r->headers_in.chunked
+        && r->http_version < NGX_HTTP_VERSION_20)
+    {
+        return ngx_content_problem(r, NGX_HTTP_LENGTH_REQUIRED,
+                      "a PUT needs Content-Length or a chunked body");
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
+    max = lcf->store->size_max;
+
+    if (max && length > max) {
+        return ngx_content_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                      "the storage takes objects of up to %O bytes", max);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_content_write_expect(ngx_http_request_t *r, ngx_content_upload_t *up)
 {
     ngx_int_t          rc;

@@ -10,8 +10,8 @@
 #include "core/ngx_content_str.h"
 
 
-#define NGX_CONTENT_S3_PART_MIN     (5 * 1024 * 1024)   /* S3's own limit */
-#define NGX_CONTENT_S3_COPY_MAX  (5LL * 1024 * 1024 * 1024)
+#define NGX_CONTENT_S3_PART_MIN  (5 * 1024 * 1024)      /* S3's own limits */
+#define NGX_CONTENT_S3_PART_MAX  (5LL * 1024 * 1024 * 1024)
 
 
 static ngx_int_t ngx_content_s3_check(ngx_conf_t *cf,
@@ -91,7 +91,7 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
     ngx_conf_merge_size_value(conf->part_size, prev->part_size,
                               16 * 1024 * 1024);
     ngx_conf_merge_off_value(conf->copy_part_size, prev->copy_part_size,
-                             NGX_CONTENT_S3_COPY_MAX);
+                             NGX_CONTENT_S3_PART_MAX);
 
     if (conf->credentials == NULL) {
         conf->credentials = prev->credentials;
@@ -140,6 +140,7 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
     store->sweep_min = 4 * ((conf->timeout + 999) / 1000);
     store->part_size = conf->part_size;
     store->parts_max = NGX_CONTENT_S3_PARTS;
+    store->size_max = (off_t) conf->part_size * NGX_CONTENT_S3_PARTS_MAX;
     store->unguarded = 1;
     store->versions = 1;
 
@@ -189,15 +190,17 @@ ngx_content_s3_check(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
         return NGX_ERROR;
     }
 
-    if (conf->part_size < NGX_CONTENT_S3_PART_MIN) {
+    if (conf->part_size < NGX_CONTENT_S3_PART_MIN
+        || (off_t) conf->part_size > NGX_CONTENT_S3_PART_MAX)
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"content_s3_part_size\" must be at least 5m: "
-                           "S3 takes no smaller parts");
+                           "\"content_s3_part_size\" must be 5m to 5120m, "
+                           "as S3 takes them");
         return NGX_ERROR;
     }
 
     if (conf->copy_part_size < NGX_CONTENT_S3_PART_MIN
-        || conf->copy_part_size > NGX_CONTENT_S3_COPY_MAX)
+        || conf->copy_part_size > NGX_CONTENT_S3_PART_MAX)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"content_s3_copy_part_size\" must be 5m to 5g, "

@@ -33,6 +33,7 @@
 #define NGX_CONTENT_S3_PROBE_KEY   "-/the probe/"
 
 #define NGX_CONTENT_S3_PARTS    3              /* stored at once, an upload */
+#define NGX_CONTENT_S3_PARTS_MAX  10000        /* of an upload: S3's limit */
 #define NGX_CONTENT_S3_LIST     (8 * 1024 * 1024)
 
 /* The longest ETag and error code that are taken from a result in XML. */

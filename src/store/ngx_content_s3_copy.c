@@ -21,9 +21,6 @@
 #include "lib/content_s3xml.h"
 
 
-#define NGX_CONTENT_S3_PARTS_MAX  10000
-
-
 typedef struct {
     ngx_content_s3_head_t      head;          /* of the source */
     content_str_t              source;        /* x-amz-copy-source */
@@ -179,7 +176,8 @@ ngx_content_s3_copy_looked(void *data, ngx_content_outcome_e outcome,
         return;
     }
 
-    if (object->size / conf->copy_part_size >= NGX_CONTENT_S3_PARTS_MAX) {
+    if ((object->size - 1) / conf->copy_part_size >= NGX_CONTENT_S3_PARTS_MAX)
+    {
         ngx_content_s3_end(up, NGX_CONTENT_INVALID, NULL);
         return;
     }

@@ -407,6 +407,7 @@ struct ngx_content_store_s {
     time_t                           sweep_min;   /* the least of it */
     size_t                           part_size;   /* bytes */
     ngx_uint_t                       parts_max;   /* stored at once */
+    off_t                            size_max;    /* of an object; 0: any */
     unsigned                         probed:1;
     unsigned                         open_first:1; /* open() costs nothing */
     unsigned                         unguarded:1; /* a condition and the write

@@ -95,6 +95,8 @@ BAD = [
      "content_s3_sign_payload off;", ["content_s3_sign_payload", "duplicate"]),
     ("part size", "s3", S3 + "content_s3_part_size 4m;",
      ["content_s3_part_size", "5m"]),
+    ("part size, too large", "s3", S3 + "content_s3_part_size 5121m;",
+     ["content_s3_part_size", "5120m"]),
     ("copy part size", "s3", S3 + "content_s3_copy_part_size 4m;",
      ["content_s3_copy_part_size", "5m"]),
     ("copy part size, too large", "s3", S3 + "content_s3_copy_part_size 6g;",

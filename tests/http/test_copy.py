@@ -7,13 +7,14 @@ import base64
 import email.utils
 import hashlib
 import random
+import re
 import threading
 
 import pytest
 
 import edge
 from harness import EDITOR, Nginx, problem, request_head, wait_until
-from s3_fault_proxy import (answer, cut_after_forwarding,
+from s3_fault_proxy import (answer, change, cut_after_forwarding,
                             first, hold, s3_error)
 
 MIB = 1 << 20
@@ -94,6 +95,9 @@ def test_digest_that_was_a_tag_goes_along(bucket, tmp_path, key, limit):
             assert new.headers["Repr-Digest"] == f"sha-256=:{digest(body)}:"
             for name, value in KEPT.items():
                 assert new.all(name) == [value]
+            kept = bucket.client.head_object(Bucket=bucket.name,
+                                             Key=target[1:])["Metadata"]
+            assert kept["sha256"] == hashlib.sha256(body).hexdigest()
 
 
 def digest(body):
@@ -334,6 +338,7 @@ def faulty(tmp_path, bucket, proxy):
 
 ERROR = (b'<?xml version="1.0"?>\n<Error><Code>InternalError</Code>'
          b"<Message>We encountered an internal error.</Message></Error>")
+SLOW_DOWN = ERROR.replace(b"InternalError", b"SlowDown")
 ALWAYS = 1000
 
 # name, size, how the request is found, fault, status
@@ -345,10 +350,14 @@ COPY_FAULTS = [
     ("500", 5, "", s3_error(500, "InternalError"), 502),
     ("503", 5, "", s3_error(503, "SlowDown"), 503),
     ("403", 5, "", s3_error(403, "AccessDenied"), 502),
+    ("another source", 5, "", s3_error(412, "PreconditionFailed"), 503),
+    ("busy, in 200", 5, "", answer(200, SLOW_DOWN), 503),
     ("no bucket", 5, "", s3_error(404, "NoSuchBucket"), 502),
     ("part: 200 with an error", 12 * MIB, "partNumber=2",
      answer(200, ERROR), 502),
     ("part: 503", 12 * MIB, "partNumber=1", s3_error(503, "SlowDown"), 503),
+    ("part: another source", 12 * MIB, "partNumber=1",
+     s3_error(412, "PreconditionFailed"), 503),
 ]
 
 
@@ -365,6 +374,45 @@ def test_fault_of_a_copy_is_told(faulty, bucket, proxy, key, method, name,
     assert faulty.get(key + "-2").body == b"old"
     assert faulty.get(key).body == data(size)
     wait_until(lambda: bucket.uploads() == [], what=bucket.uploads())
+
+
+@pytest.mark.parametrize("size", [5, 12 * MIB], ids=["whole", "parts"])
+def test_what_was_looked_at_is_what_is_copied(faulty, proxy, key, size):
+    etag = faulty.put(key, data(size)).headers["ETag"]
+    proxy.clear()
+    assert copy(faulty, key, key + "-2").status == 201
+    copied = [r.headers for r in proxy.requests
+              if "x-amz-copy-source" in r.headers]
+    assert len(copied) == (1 if size == 5 else 3)
+    assert {h["x-amz-copy-source-if-match"] for h in copied} == {etag}
+
+
+@pytest.mark.parametrize("size", [5, 12 * MIB], ids=["whole", "parts"])
+def test_source_that_meets_its_condition_no_more_is_412(faulty, proxy, key,
+                                                        size):
+    etag = faulty.put(key, data(size)).headers["ETag"]
+    proxy.fault(s3_error(412, "PreconditionFailed"), times=ALWAYS,
+                method="PUT")
+    problem(copy(faulty, key, key + "-2", if_match=etag), 412, "If-Match")
+
+
+def of_length(size):
+    return change(lambda head, body: (
+        re.sub(rb"(?i)(\r\nContent-Length:) \d+", rb"\1 %d" % size, head), body))
+
+
+def test_source_of_more_than_ten_thousand_parts_is_400(faulty, proxy, key):
+    most = 10000 * 5 * MIB
+    faulty.put(key, b"x")
+    proxy.clear()
+    proxy.fault(of_length(most + 1), method="HEAD")
+    problem(copy(faulty, key, key + "-2"), 400, "too large")
+    assert [r.method for r in proxy.requests] == ["HEAD"]
+
+    proxy.fault(of_length(most), method="HEAD")
+    proxy.fault(s3_error(403, "AccessDenied"), method="POST", query="uploads")
+    problem(copy(faulty, key, key + "-2"), 502)
+    assert proxy.pending() == 0
 
 
 def test_source_that_cannot_be_removed_is_told(faulty, proxy, key):

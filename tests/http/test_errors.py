@@ -317,6 +317,21 @@ def test_chunked_upload_beyond_the_limit_is_413(narrow, key):
     assert narrow.get(key).body == b"old"
 
 
+def test_more_than_s3_takes_in_parts_is_413_at_once(bucket, key, tmp_path):
+    most = 10000 * 5 * MIB
+    with Nginx(tmp_path / "n", bucket, max_body="0") as origin:
+        for length, status in [(most + 1, b"413"), ((1 << 63) - 1, b"413"),
+                               (most, b"100")]:
+            with origin.connect() as connection:
+                connection.send(request_head("PUT", key, {
+                    "Host": "o", "Authorization": f"Bearer {EDITOR}",
+                    "Content-Length": length, "Expect": "100-continue"}))
+                assert connection.reader.peek(12)[9:12] == status, length
+                if status == b"413":
+                    problem(connection.answer("PUT"), 413, str(most))
+        problem(origin.get(key), 404)
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_upload_of_exactly_the_limit_is_taken(narrow, key, chunked):
     body = b"x" * 102400
