@@ -1,9 +1,10 @@
-/* What the tests of an object's record have in common.  After cmocka.h. */
+/* What the tests of an object's record have in common. */
 
 #ifndef OBJECT_H
 #define OBJECT_H
 
 #include "lib/content_object.h"
+#include "rows.h"
 
 
 #define S(text)  content_string(text)
@@ -34,22 +35,6 @@ static content_object_t  plain = {
     .size = 0,
     .mtime = -1
 };
-
-
-/* A copy in memory of exactly that size, so that ASan sees a read beyond. */
-
-static inline content_str_t
-copy(const void *data, size_t len)
-{
-    content_str_t  s;
-
-    s.data = malloc(len ? len : 1);
-    s.len = len;
-    assert_non_null(s.data);
-    memcpy(s.data, data, len);
-
-    return s;
-}
 
 
 static inline content_str_t

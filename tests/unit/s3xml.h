@@ -1,12 +1,7 @@
-/* What the tests of S3's documents have in common.  After cmocka.h. */
+/* What the tests of S3's documents have in common. */
 
 #ifndef S3XML_H
 #define S3XML_H
-
-#include "lib/content_str.h"
-
-
-#define ROWS(rows)  (sizeof(rows) / sizeof(rows[0]))
 
 #define XML         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 #define XMLNS       " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
@@ -24,25 +19,6 @@
     "<!DOCTYPE r [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;\">]>"
 #define EXTERNAL                                                             \
     "<!DOCTYPE r [<!ENTITY a SYSTEM \"file:///etc/passwd\">]>"
-
-
-static inline void
-assert_str(const char *name, content_str_t got, const char *expected)
-{
-    if (!content_str_eq(got, content_cstr(expected))) {
-        fail_msg("%s: got \"%.*s\", expected \"%s\"", name, (int) got.len,
-                 (char *) got.data, expected);
-    }
-}
-
-
-static inline void
-assert_rc(const char *name, int got, int expected)
-{
-    if (got != expected) {
-        fail_msg("%s: got %d, expected %d", name, got, expected);
-    }
-}
 
 
 #endif

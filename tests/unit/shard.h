@@ -1,15 +1,14 @@
 /*
  * What the tests of a shard have in common: records that are made from a
- * number, and who reads them.  After cmocka.h.
+ * number, and who reads them.
  */
 
 #ifndef SHARD_H
 #define SHARD_H
 
 #include "lib/content_shard.h"
+#include "rows.h"
 
-
-#define N(rows)  (sizeof(rows) / sizeof(rows[0]))
 
 #define SIZE     (1024 * 1024)
 #define PINS     16

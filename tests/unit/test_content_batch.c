@@ -2,15 +2,10 @@
  * The body of POST /-/delete.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include "lib/content_batch.h"
+#include "rows.h"
 
 
 static char  taken[65536];
@@ -65,7 +60,7 @@ parse(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         taken[0] = '\0';
 
         rc = content_batch_parse(content_cstr(rows[i].json), take, NULL, why,

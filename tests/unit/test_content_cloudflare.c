@@ -1,17 +1,8 @@
 /* Cloudflare's purge API: src/lib/content_cloudflare.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/content_cloudflare.h"
+#include "rows.h"
 
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 #define OK_BODY                                                              \
     "{\"errors\":[],\"messages\":[],\"result\":"                             \
@@ -169,7 +160,7 @@ answers(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         memset(&a, 0x55, sizeof(content_cloudflare_answer_t));
 
         content_cloudflare_answer(rows[i].status,
@@ -239,7 +230,7 @@ plan(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         p = content_cloudflare_plan(content_cstr(rows[i].name));
 
         if (p == NULL || strcmp(p->name, rows[i].name) != 0
@@ -278,7 +269,7 @@ backoff(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         if (content_cloudflare_backoff(rows[i].attempt, rows[i].random)
             != rows[i].wait)
         {

@@ -1,17 +1,8 @@
 /* Credentials for S3: src/lib/content_credentials.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/content_credentials.h"
+#include "rows.h"
 
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 #define S32   "ssssssssssssssssssssssssssssssss"
 #define S64   S32 S32
@@ -44,26 +35,6 @@
 
 
 static content_credentials_t  credentials;
-
-
-static void
-assert_str(const char *name, content_str_t got, const char *expected)
-{
-    if (!content_str_eq(got, content_cstr(expected))) {
-        fail_msg("%s: got \"%.*s\", expected \"%s\"", name, (int) got.len,
-                 (char *) got.data, expected);
-    }
-}
-
-
-static void
-assert_int(const char *name, int64_t got, int64_t expected)
-{
-    if (got != expected) {
-        fail_msg("%s: got %lld, expected %lld", name, (long long) got,
-                 (long long) expected);
-    }
-}
 
 
 static void
@@ -108,7 +79,7 @@ set(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_credentials_wipe(&credentials);
 
         keys.access_key = content_cstr(rows[i].access);
@@ -123,9 +94,9 @@ set(void **state)
             continue;
         }
 
-        assert_str(rows[i].name, credentials.keys.access_key, rows[i].access);
-        assert_str(rows[i].name, credentials.keys.secret_key, rows[i].secret);
-        assert_str(rows[i].name, credentials.keys.session_token,
+        assert_text(rows[i].name, credentials.keys.access_key, rows[i].access);
+        assert_text(rows[i].name, credentials.keys.secret_key, rows[i].secret);
+        assert_text(rows[i].name, credentials.keys.session_token,
                    rows[i].token);
     }
 }
@@ -158,7 +129,7 @@ usable(void **state)
     assert_int("set", content_credentials_set(&credentials, &keys),
                CONTENT_OK);
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         credentials.expires = rows[i].expires;
         assert_int(rows[i].name,
                    content_credentials_usable(&credentials, rows[i].now),
@@ -227,16 +198,16 @@ profile(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_credentials_wipe(&credentials);
 
         rc = content_credentials_profile(&credentials, content_cstr(file),
                                          content_cstr(rows[i].profile));
 
         assert_int(rows[i].name, rc, rows[i].rc);
-        assert_str(rows[i].name, credentials.keys.access_key, rows[i].access);
-        assert_str(rows[i].name, credentials.keys.secret_key, rows[i].secret);
-        assert_str(rows[i].name, credentials.keys.session_token,
+        assert_text(rows[i].name, credentials.keys.access_key, rows[i].access);
+        assert_text(rows[i].name, credentials.keys.secret_key, rows[i].secret);
+        assert_text(rows[i].name, credentials.keys.session_token,
                    rows[i].token);
         assert_int(rows[i].name, credentials.expires, 0);
     }
@@ -273,16 +244,16 @@ check_answers(reader_t reader, const answer_t *rows, size_t n)
         rc = reader(&credentials, content_cstr(rows[i].body), &code);
 
         assert_int(rows[i].name, rc, rows[i].rc);
-        assert_str(rows[i].name, content_out_done(&code), rows[i].code);
+        assert_text(rows[i].name, content_out_done(&code), rows[i].code);
 
         if (rc != CONTENT_OK) {
             assert_wiped(rows[i].name);
             continue;
         }
 
-        assert_str(rows[i].name, credentials.keys.access_key, "AKID");
-        assert_str(rows[i].name, credentials.keys.secret_key, "sec/ret+");
-        assert_str(rows[i].name, credentials.keys.session_token, "tok==");
+        assert_text(rows[i].name, credentials.keys.access_key, "AKID");
+        assert_text(rows[i].name, credentials.keys.secret_key, "sec/ret+");
+        assert_text(rows[i].name, credentials.keys.session_token, "tok==");
         assert_int(rows[i].name, credentials.expires, EXPIRES);
     }
 }
@@ -331,7 +302,7 @@ json(void **state)
 
     (void) state;
 
-    check_answers(content_credentials_json, rows, rows_of(rows));
+    check_answers(content_credentials_json, rows, ROWS(rows));
 }
 
 
@@ -374,7 +345,7 @@ xml(void **state)
 
     (void) state;
 
-    check_answers(content_credentials_xml, rows, rows_of(rows));
+    check_answers(content_credentials_xml, rows, ROWS(rows));
 }
 
 
@@ -407,12 +378,12 @@ role(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         rc = content_credentials_role(content_cstr(rows[i].body), &got);
         assert_int(rows[i].name, rc, rows[i].rc);
 
         if (rc == CONTENT_OK) {
-            assert_str(rows[i].name, got, rows[i].role);
+            assert_text(rows[i].name, got, rows[i].role);
         }
     }
 }
@@ -431,7 +402,7 @@ form(void **state)
                              content_cstr("me@here"),
                              content_cstr("a.b-c_d&e=f"));
 
-    assert_str("form", content_out_done(&out),
+    assert_text("form", content_out_done(&out),
                "Action=AssumeRoleWithWebIdentity&Version=2011-06-15"
                "&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa%20b"
                "&RoleSessionName=me%40here"
@@ -488,7 +459,7 @@ trusted(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         assert_int(rows[i].url,
                    content_credentials_url_is_trusted(
                                                 content_cstr(rows[i].url)),
@@ -520,7 +491,7 @@ refresh(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         assert_int(rows[i].name,
                    content_credentials_refresh(1000000 + rows[i].life,
                                                1000000, 0),
@@ -560,7 +531,7 @@ retry(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         longest = content_credentials_retry(rows[i].failures, UINT32_MAX);
 
         assert_int("least", content_credentials_retry(rows[i].failures, 0),

@@ -1,19 +1,12 @@
 /* Dates: src/lib/content_date.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #include "lib/content_date.h"
+#include "rows.h"
 
 
 #define LAST  253402300799
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 
 static const struct {
@@ -59,7 +52,7 @@ test_dates(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(dates); i++) {
+    for (i = 0; i < ROWS(dates); i++) {
         is_written(dates[i].seconds, dates[i].date);
     }
 }
@@ -130,7 +123,7 @@ test_times(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_out_init(&out, buf, sizeof(buf));
         content_date_time(&out, rows[i].time);
 
@@ -208,7 +201,7 @@ test_basic(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_out_init(&out, text, sizeof(text));
         content_date_basic(&out, rows[i].seconds);
         content_out_char(&out, '\0');
@@ -278,7 +271,7 @@ test_parse(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         rc = content_date_parse(content_cstr(rows[i].text), &seconds);
 
         if (rc != rows[i].rc

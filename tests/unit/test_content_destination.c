@@ -2,15 +2,9 @@
  * The Destination header of COPY and MOVE.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_destination.h"
 #include "lib/content_key.h"
+#include "rows.h"
 
 
 #define ELSEWHERE  CONTENT_DESTINATION_ELSEWHERE
@@ -61,7 +55,7 @@ destinations(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_out_init(&key, buf, sizeof(buf));
         why = NULL;
 

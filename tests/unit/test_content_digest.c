@@ -3,17 +3,9 @@
  * and the digest fields.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_digest.h"
+#include "rows.h"
 
-
-#define ROWS(rows)  (sizeof(rows) / sizeof(rows[0]))
 
 /* of nothing */
 #define EMPTY_256   "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="

@@ -1,16 +1,9 @@
 /* Which endpoint is asked, after which of them have failed. */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_endpoints.h"
+#include "rows.h"
 
 
-#define ROWS(rows)  (sizeof(rows) / sizeof(rows[0]))
 #define NONE        CONTENT_ENDPOINTS_NONE
 
 

@@ -3,19 +3,11 @@
  * body that does not fit is told.  The body is empty; OTHER is of "a".
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include <openssl/evp.h>
 
 #include "lib/content_expect.h"
+#include "rows.h"
 
-
-#define ROWS(rows)  (sizeof(rows) / sizeof(rows[0]))
 
 #define EMPTY_256   "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 #define EMPTY_512   "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+" \

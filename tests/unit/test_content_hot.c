@@ -3,23 +3,15 @@
  * several processes at once.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include <openssl/sha.h>
 
 #include "lib/content_hot.h"
+#include "rows.h"
 
-
-#define N(rows)  (sizeof(rows) / sizeof(rows[0]))
 
 #define WIDTH    12
 #define WINDOW   60000
@@ -161,7 +153,7 @@ windows(void **state)
 
     hot = create(WIDTH);
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         if (touch(hot, 7, rows[i].now) != rows[i].want) {
             fail_msg("%s", rows[i].name);
         }
@@ -313,7 +305,7 @@ processes(void **state)
     assert_true(mem != MAP_FAILED);
     assert_non_null(content_hot_init(mem, size, 4));
 
-    for (i = 0; i < N(pid); i++) {
+    for (i = 0; i < ROWS(pid); i++) {
         pid[i] = fork();
         assert_true(pid[i] >= 0);
 
@@ -322,7 +314,7 @@ processes(void **state)
         }
     }
 
-    for (i = 0; i < N(pid); i++) {
+    for (i = 0; i < ROWS(pid); i++) {
         assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
         assert_int_equal(status, 0);
     }

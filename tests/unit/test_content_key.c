@@ -4,16 +4,10 @@
  * write, and the rest of the interface, are below.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include <jansson.h>
 
 #include "lib/content_key.h"
+#include "rows.h"
 
 
 #ifndef VECTORS
@@ -35,17 +29,6 @@ member(json_t *row, const char *name)
     s.len = json_string_length(value);
 
     return s;
-}
-
-
-static void
-assert_str(const char *name, content_str_t got, content_str_t expected)
-{
-    if (!content_str_eq(got, expected)) {
-        fail_msg("%s: got \"%.*s\", expected \"%.*s\"", name, (int) got.len,
-                 (char *) got.data, (int) expected.len,
-                 (char *) expected.data);
-    }
 }
 
 
@@ -174,7 +157,7 @@ test_raw_bytes(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_out_init(&out, buf, sizeof(buf));
 
         assert_int_equal(content_key_decode(rows[i].path, &out, &why),
@@ -232,7 +215,7 @@ test_check(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         assert_int_equal(content_key_check(content_cstr(rows[i].key), &why),
                          rows[i].rc);
     }
@@ -273,7 +256,7 @@ test_encode_component(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_out_init(&out, buf, sizeof(buf));
         content_key_encode_component(&out, content_cstr(rows[i].text));
         assert_str(rows[i].text, content_out_done(&out),

@@ -1,18 +1,10 @@
 /* Leases: src/lib/content_lease.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "lib/content_lease.h"
+#include "rows.h"
 
 
 #define NEVER  CONTENT_LEASE_NEVER
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 
 static const struct {
@@ -32,7 +24,7 @@ test_extend(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(extensions); i++) {
+    for (i = 0; i < ROWS(extensions); i++) {
         if (content_lease_extend(extensions[i].until, extensions[i].sent,
                                  extensions[i].came, extensions[i].lease)
             != extensions[i].result)
@@ -76,7 +68,7 @@ test_awaited(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(nodes); i++) {
+    for (i = 0; i < ROWS(nodes); i++) {
         if (content_lease_awaited(nodes[i].age, nodes[i].seen, nodes[i].now,
                                   3000)
             != nodes[i].result)

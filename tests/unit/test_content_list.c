@@ -2,20 +2,14 @@
  * The JSON of a list of objects.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include <jansson.h>
 
 #include "lib/content_list.h"
+#include "rows.h"
 
 
-#define N(rows)  (sizeof(rows) / sizeof(rows[0]))
 #define ENTRY    "{\"key\":\"a\",\"size\":1,\"etag\":\"\\\"x\\\"\","         \
                  "\"last_modified\":\"2026-11-22T10:00:00Z\"}"
 
@@ -45,7 +39,7 @@ answers(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_out_init(&out, buf, sizeof(buf));
         content_list_begin(&out, content_cstr(rows[i].prefix));
 
@@ -95,7 +89,7 @@ common(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         got = content_list_common(content_cstr(rows[i].key),
                                   content_cstr(rows[i].prefix),
                                   content_cstr(rows[i].delimiter));

@@ -1,17 +1,8 @@
 /* What nodes tell each other: src/lib/content_notice.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/content_notice.h"
+#include "rows.h"
 
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 #define ONE    "0000000000000001"
 #define BIG    "fedcba9876543210"
@@ -52,7 +43,7 @@ test_notices(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(notices); i++) {
+    for (i = 0; i < ROWS(notices); i++) {
         memset(&notice, 0, sizeof(notice));
 
         if (content_notice_read(content_cstr(notices[i].text), &notice)
@@ -116,7 +107,7 @@ test_change(void **state)
     content_out_init(&out, buf, sizeof(buf));
     content_change_head(&out, 7, 9);
 
-    for (i = 0; i < rows_of(entries); i++) {
+    for (i = 0; i < ROWS(entries); i++) {
         content_change_entry(&out, entries[i].kind, entries[i].value);
     }
 
@@ -125,7 +116,7 @@ test_change(void **state)
     assert_int_equal(change.store, 7);
     assert_int_equal(change.target, 9);
 
-    for (i = 0; i < rows_of(entries); i++) {
+    for (i = 0; i < ROWS(entries); i++) {
         assert_int_equal(content_change_next(&change, &entry), CONTENT_OK);
         assert_int_equal(entry.kind, entries[i].kind);
         assert_true(content_str_eq(entry.value, entries[i].value));
@@ -158,7 +149,7 @@ test_damaged(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(damaged); i++) {
+    for (i = 0; i < ROWS(damaged); i++) {
         change.entries = content_cstr(damaged[i].text);
 
         if (content_change_next(&change, &entry) != damaged[i].result) {

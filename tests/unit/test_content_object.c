@@ -3,22 +3,8 @@
  * test_content_object_forged.c.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "object.h"
-
-
-static void
-assert_str(content_str_t got, content_str_t want)
-{
-    assert_true(content_str_eq(got, want));
-}
+#include "rows.h"
 
 
 static void
@@ -26,7 +12,7 @@ assert_object(const content_object_t *got, const content_object_t *want)
 {
     unsigned  i;
 
-    assert_str(got->etag, want->etag);
+    assert_str("etag", got->etag, want->etag);
     assert_true(got->size == want->size);
     assert_true(got->mtime == want->mtime);
     assert_int_equal(got->has_sha256, want->has_sha256);
@@ -35,18 +21,18 @@ assert_object(const content_object_t *got, const content_object_t *want)
         assert_memory_equal(got->sha256, want->sha256, 32);
     }
 
-    assert_str(got->type, want->type);
-    assert_str(got->encoding, want->encoding);
-    assert_str(got->language, want->language);
-    assert_str(got->disposition, want->disposition);
-    assert_str(got->cache_control, want->cache_control);
-    assert_str(got->tags, want->tags);
+    assert_str("type", got->type, want->type);
+    assert_str("encoding", got->encoding, want->encoding);
+    assert_str("language", got->language, want->language);
+    assert_str("disposition", got->disposition, want->disposition);
+    assert_str("cache_control", got->cache_control, want->cache_control);
+    assert_str("tags", got->tags, want->tags);
     assert_int_equal(got->nmeta, want->nmeta);
 
     for (i = 0; i < want->nmeta; i++) {
         assert_true(content_str_eq_case(got->meta[i].name,
                                         want->meta[i].name));
-        assert_str(got->meta[i].value, want->meta[i].value);
+        assert_str("meta", got->meta[i].value, want->meta[i].value);
     }
 }
 
@@ -71,7 +57,7 @@ round_trip(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         record = encode(rows[i].object, rows[i].body);
 
         assert_int_equal(content_record_decode(record, &object, &body, NULL),
@@ -80,7 +66,7 @@ round_trip(void **state)
 
         if (rows[i].body) {
             assert_non_null(body.data);
-            assert_str(body, content_cstr(rows[i].body));
+            assert_text(rows[i].name, body, rows[i].body);
 
         } else {
             assert_null(body.data);
@@ -129,8 +115,8 @@ names_are_lower_case(void **state)
     record = encode(&full, NULL);
     assert_int_equal(content_record_decode(record, &object, &body, NULL),
                      CONTENT_OK);
-    assert_str(object.meta[1].name, content_cstr("mixed-case"));
-    assert_str(object.meta[1].value, content_cstr("Value"));
+    assert_text("name", object.meta[1].name, "mixed-case");
+    assert_text("value", object.meta[1].value, "Value");
     free(record.data);
 }
 
@@ -178,7 +164,7 @@ rest_follows(void **state)
                          CONTENT_ERROR);
         assert_int_equal(content_record_decode(longer, &object, &body, &rest),
                          CONTENT_OK);
-        assert_str(rest, content_cstr("tail"));
+        assert_text("rest", rest, "tail");
 
         assert_int_equal(content_record_decode(record, &object, &body, &rest),
                          CONTENT_OK);

@@ -1,14 +1,7 @@
 /* The record of an object: nothing that is not a record gets in. */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "object.h"
+#include "rows.h"
 
 
 /* Errors are fine, and so are slices inside the record: nothing else is. */
@@ -206,7 +199,7 @@ forgeries_are_refused(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         record = encode(&full, NULL);
 
         if (rows[i].at) {

@@ -1,18 +1,9 @@
 /* A job of purges as text: src/lib/content_owed.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "lib/content_owed.h"
-
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
+#include "rows.h"
 
 
 static const struct {
@@ -44,7 +35,7 @@ test_round_trip(void **state)
                          CONTENT_OK);
         assert_int_equal(content_out_done(&out).len, CONTENT_OWED_HEAD);
 
-        for (i = 0; i < rows_of(items); i++) {
+        for (i = 0; i < ROWS(items); i++) {
             item.kind = items[i].kind;
             item.value = content_cstr(items[i].value);
             assert_int_equal(content_owed_item(&out, &item), CONTENT_OK);
@@ -55,7 +46,7 @@ test_round_trip(void **state)
         assert_int_equal(owed.target, 0x89abcdef);
         assert_int_equal(owed.repeat, repeat);
 
-        for (i = 0; i < rows_of(items); i++) {
+        for (i = 0; i < ROWS(items); i++) {
             assert_int_equal(content_owed_next(&owed, &item), CONTENT_OK);
             assert_int_equal(item.kind, items[i].kind);
             assert_true(content_str_eq(item.value,
@@ -96,7 +87,7 @@ test_read(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(texts); i++) {
+    for (i = 0; i < ROWS(texts); i++) {
         if (content_owed_read(content_cstr(texts[i].text), &owed)
             != texts[i].head)
         {

@@ -1,18 +1,10 @@
 /* The token bucket: src/lib/content_pace.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "lib/content_pace.h"
+#include "rows.h"
 
 
 #define NEVER  CONTENT_PACE_NEVER
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 
 /*
@@ -98,7 +90,7 @@ told(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(stories); i++) {
+    for (i = 0; i < ROWS(stories); i++) {
         assert_int_equal(content_pace_init(&pace, stories[i].count,
                                            stories[i].period,
                                            stories[i].capacity,

@@ -1,13 +1,7 @@
 /* The file store's names: every key has one path, and gives it back. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_path.h"
+#include "rows.h"
 
 
 #define A60   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -61,7 +55,7 @@ path_of_key(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+    for (i = 0; i < ROWS(paths); i++) {
         key = content_cstr(paths[i].key);
 
         content_out_init(&out, buf, content_path_max(key.len));
@@ -84,7 +78,7 @@ kind_of_name(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    for (i = 0; i < ROWS(kinds); i++) {
         kind = content_path_kind(content_cstr(kinds[i].name), &part);
 
         if (kind != kinds[i].kind

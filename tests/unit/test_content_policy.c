@@ -2,18 +2,12 @@
  * Cache headers of answers, and what a PUT may keep with an object.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include "lib/content_policy.h"
+#include "rows.h"
 
 
-#define N(rows)   (sizeof(rows) / sizeof(rows[0]))
 #define OWN_TAG   "c0123456789abcdef0123"
 
 
@@ -69,7 +63,7 @@ cache_tag(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_out_init(&out, buf, sizeof(buf));
         content_policy_cache_tag(&out, content_cstr(OWN_TAG),
                                  content_cstr(rows[i].tags));
@@ -98,7 +92,7 @@ cache_tag_budget(void **state)
 
     assert_int_equal(strlen(OWN_TAG), CONTENT_POLICY_OWN_TAG);
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         tags = many(rows[i].unit, rows[i].count);
         content_out_init(&out, buf, sizeof(buf));
         content_policy_cache_tag(&out, content_cstr(OWN_TAG), tags);
@@ -154,7 +148,7 @@ cache_control(void **state)
     memset(&object, 0, sizeof(object));
     memset(&policy, 0, sizeof(policy));
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         object.cache_control = content_cstr(rows[i].own);
         policy.cache_control = content_cstr(rows[i].location);
         got = content_policy_cache_control(&object, &policy);
@@ -206,7 +200,7 @@ cdn_cache_control(void **state)
     policy.cache_control = content_cstr("public, max-age=0");
     policy.cdn_cache_control = content_cstr("max-age=86400");
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         object.cache_control = content_cstr(rows[i].own);
         got = content_policy_cdn_cache_control(&object, &policy);
 
@@ -265,7 +259,7 @@ cache_status(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         content_out_init(&out, buf, sizeof(buf));
         content_policy_cache_status(&out, &rows[i].status);
         assert_string_equal(done(&out), rows[i].want);
@@ -308,7 +302,7 @@ tags(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         why = NULL;
         content_out_init(&out, buf, sizeof(buf));
         rc = content_policy_tags_parse(content_cstr(rows[i].header), &out,
@@ -350,7 +344,7 @@ tags_lengths(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         memset(s, 'x', sizeof(s));
         s[rows[i].total] = '\0';
 
@@ -476,7 +470,7 @@ field_check(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         if (content_policy_field_check(rows[i].value) != rows[i].rc) {
             fail_msg("%s", rows[i].name);
         }

@@ -2,20 +2,12 @@
  * Bodies of error answers: JSON, whatever bytes go in.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include <jansson.h>
 
 #include "lib/content_problem.h"
+#include "rows.h"
 
 
-#define N(rows)  (sizeof(rows) / sizeof(rows[0]))
 #define R        "\xef\xbf\xbd"         /* U+FFFD */
 #define T404     "{\"title\":\"Not Found\",\"status\":404"
 
@@ -58,7 +50,7 @@ titles(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         assert_string_equal(content_problem_title(rows[i].status),
                             rows[i].title);
     }
@@ -87,7 +79,7 @@ members(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         got = write_problem(rows[i].status, content_cstr(rows[i].detail),
                             content_cstr(rows[i].key));
 
@@ -131,12 +123,8 @@ utf8(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
-        s.len = strlen(rows[i].text);
-        s.data = malloc(s.len);
-        assert_non_null(s.data);
-        memcpy(s.data, rows[i].text, s.len);
-
+    for (i = 0; i < ROWS(rows); i++) {
+        s = copy(rows[i].text, strlen(rows[i].text));
         got = write_problem(404, none, s);
         free(s.data);
 

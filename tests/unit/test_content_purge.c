@@ -1,18 +1,10 @@
 /* Purges: src/lib/content_purge.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "lib/content_purge.h"
+#include "rows.h"
 
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 #define TEN(s)  s s s s s s s s s s
 
@@ -99,7 +91,7 @@ accepted(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         memset(&list, 0, sizeof(list_t));
         rc = content_purge_parse(content_cstr(rows[i].json), collect, &list,
                                  why, sizeof(why));
@@ -242,7 +234,7 @@ refused(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         memset(&list, 0, sizeof(list_t));
         rc = content_purge_parse(content_cstr(rows[i].json), collect, &list,
                                  why, sizeof(why));
@@ -323,7 +315,7 @@ bounds(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         memset(&list, 0, sizeof(list_t));
         rc = content_purge_parse(many_tags(buf, sizeof(buf), rows[i].member,
                                            rows[i].head, rows[i].n,
@@ -407,7 +399,7 @@ body(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         len = strlen(rows[i].json);
 
         for (size = 0; size <= len; size++) {

@@ -1,17 +1,8 @@
 /* Jobs of purges: src/lib/content_purge_job.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/content_purge_job.h"
+#include "rows.h"
 
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 #define ID  "000102030405060708090a0b0c0d0eff"
 
@@ -63,7 +54,7 @@ job(void **state)
     one.attempts = 2;
     one.created = 1795341600;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         one.state = rows[i].state;
         one.error = content_cstr(rows[i].error);
         one.finished = rows[i].finished;
@@ -106,7 +97,7 @@ ids(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         if (content_purge_id_parse(content_cstr(rows[i].text), got)
             != rows[i].rc)
         {

@@ -2,18 +2,9 @@
  * Range, If-Range, Content-Range, and lists of entity tags.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_range.h"
+#include "rows.h"
 
-
-#define N(rows)    (sizeof(rows) / sizeof(rows[0]))
 
 #define NONE       CONTENT_RANGE_NONE
 #define OK         CONTENT_RANGE_OK
@@ -93,12 +84,8 @@ parse(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
-        s.len = strlen(rows[i].header);
-        s.data = malloc(s.len + 1);
-        assert_non_null(s.data);
-        memcpy(s.data, rows[i].header, s.len);
-        s.data = realloc(s.data, s.len ? s.len : 1);
+    for (i = 0; i < ROWS(rows); i++) {
+        s = copy(rows[i].header, strlen(rows[i].header));
 
         rc = content_range_parse(s, rows[i].size, &first, &last);
 
@@ -146,7 +133,7 @@ if_range(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         if (content_range_if(content_cstr(rows[i].if_range),
                              content_cstr(rows[i].etag), rows[i].mtime,
                              rows[i].date)
@@ -243,12 +230,8 @@ etag(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
-        s.len = strlen(rows[i].header);
-        s.data = malloc(s.len + 1);
-        assert_non_null(s.data);
-        memcpy(s.data, rows[i].header, s.len);
-        s.data = realloc(s.data, s.len ? s.len : 1);
+    for (i = 0; i < ROWS(rows); i++) {
+        s = copy(rows[i].header, strlen(rows[i].header));
 
         if (content_etag_match(s, content_cstr(rows[i].etag), 1)
             != rows[i].weak)

@@ -2,17 +2,10 @@
  * Which answers of S3 are worth another try, when, and signed how.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_retry.h"
+#include "rows.h"
 
 
-#define ROWS(rows)  (sizeof(rows) / sizeof(rows[0]))
 #define NOW         1700000000
 #define HOUR        3600
 

@@ -2,14 +2,8 @@
  * The XML of DeleteObjects.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_s3delete.h"
+#include "rows.h"
 
 
 #define XMLNS  " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
@@ -55,7 +49,7 @@ sayable(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         if (content_s3delete_sayable(content_cstr(rows[i].key))
             != rows[i].sayable)
         {
@@ -115,7 +109,7 @@ results(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         told[0] = '\0';
         rc = content_s3delete_results(content_cstr(rows[i].body), tell, NULL);
 

@@ -1,14 +1,9 @@
 /* Listings of a bucket: as S3, Ceph and MinIO write them, and others. */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include "lib/content_s3list.h"
+#include "rows.h"
 #include "s3xml.h"
 
 
@@ -80,13 +75,13 @@ check_listing(const listing_row_t *row)
 
     rc = content_s3list_read(content_cstr(row->body), &page, &visitor);
 
-    assert_rc(row->name, rc, row->rc);
-    assert_str(row->name, content_out_done(&out), row->entries);
+    assert_int(row->name, rc, row->rc);
+    assert_text(row->name, content_out_done(&out), row->entries);
 
     if (rc == CONTENT_OK) {
-        assert_rc(row->name, page.truncated, (int) row->truncated);
-        assert_str(row->name, page.next_token, row->token);
-        assert_str(row->name, page.next_marker, row->marker);
+        assert_int(row->name, page.truncated, (int) row->truncated);
+        assert_text(row->name, page.next_token, row->token);
+        assert_text(row->name, page.next_marker, row->marker);
     }
 }
 

@@ -1,17 +1,8 @@
 /* The SHA-256 of an object in a tag: src/lib/content_s3tag.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/content_s3tag.h"
+#include "rows.h"
 
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 #define HEX  "000102030405060708090a0b0c0d0e0f" \
              "101112131415161718191a1b1c1d1e1f"
@@ -64,7 +55,7 @@ test_write(void **state)
 
     digest(sha256);
 
-    for (i = 0; i < rows_of(writes); i++) {
+    for (i = 0; i < ROWS(writes); i++) {
         content_out_init(&out, buf, sizeof(buf));
         assert_int_equal(content_s3tag_write(&out, sha256,
                                              content_cstr(writes[i].etag)),
@@ -128,7 +119,7 @@ test_read(void **state)
 
     digest(expected);
 
-    for (i = 0; i < rows_of(reads); i++) {
+    for (i = 0; i < ROWS(reads); i++) {
         if (content_s3tag_read(content_cstr(reads[i].body),
                                content_cstr(reads[i].etag), sha256)
             != reads[i].rc)

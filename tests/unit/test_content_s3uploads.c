@@ -3,18 +3,11 @@
  * them; and whose an upload is.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include "lib/content_s3uploads.h"
+#include "rows.h"
 
-
-#define ROWS(rows)  (sizeof(rows) / sizeof(rows[0]))
 
 #define XMLNS  " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
 #define LIST(inside)                                                         \

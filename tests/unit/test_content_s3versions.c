@@ -2,15 +2,10 @@
  * The XML of ListObjectVersions and GetBucketVersioning.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include "lib/content_s3versions.h"
+#include "rows.h"
 
 
 #define LIST(text)  "<ListVersionsResult xmlns=\"http://s3.amazonaws.com/"   \
@@ -90,7 +85,7 @@ lists(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         told[0] = '\0';
         truncated = 0;
 
@@ -129,7 +124,7 @@ kept(void **state)
 
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         got = 0;
         rc = content_s3versions_kept(content_cstr(rows[i].body), &got);
 

@@ -3,15 +3,10 @@
  * documents that must not be believed.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include "lib/content_s3xml.h"
+#include "rows.h"
 #include "s3xml.h"
 
 
@@ -100,9 +95,9 @@ test_error(void **state)
         rc = content_s3xml_error(content_cstr(rows[i].body), &code, &message,
                                  buf, sizeof(buf));
 
-        assert_rc(rows[i].name, rc, rows[i].rc);
-        assert_str(rows[i].name, code, rows[i].code);
-        assert_str(rows[i].name, message, rows[i].message);
+        assert_int(rows[i].name, rc, rows[i].rc);
+        assert_text(rows[i].name, code, rows[i].code);
+        assert_text(rows[i].name, message, rows[i].message);
     }
 }
 
@@ -120,14 +115,14 @@ test_error_fits(void **state)
 
     assert_int_equal(content_s3xml_error(body, &code, &message, buf, 16),
                      CONTENT_OK);
-    assert_str("cut", message, "not her");
+    assert_text("cut", message, "not her");
     assert_ptr_equal(code.data, buf);
     assert_ptr_equal(message.data, buf + 9);
 
     assert_int_equal(content_s3xml_error(body, &code, &message, buf, 9),
                      CONTENT_OK);
-    assert_str("only the code", code, "NoSuchKey");
-    assert_str("only the code", message, "");
+    assert_text("only the code", code, "NoSuchKey");
+    assert_text("only the code", message, "");
 
     assert_int_equal(content_s3xml_error(body, &code, &message, buf, 8),
                      CONTENT_OVERFLOW);
@@ -199,8 +194,8 @@ test_upload_id(void **state)
         content_out_init(&out, buf, sizeof(buf));
         rc = content_s3xml_upload_id(content_cstr(rows[i].body), &out);
 
-        assert_rc(rows[i].name, rc, rows[i].rc);
-        assert_str(rows[i].name, content_out_done(&out), rows[i].id);
+        assert_int(rows[i].name, rc, rows[i].rc);
+        assert_text(rows[i].name, content_out_done(&out), rows[i].id);
     }
 }
 
@@ -296,9 +291,9 @@ test_results(void **state)
 
         rc = rows[i].read(content_cstr(rows[i].body), &etag, &code);
 
-        assert_rc(rows[i].name, rc, rows[i].rc);
-        assert_str(rows[i].name, content_out_done(&etag), rows[i].etag);
-        assert_str(rows[i].name, content_out_done(&code), rows[i].code);
+        assert_int(rows[i].name, rc, rows[i].rc);
+        assert_text(rows[i].name, content_out_done(&etag), rows[i].etag);
+        assert_text(rows[i].name, content_out_done(&code), rows[i].code);
     }
 }
 
@@ -335,7 +330,7 @@ test_parts(void **state)
     content_s3xml_part(&out, 10000, content_cstr("<&>"));
     content_s3xml_parts_end(&out);
 
-    assert_str("parts", content_out_done(&out),
+    assert_text("parts", content_out_done(&out),
                "<CompleteMultipartUpload" XMLNS ">"
                "<Part><PartNumber>1</PartNumber>"
                "<ETag>&quot;a54357aff0632cce46d9&quot;</ETag></Part>"

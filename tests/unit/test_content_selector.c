@@ -1,18 +1,10 @@
 /* Purges by tag and by prefix: src/lib/content_selector.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "lib/content_selector.h"
+#include "rows.h"
 
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 static content_selectors_t  selectors;
 
@@ -52,7 +44,7 @@ test_purged(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         memset(&selectors, 0, sizeof(selectors));
 
         if (rows[i].tag) {
@@ -120,7 +112,7 @@ test_path(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(paths); i++) {
+    for (i = 0; i < ROWS(paths); i++) {
         rc = content_selector_path(content_cstr(paths[i].text), &prefix);
 
         if (paths[i].prefix == NULL) {

@@ -1,19 +1,9 @@
 /* SHA-256 of one stream and of two: src/lib/content_sha256.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/content_digest.h"
 #include "lib/content_sha256.h"
+#include "rows.h"
 
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 #define BYTES  (256 * 1024)
 
@@ -77,7 +67,7 @@ test_examples(void **state)
     (void) state;
 
     for (own = 0; own < 2; own++) {
-        for (i = 0; i < rows_of(examples); i++) {
+        for (i = 0; i < ROWS(examples); i++) {
             memset(&s, 0, sizeof(s));
             assert_int_equal(content_sha256_init(&s, own), CONTENT_OK);
             assert_int_equal(content_sha256_update(&s, NULL, examples[i].text,
@@ -154,7 +144,7 @@ test_body_and_part(void **state)
         memset(&body, 0, sizeof(body));
         memset(&part, 0, sizeof(part));
 
-        for (i = 0; i < rows_of(bodies); i++) {
+        for (i = 0; i < ROWS(bodies); i++) {
             assert_int_equal(content_sha256_init(&body, own), CONTENT_OK);
             assert_int_equal(content_sha256_init(&part, own), CONTENT_OK);
 

@@ -4,15 +4,9 @@
  * test_content_shard_large.c; what is evicted: test_content_shard_choice.c.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
+#include "rows.h"
 #include "shard.h"
 
 
@@ -52,19 +46,19 @@ find_what_was_inserted(void **state)
 
     shard = create(SIZE);
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         assert_null(find(shard, (uint32_t) i));
         assert_non_null(put(shard, (uint32_t) i, rows[i].head, rows[i].body,
                             &nobody));
     }
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         assert_non_null(find(shard, (uint32_t) i));
         check(find(shard, (uint32_t) i), (uint32_t) i, rows[i].head,
               rows[i].body);
     }
 
-    assert_int_equal(stats_of(shard).entries, N(rows));
+    assert_int_equal(stats_of(shard).entries, ROWS(rows));
     assert_int_equal(stats_of(shard).evicted, 0);
     assert_int_equal(stats_of(shard).refused, 0);
 
@@ -88,7 +82,7 @@ keys_of_one_hash(void **state)
 
     shard = create(SIZE);
 
-    for (i = 0; i < N(keys); i++) {
+    for (i = 0; i < ROWS(keys); i++) {
         key = content_cstr(keys[i]);
         e = insert(shard, 5, key, 0, 1, 1, &nobody);
         assert_non_null(e);
@@ -99,7 +93,7 @@ keys_of_one_hash(void **state)
     assert_int_equal(content_shard_remove(shard, 5, key, is_pinned, &nobody),
                      1);
 
-    for (i = 0; i < N(keys); i++) {
+    for (i = 0; i < ROWS(keys); i++) {
         key = content_cstr(keys[i]);
         e = content_shard_find(shard, 5, key);
 
@@ -201,7 +195,7 @@ random_against_a_model(void **state)
 
     for (step = 0; step < 100000; step++) {
         rnd = hash_of(rnd + step);
-        n = rnd % N(size);
+        n = rnd % ROWS(size);
 
         switch ((rnd >> 16) % 8) {
 

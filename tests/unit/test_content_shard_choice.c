@@ -3,15 +3,9 @@
  * S3-FIFO and of LRU.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
+#include "rows.h"
 #include "shard.h"
 
 
@@ -499,7 +493,7 @@ chooses_as_well_as_s3fifo(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(loads); i++) {
+    for (i = 0; i < ROWS(loads); i++) {
         compare(&loads[i]);
     }
 }

@@ -3,15 +3,9 @@
  * sending when nobody reads them.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
+#include "rows.h"
 #include "shard.h"
 
 
@@ -37,7 +31,7 @@ a_large_body_has_pages_of_its_own(void **state)
 
     shard = create(SIZE);
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         e = put(shard, (uint32_t) i, rows[i].head, rows[i].body, &nobody);
         assert_non_null(e);
         assert_int_equal(content_entry_pages(e), rows[i].pages
@@ -49,7 +43,7 @@ a_large_body_has_pages_of_its_own(void **state)
         }
     }
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         check(find(shard, (uint32_t) i), (uint32_t) i, rows[i].head,
               rows[i].body);
     }
@@ -91,7 +85,7 @@ a_large_body_that_was_found_often_is_spent(void **state)
 
     (void) state;
 
-    for (i = 0; i < N(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         shard = create(SIZE);
         assert_non_null(put(shard, 2, 0, 10, &nobody));
         before = stats_of(shard).bytes;

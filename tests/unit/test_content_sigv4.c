@@ -5,19 +5,12 @@
  * botocore's S3SigV4Auth (1.29), for what the examples leave out.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <cmocka.h>
 
 #include "lib/content_key.h"
 #include "lib/content_sigv4.h"
+#include "rows.h"
 
-
-#define ROWS(rows)   (sizeof(rows) / sizeof(rows[0]))
 
 #define ACCESS_KEY   "AKIAIOSFODNN7EXAMPLE"
 #define SECRET_KEY   "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"

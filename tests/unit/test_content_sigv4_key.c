@@ -3,18 +3,10 @@
  * with Python's hmac.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_digest.h"
 #include "lib/content_sigv4_key.h"
+#include "rows.h"
 
-
-#define ROWS(rows)  (sizeof(rows) / sizeof(rows[0]))
 
 #define SECRET      "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 

@@ -2,17 +2,8 @@
  * Slices and bounded writers.
  */
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "lib/content_str.h"
-
-
-#define ROWS(rows)  (sizeof(rows) / sizeof(rows[0]))
+#include "rows.h"
 
 
 static void

@@ -1,14 +1,7 @@
 /* Editors' tokens: src/lib/content_token.h. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/content_token.h"
+#include "rows.h"
 
 
 /* SHA-256 of "secret", of "other" and of the empty string */
@@ -27,8 +20,6 @@
 
 #define NAME_64 \
     "n123456789n123456789n123456789n123456789n123456789n123456789n123"
-
-#define rows_of(table)  (sizeof(table) / sizeof(table[0]))
 
 
 static void
@@ -111,7 +102,7 @@ lines(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         why = "";
         rc = content_token_parse_line(content_cstr(rows[i].line), &token,
                                       &why);
@@ -198,7 +189,7 @@ find(void **state)
                                                   &tokens[i], &why), 0);
     }
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         found = content_token_find(tokens, rows[i].n,
                                    content_cstr(rows[i].presented));
         expected = rows[i].index < 0 ? NULL : &tokens[rows[i].index];
@@ -264,7 +255,7 @@ bearer(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         rc = content_token_bearer(content_cstr(rows[i].value), &token);
 
         if (rc != (rows[i].token ? CONTENT_OK : CONTENT_ERROR)
@@ -312,7 +303,7 @@ allows(void **state)
 
     (void) state;
 
-    for (i = 0; i < rows_of(rows); i++) {
+    for (i = 0; i < ROWS(rows); i++) {
         assert_int_equal(content_token_parse_line(content_cstr(rows[i].line),
                                                   &token, &why), 0);
 
