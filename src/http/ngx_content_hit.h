@@ -20,5 +20,11 @@ ngx_int_t ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 /* Sends the headers, which are made, and the record's body. */
 ngx_int_t ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry);
 
+/*
+ * ngx_http_output_filter() for a whole body: one that is in a file begins in
+ * the packet that the headers are in.
+ */
+ngx_int_t ngx_content_hit_output(ngx_http_request_t *r, ngx_chain_t *out);
+
 
 #endif

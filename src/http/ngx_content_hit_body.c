@@ -73,7 +73,7 @@ ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry)
     out.buf = b;
     out.next = NULL;
 
-    rc = ngx_http_output_filter(r, &out);
+    rc = ngx_content_hit_output(r, &out);
 
     /* what the socket did not take */
 

@@ -13,7 +13,9 @@ import pathlib
 import random
 import re
 import signal
+import socket
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -230,6 +232,32 @@ def test_a_body_is_copied_until_it_is_asked_for_often(tmp_path):
         assert copied == 2
 
 
+def segments(connection):
+    """tcpi_data_segs_in: packets with data that have come."""
+    info = connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO,
+                                        156)
+    return int.from_bytes(info[152:156], sys.byteorder)
+
+
+@pytest.mark.parametrize("nopush", ["off", "on"])
+def test_the_headers_and_the_begin_of_the_body_are_one_packet(tmp_path,
+                                                              nopush):
+    with logging(tmp_path, http=f"{SENDFILE} tcp_nopush {nopush};") as nginx:
+        body = os.urandom(LARGE)
+        nginx.put("/a", body)
+        hot(nginx, "/a")
+        before = by_sendfile(nginx)
+        corked = nginx.read_log().count(" tcp_nopush")
+        with nginx.connect() as client:
+            for n in range(1, 4):
+                client.send(request_head("GET", "/a", {
+                    "Host": "o", "Range": "bytes=5000-14999"}))
+                assert client.answer().body == body[5000:15000]
+                assert segments(client) == n
+        assert by_sendfile(nginx) == before + 3
+        assert nginx.read_log().count(" tcp_nopush") == corked
+
+
 @pytest.mark.parametrize("text", ["0-0", "0-65535", "4095-4096", "70000-",
                                   "-1", "1-2,70000-99999", "0-,0-"])
 def test_ranges_of_a_large_body(tmp_path, text):
@@ -347,7 +375,8 @@ def test_a_configuration_that_is_refused_changes_nothing(tmp_path):
                        > (s[0] == "4"))
         answer = nginx.get("/a")
         assert tier(answer) == "memory" and answer.body == body
-        assert len(memory_files(nginx.process.pid)) == 1
+        # it closes the refused one's after it has said so
+        wait_until(lambda: len(memory_files(nginx.process.pid)) == 1)
 
 
 def test_without_files_of_memory_bodies_are_copied(tmp_path):
