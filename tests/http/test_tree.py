@@ -1,5 +1,5 @@
 """What the tree says of itself: files that the documentation names are there,
-and a layer includes only what lies below it."""
+the map has all, and a layer includes only what lies below it."""
 
 import pathlib
 import re
@@ -32,6 +32,16 @@ def test_files_that_a_document_names_exist(document):
                if not any((place / name).exists()
                           for place in (ROOT, ROOT / "src"))]
     assert missing == []
+
+
+def test_map_has_every_source_file():
+    """By its name, by the end of it (`_reply.c`), or by the function that it
+    has the name of."""
+    text = (ROOT / "src/README.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"\w+", text))
+    ends = tuple(re.findall(r"`(_\w+)\.c`", text))
+    assert [file.name for file in sorted((ROOT / "src").glob("*/*.c"))
+            if file.stem not in names and not file.stem.endswith(ends)] == []
 
 
 @pytest.mark.parametrize("layer", BELOW)
