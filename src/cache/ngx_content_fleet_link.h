@@ -33,7 +33,10 @@ typedef struct {
 } ngx_content_fleet_link_t;
 
 
+/* From a zeroed link with its fleet: connects, now and whenever it is lost. */
 void ngx_content_fleet_link_open(ngx_content_fleet_link_t *link);
+
+/* Ends it for good. */
 void ngx_content_fleet_link_close(ngx_content_fleet_link_t *link);
 
 /* Ends it; the next follows. */

@@ -136,6 +136,7 @@ uint32_t ngx_content_memory_purges(ngx_content_memory_t *memory);
 ngx_uint_t ngx_content_memory_purged(ngx_content_memory_t *memory,
     uint64_t store, content_str_t key, content_str_t tags, uint32_t since);
 
+/* What all workers have counted, and what the shards hold now. */
 void ngx_content_memory_stats(ngx_content_memory_t *memory,
     ngx_content_memory_stats_t *stats);
 

@@ -262,6 +262,7 @@ ngx_uint_t ngx_content_redis_is_epoch(redisReply *reply);
 void ngx_content_redis_settle(ngx_content_redis_shared_t *shared,
     ngx_atomic_uint_t dirty);
 
+/* A script's text, for who sends it itself; static. */
 void ngx_content_redis_script(ngx_uint_t script, ngx_str_t *text);
 
 /* Loads all scripts again, without waiting for the answers. */

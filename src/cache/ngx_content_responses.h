@@ -53,11 +53,15 @@ void ngx_content_responses_init(ngx_content_responses_t *responses);
 uint32_t ngx_content_responses_hash(uint64_t store, const u_char *key,
     size_t len);
 
+/* Around making an answer with such an object, within one event. */
 void ngx_content_responses_enter(ngx_content_responses_t *responses,
     uint32_t hash);
 void ngx_content_responses_leave(ngx_content_responses_t *responses);
 
-/* NULL: no place was left, and end() is not needed. */
+/*
+ * Before leave(), if the answer goes on beyond this event: until end().  NULL:
+ * no place was left, and end() is not needed.
+ */
 ngx_content_response_t *ngx_content_responses_go_on(
     ngx_content_responses_t *responses);
 void ngx_content_responses_end(ngx_content_response_t *response);

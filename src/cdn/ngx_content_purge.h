@@ -63,8 +63,8 @@ typedef void (*ngx_content_purge_paid_pt)(void *data,
     u_char id[CONTENT_PURGE_ID_SIZE]);
 
 
+/* Defaults are set by the merge alone. */
 void ngx_content_purge_conf_create(ngx_content_purge_conf_t *conf);
-
 void ngx_content_purge_conf_merge(ngx_content_purge_conf_t *prev,
     ngx_content_purge_conf_t *conf);
 
@@ -120,6 +120,7 @@ ngx_int_t ngx_content_purge_enqueue(ngx_content_purge_t *purge,
     ngx_uint_t *repeat);
 void ngx_content_purge_repeat(ngx_content_purge_t *purge, ngx_uint_t repeat);
 
+/* Who is told of owed jobs that have ended; one for all. */
 void ngx_content_purge_owing(ngx_content_purge_t *purge,
     ngx_content_purge_paid_pt paid, void *data);
 

@@ -183,7 +183,7 @@ ngx_content_purge_job_note(ngx_content_purge_record_t *job,
 ngx_int_t
 ngx_content_purge_queue_job(ngx_content_purge_shared_t *shared,
     const u_char id[CONTENT_PURGE_ID_SIZE], content_purge_job_t *job,
-    u_char buf[128])
+    u_char buf[NGX_CONTENT_PURGE_ERROR])
 {
     ngx_int_t                    rc;
     ngx_uint_t                   i;

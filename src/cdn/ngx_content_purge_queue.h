@@ -24,6 +24,7 @@
 #define NGX_CONTENT_PURGE_BATCH    500      /* the most items of a call */
 #define NGX_CONTENT_PURGE_REPEAT   300000   /* ms */
 #define NGX_CONTENT_PURGE_OWED     1024     /* a power of two */
+#define NGX_CONTENT_PURGE_ERROR    128      /* bytes of a job's last error */
 
 
 typedef struct {
@@ -35,7 +36,7 @@ typedef struct {
     unsigned                  attempts;
     time_t                    created;
     time_t                    finished;
-    u_char                    error[128];
+    u_char                    error[NGX_CONTENT_PURGE_ERROR];
     size_t                    error_len;
 } ngx_content_purge_record_t;
 
@@ -153,9 +154,10 @@ void ngx_content_purge_queue_repeat(ngx_content_purge_shared_t *shared,
 
 /*
  * Takes a batch of one target and kind that may be sent now, until the time
- * `until`; its values are copied to pool.  plan is asked for by target; an item whose target it does not
- * know fails.  Returns 0 when there is a batch; else after how many
- * milliseconds to look again (NGX_TIMER_INFINITE: nothing is queued).
+ * `until`; its values are copied to pool.  plan() tells the plan of a target;
+ * an item whose target it does not know (NULL) fails.  Returns 0 when there is
+ * a batch; else after how many milliseconds to look again (NGX_TIMER_INFINITE:
+ * nothing is queued).
  */
 typedef const content_cloudflare_plan_t *(*ngx_content_purge_plan_pt)(
     void *data, uint32_t target);
@@ -179,7 +181,7 @@ void ngx_content_purge_queue_retry(ngx_content_purge_shared_t *shared,
 /* The job, with error pointing into buf; NGX_DECLINED: not known (any more). */
 ngx_int_t ngx_content_purge_queue_job(ngx_content_purge_shared_t *shared,
     const u_char id[CONTENT_PURGE_ID_SIZE], content_purge_job_t *job,
-    u_char buf[128]);
+    u_char buf[NGX_CONTENT_PURGE_ERROR]);
 
 
 /*
@@ -208,6 +210,7 @@ ngx_int_t ngx_content_purge_job_open(ngx_content_purge_shared_t *shared,
 void ngx_content_purge_job_account(ngx_content_purge_record_t *job,
     ngx_uint_t failed, content_str_t error);
 
+/* Its last error, cut to what a job has room for. */
 void ngx_content_purge_job_note(ngx_content_purge_record_t *job,
     content_str_t error);
 

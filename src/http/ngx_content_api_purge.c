@@ -410,7 +410,7 @@ ngx_content_purge_answer(ngx_http_request_t *r, ngx_content_purging_t *p,
 ngx_int_t
 ngx_content_api_purge_job(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 {
-    u_char                    error[128], *buf;
+    u_char                    error[NGX_CONTENT_PURGE_ERROR], *buf;
     u_char                    id[CONTENT_PURGE_ID_SIZE];
     ngx_int_t                 rc;
     content_out_t             out;

@@ -141,13 +141,17 @@ ngx_content_fill_t *ngx_content_fill_begin(ngx_content_fills_t *fills,
 /* The handler runs once soon, then whenever something is new. */
 void ngx_content_fill_wait(ngx_content_fill_t *fill,
     ngx_content_fill_wait_t *wait);
+
 /*
  * The handler has more to do: it runs again when the others that have were
  * there, a few in an iteration of the event loop.
  */
 void ngx_content_fill_turn(ngx_content_fill_wait_t *wait);
+
 /* The handler runs no more; what the fill has stays. */
 void ngx_content_fill_ignore(ngx_content_fill_wait_t *wait);
+
+/* Nor is what it has needed any more. */
 void ngx_content_fill_leave(ngx_content_fill_wait_t *wait);
 
 
@@ -173,17 +177,34 @@ struct ngx_content_fills_s {
                                                 worker */
 };
 
+/* Reads from storage, what is not there yet; may end the fill at once. */
 void ngx_content_fill_fetch(ngx_content_fill_t *fill);
+
+/*
+ * The object is known: takes a copy, and memory for its bytes, or none if it
+ * is too large.  NGX_OK or NGX_ERROR.
+ */
 ngx_int_t ngx_content_fill_object(ngx_content_fill_t *fill,
     content_object_t *object);
+
+/* Nobody can join it from now on.  It may be gone then. */
 void ngx_content_fill_end(ngx_content_fill_t *fill,
     ngx_content_fill_state_e state);
+
+/* Something is new: the handlers of all who wait run soon. */
 void ngx_content_fill_wake(ngx_content_fill_t *fill);
 
-/* ngx_content_fill_follow.c; NGX_AGAIN: it follows another worker's. */
+/*
+ * Before it is read: NGX_AGAIN, it follows another worker's; NGX_OK, others may
+ * follow it; or anything else, it is this worker's own.
+ */
 ngx_int_t ngx_content_fill_enter(ngx_content_fill_t *fill);
+
+/* Other workers have news: data is the table.  Of one fill. */
 void ngx_content_fills_follow(void *data);
 void ngx_content_fill_follow(ngx_content_fill_t *fill);
+
+/* Follows no more, and reads by itself what is not there yet. */
 void ngx_content_fill_alone(ngx_content_fill_t *fill);
 
 

@@ -132,6 +132,10 @@ typedef struct {
                                                   the next event */
 } ngx_content_s3_signed_t;
 
+/*
+ * A parameter of the query; a header, unless its value is empty.  In any order,
+ * for the signature sorts them.  Nothing is copied.
+ */
 void ngx_content_s3_param(ngx_content_s3_request_t *request, const char *name,
     content_str_t value);
 void ngx_content_s3_header(ngx_content_s3_request_t *request,
@@ -312,6 +316,8 @@ ngx_content_s3_verdict_e ngx_content_s3_guard_verdict(
 /* What the headers of an answer tell; NGX_ERROR: that is not enough. */
 ngx_int_t ngx_content_s3_call_object(ngx_content_call_t *call,
     ngx_pool_t *pool, content_object_t *object);
+
+/* The functions of ngx_content_store_ops_t: see ngx_content_store.h. */
 
 ngx_int_t ngx_content_s3_open(ngx_content_read_t *read);
 ngx_int_t ngx_content_s3_send(ngx_content_read_t *read);

@@ -122,6 +122,7 @@ void ngx_content_claim_filled(ngx_content_claim_t *claim);
 void ngx_content_claim_end(ngx_content_uploads_t *uploads,
     ngx_content_claim_t *claim);
 
+/* Of a claim that was granted: data and size as they were. */
 void ngx_content_buffer_free(ngx_content_uploads_t *uploads, u_char *data,
     size_t size);
 
