@@ -45,7 +45,8 @@ ngx_content_expect_from_request(ngx_http_request_t *r,
 
 
 ngx_int_t
-ngx_content_digest_headers(ngx_http_request_t *r, const u_char sha256[32])
+ngx_content_digest_headers(ngx_http_request_t *r,
+    const u_char sha256[CONTENT_SHA256_SIZE])
 {
     u_char         *p;
     ngx_uint_t      repr, content;

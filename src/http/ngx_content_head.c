@@ -76,7 +76,7 @@ ngx_content_head_write(content_out_t *out, const content_object_t *object,
     ngx_content_head_caching(out, &head, object);
 
     if (object->has_sha256) {
-        content_out_mem(out, object->sha256, NGX_CONTENT_HEAD_SHA256);
+        content_out_mem(out, object->sha256, CONTENT_SHA256_SIZE);
     }
 
     if (!out->overflow) {

@@ -19,7 +19,6 @@
 
 #define NGX_CONTENT_HEAD_ETAG      0          /* places of two headers */
 #define NGX_CONTENT_HEAD_MODIFIED  1
-#define NGX_CONTENT_HEAD_SHA256    32         /* bytes */
 
 
 typedef struct {

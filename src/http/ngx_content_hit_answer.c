@@ -88,7 +88,7 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
     if (head->has_sha256
         && ngx_content_digest_headers(r, (u_char *) head + entry->head_len
-                                         - NGX_CONTENT_HEAD_SHA256)
+                                         - CONTENT_SHA256_SIZE)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

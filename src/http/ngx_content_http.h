@@ -136,7 +136,7 @@ ngx_int_t ngx_content_expect_from_request(ngx_http_request_t *r,
  * request wants them.  r->headers_out.status is set: 304 has no content.
  */
 ngx_int_t ngx_content_digest_headers(ngx_http_request_t *r,
-    const u_char sha256[32]);
+    const u_char sha256[CONTENT_SHA256_SIZE]);
 
 /* Whether it wants either: then more may be done to find it. */
 ngx_uint_t ngx_content_digest_is_wanted(ngx_http_request_t *r);

@@ -143,7 +143,9 @@ ngx_content_tokens_parse(ngx_conf_t *cf, ngx_content_tokens_t *tokens,
         known = tokens->tokens.elts;
 
         for (i = 0; rc == CONTENT_OK && i < tokens->tokens.nelts; i++) {
-            if (ngx_memcmp(known[i].hash, token.hash, 32) == 0) {
+            if (ngx_memcmp(known[i].hash, token.hash, CONTENT_SHA256_SIZE)
+                == 0)
+            {
                 why = "the same hash as an earlier line";
                 rc = CONTENT_ERROR;
             }

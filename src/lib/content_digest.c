@@ -371,17 +371,19 @@ take_weight(content_str_t *rest, int64_t *weight)
 
 
 int
-content_digest_md5(content_str_t field, unsigned char md5[16])
+content_digest_md5(content_str_t field,
+    unsigned char md5[CONTENT_MD5_SIZE])
 {
-    return decode_exactly(content_str_trim(field), md5, 16);
+    return decode_exactly(content_str_trim(field), md5, CONTENT_MD5_SIZE);
 }
 
 
 void
-content_digest_write(content_out_t *out, const unsigned char sha256[32])
+content_digest_write(content_out_t *out,
+    const unsigned char sha256[CONTENT_SHA256_SIZE])
 {
     content_out_text(out, "sha-256=:");
-    content_digest_base64(out, sha256, 32);
+    content_digest_base64(out, sha256, CONTENT_SHA256_SIZE);
     content_out_char(out, ':');
 }
 

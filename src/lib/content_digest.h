@@ -2,8 +2,8 @@
  * Digests as they travel: hexadecimal, base64, and the header fields
  * Content-Digest, Repr-Digest (RFC 9530) and Content-MD5 (RFC 1864).
  *
- * Nothing here computes a digest; the layers above feed the bytes to EVP
- * themselves, as they arrive.
+ * Nothing here computes a digest: SHA-256 of what arrives does
+ * content_sha256.h, the others libcrypto.
  */
 
 #ifndef CONTENT_DIGEST_H
@@ -11,6 +11,10 @@
 
 #include "lib/content_str.h"
 
+
+#define CONTENT_MD5_SIZE          16     /* bytes */
+#define CONTENT_SHA256_SIZE       32
+#define CONTENT_SHA512_SIZE       64
 
 #define CONTENT_DIGEST_FIELD_LEN  54     /* of content_digest_write() */
 
@@ -20,8 +24,8 @@
 typedef struct {
     unsigned         has_sha256:1;
     unsigned         has_sha512:1;
-    unsigned char    sha256[32];
-    unsigned char    sha512[64];
+    unsigned char    sha256[CONTENT_SHA256_SIZE];
+    unsigned char    sha512[CONTENT_SHA512_SIZE];
 } content_digest_t;
 
 
@@ -61,10 +65,12 @@ int content_digest_parse(content_str_t field, content_digest_t *digest);
 int content_digest_wanted(content_str_t field);
 
 /* Content-MD5: base64 of 16 bytes.  Returns CONTENT_OK or CONTENT_ERROR. */
-int content_digest_md5(content_str_t field, unsigned char md5[16]);
+int content_digest_md5(content_str_t field,
+    unsigned char md5[CONTENT_MD5_SIZE]);
 
 /* Writes "sha-256=:...:", CONTENT_DIGEST_FIELD_LEN bytes. */
-void content_digest_write(content_out_t *out, const unsigned char sha256[32]);
+void content_digest_write(content_out_t *out,
+    const unsigned char sha256[CONTENT_SHA256_SIZE]);
 
 /* Whether len bytes are equal, in a time that does not depend on them. */
 int content_digest_eq(const void *a, const void *b, size_t len);

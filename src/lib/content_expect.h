@@ -24,17 +24,17 @@ typedef struct {
     content_digest_t  repr;          /* Repr-Digest */
     unsigned          has_md5:1;     /* Content-MD5 */
     unsigned          has_amz:1;     /* x-amz-checksum-sha256 */
-    unsigned char     md5[16];
-    unsigned char     amz[32];
+    unsigned char     md5[CONTENT_MD5_SIZE];
+    unsigned char     amz[CONTENT_SHA256_SIZE];
 } content_expect_t;
 
 
 /* The digests of a body; those that nothing is expected of are not read. */
 
 typedef struct {
-    unsigned char     sha256[32];
-    unsigned char     sha512[64];
-    unsigned char     md5[16];
+    unsigned char     sha256[CONTENT_SHA256_SIZE];
+    unsigned char     sha512[CONTENT_SHA512_SIZE];
+    unsigned char     md5[CONTENT_MD5_SIZE];
 } content_computed_t;
 
 

@@ -10,6 +10,7 @@
 #ifndef CONTENT_OBJECT_H
 #define CONTENT_OBJECT_H
 
+#include "lib/content_digest.h"
 #include "lib/content_str.h"
 
 
@@ -33,7 +34,7 @@ typedef struct {
     int64_t          mtime;             /* seconds since 1970, Last-Modified */
 
     unsigned         has_sha256:1;
-    unsigned char    sha256[32];        /* of the body as stored */
+    unsigned char    sha256[CONTENT_SHA256_SIZE];  /* of the body as stored */
 
     content_str_t    type;              /* Content-Type; empty: none sent */
     content_str_t    encoding;          /* Content-Encoding */

@@ -29,8 +29,8 @@ static void take(tag_t *tag);
 
 
 int
-content_s3tag_write(content_out_t *out, const unsigned char sha256[32],
-    content_str_t etag)
+content_s3tag_write(content_out_t *out,
+    const unsigned char sha256[CONTENT_SHA256_SIZE], content_str_t etag)
 {
     size_t  i;
 
@@ -49,7 +49,7 @@ content_s3tag_write(content_out_t *out, const unsigned char sha256[32],
     content_out_text(out, "<Tagging xmlns="
                           "\"http://s3.amazonaws.com/doc/2006-03-01/\">"
                           "<TagSet><Tag><Key>" TAG_KEY "</Key><Value>");
-    content_out_hex(out, sha256, 32);
+    content_out_hex(out, sha256, CONTENT_SHA256_SIZE);
     content_out_char(out, ':');
     content_out_str(out, etag);
     content_out_text(out, "</Value></Tag></TagSet></Tagging>");
@@ -84,7 +84,7 @@ is_allowed(unsigned char c)
 
 int
 content_s3tag_read(content_str_t body, content_str_t etag,
-    unsigned char sha256[32])
+    unsigned char sha256[CONTENT_SHA256_SIZE])
 {
     tag_t          tag;
     unsigned char  buf[TAG_VALUE_MAX];
@@ -150,7 +150,8 @@ take(tag_t *tag)
     etag.len = tag->tag_value.len - HEX_LEN - 1;
 
     if (content_str_eq(etag, tag->etag)
-        && content_digest_unhex(hex, tag->sha256, 32) == CONTENT_OK)
+        && content_digest_unhex(hex, tag->sha256, CONTENT_SHA256_SIZE)
+           == CONTENT_OK)
     {
         tag->found = 1;
     }

@@ -13,6 +13,7 @@
 #ifndef CONTENT_S3TAG_H
 #define CONTENT_S3TAG_H
 
+#include "lib/content_digest.h"
 #include "lib/content_str.h"
 
 
@@ -23,15 +24,15 @@
  * The body of PutObjectTagging.  CONTENT_OK; CONTENT_ERROR when a tag can't
  * hold the ETag: for its length or its characters.
  */
-int content_s3tag_write(content_out_t *out, const unsigned char sha256[32],
-    content_str_t etag);
+int content_s3tag_write(content_out_t *out,
+    const unsigned char sha256[CONTENT_SHA256_SIZE], content_str_t etag);
 
 /*
  * The digest in an answer to GetObjectTagging.  CONTENT_OK; CONTENT_ERROR when
  * there is none for this ETag, or the document is another one.
  */
 int content_s3tag_read(content_str_t body, content_str_t etag,
-    unsigned char sha256[32]);
+    unsigned char sha256[CONTENT_SHA256_SIZE]);
 
 
 #endif

@@ -16,8 +16,9 @@
 
 #include <openssl/evp.h>
 
+#include "lib/content_digest.h"
 
-#define CONTENT_SHA256_SIZE   32
+
 #define CONTENT_SHA256_BLOCK  64
 
 

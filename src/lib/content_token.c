@@ -24,7 +24,8 @@ typedef struct {
 
 static int take_field(content_str_t *rest, content_str_t *field);
 static int parse_name(content_str_t field, content_str_t *name);
-static int parse_hash(content_str_t field, unsigned char hash[32]);
+static int parse_hash(content_str_t field,
+    unsigned char hash[CONTENT_SHA256_SIZE]);
 static int parse_rights(content_str_t field, unsigned *rights);
 static int parse_prefixes(content_str_t rest, content_token_t *token,
     const char **why);
@@ -136,7 +137,7 @@ parse_name(content_str_t field, content_str_t *name)
 
 
 static int
-parse_hash(content_str_t field, unsigned char hash[32])
+parse_hash(content_str_t field, unsigned char hash[CONTENT_SHA256_SIZE])
 {
     if (!content_str_starts(field, content_cstr(HASH_SCHEME))) {
         return CONTENT_ERROR;
@@ -145,7 +146,7 @@ parse_hash(content_str_t field, unsigned char hash[32])
     field.data += sizeof(HASH_SCHEME) - 1;
     field.len -= sizeof(HASH_SCHEME) - 1;
 
-    return content_digest_unhex(field, hash, 32);
+    return content_digest_unhex(field, hash, CONTENT_SHA256_SIZE);
 }
 
 
@@ -218,7 +219,7 @@ content_token_find(const content_token_t *tokens, unsigned n,
     content_str_t presented)
 {
     unsigned       i, found, mask;
-    unsigned char  hash[32];
+    unsigned char  hash[CONTENT_SHA256_SIZE];
 
     /* An empty credential must never match, whatever the file says. */
 

@@ -15,6 +15,7 @@
 #ifndef CONTENT_TOKEN_H
 #define CONTENT_TOKEN_H
 
+#include "lib/content_digest.h"
 #include "lib/content_str.h"
 
 
@@ -33,7 +34,7 @@
 
 typedef struct {
     content_str_t    name;            /* for the log; [A-Za-z0-9._-] */
-    unsigned char    hash[32];        /* SHA-256 of the token's text */
+    unsigned char    hash[CONTENT_SHA256_SIZE];  /* of the token's text */
     unsigned         rights;          /* CONTENT_RIGHT_* */
 
     unsigned         nprefix;         /* at least 1 */

@@ -166,7 +166,7 @@ ngx_content_file_etag(ngx_content_upload_t *up)
 
     content_out_init(&out, up->object->etag.data, 34);
     content_out_char(&out, '"');
-    content_out_hex(&out, up->object->sha256, 16);
+    content_out_hex(&out, up->object->sha256, CONTENT_SHA256_SIZE / 2);
     content_out_char(&out, '"');
 
     up->object->etag = content_out_done(&out);

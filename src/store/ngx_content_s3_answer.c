@@ -236,7 +236,8 @@ ngx_content_s3_process_object(ngx_content_s3_read_t *s3)
 
     if (read->object && !s3->object.has_sha256) {
         s3->object.has_sha256 = read->object->has_sha256;
-        ngx_memcpy(s3->object.sha256, read->object->sha256, 32);
+        ngx_memcpy(s3->object.sha256, read->object->sha256,
+                   CONTENT_SHA256_SIZE);
     }
 
     if (read->object == NULL || !read->ranged) {

@@ -12,8 +12,8 @@
 #include "lib/content_digest.h"
 
 
-#define NGX_CONTENT_S3_MD5   16
-#define NGX_CONTENT_S3_PARTS_ETAG  (2 * NGX_CONTENT_S3_MD5 + sizeof("\"-10000\""))
+#define NGX_CONTENT_S3_PARTS_ETAG  (2 * CONTENT_MD5_SIZE                     \
+                                    + sizeof("\"-10000\""))
 
 
 static ngx_uint_t ngx_content_s3_etag_md5(ngx_content_upload_t *up,
@@ -23,7 +23,7 @@ static ngx_uint_t ngx_content_s3_etag_md5(ngx_content_upload_t *up,
 content_str_t
 ngx_content_s3_etag_of_parts(ngx_content_upload_t *up)
 {
-    u_char         *buf, md5[NGX_CONTENT_S3_MD5];
+    u_char         *buf, md5[CONTENT_MD5_SIZE];
     EVP_MD_CTX     *md;
     ngx_uint_t      made;
     content_out_t   out;
@@ -41,7 +41,7 @@ ngx_content_s3_etag_of_parts(ngx_content_upload_t *up)
 
     content_out_init(&out, buf, NGX_CONTENT_S3_PARTS_ETAG);
     content_out_char(&out, '"');
-    content_out_hex(&out, md5, NGX_CONTENT_S3_MD5);
+    content_out_hex(&out, md5, CONTENT_MD5_SIZE);
     content_out_char(&out, '-');
     content_out_uint(&out, up->nparts);
     content_out_char(&out, '"');
@@ -62,11 +62,11 @@ ngx_content_s3_etag_md5(ngx_content_upload_t *up, EVP_MD_CTX *md, u_char *md5)
 
     for (part = up->parts; part; part = part->next) {
         hex.data = part->etag.data + 1;
-        hex.len = 2 * NGX_CONTENT_S3_MD5;
+        hex.len = 2 * CONTENT_MD5_SIZE;
 
         if (part->etag.len != hex.len + 2
-            || content_digest_unhex(hex, md5, NGX_CONTENT_S3_MD5) != CONTENT_OK
-            || EVP_DigestUpdate(md, md5, NGX_CONTENT_S3_MD5) != 1)
+            || content_digest_unhex(hex, md5, CONTENT_MD5_SIZE) != CONTENT_OK
+            || EVP_DigestUpdate(md, md5, CONTENT_MD5_SIZE) != 1)
         {
             return 0;
         }

@@ -50,13 +50,13 @@ ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
     }
 
     if (object->has_sha256) {
-        p = ngx_pnalloc(pool, 64);
+        p = ngx_pnalloc(pool, 2 * CONTENT_SHA256_SIZE);
         if (p == NULL) {
             return NGX_ERROR;
         }
 
-        content_out_init(&out, p, 64);
-        content_out_hex(&out, object->sha256, 32);
+        content_out_init(&out, p, 2 * CONTENT_SHA256_SIZE);
+        content_out_hex(&out, object->sha256, CONTENT_SHA256_SIZE);
         ngx_content_s3_header(request, (char *) ngx_content_s3_sha256.data,
                               content_out_done(&out));
     }
@@ -114,7 +114,8 @@ ngx_content_s3_object_field(content_object_t *object, content_str_t name,
         object->mtime = ngx_parse_http_time(value.data, value.len);
 
     } else if (content_str_eq_case(name, ngx_content_s3_sha256)) {
-        object->has_sha256 = (content_digest_unhex(value, object->sha256, 32)
+        object->has_sha256 = (content_digest_unhex(value, object->sha256,
+                                                   CONTENT_SHA256_SIZE)
                               == CONTENT_OK);
 
     } else if (name.len > ngx_content_s3_meta.len

@@ -29,7 +29,8 @@ ngx_content_s3_put(ngx_content_upload_t *up)
     part = ngx_content_upload_single(up);
 
     if (part) {
-        ngx_memcpy(part->sha256, up->object->sha256, 32);
+        ngx_memcpy(part->sha256, up->object->sha256,
+                   CONTENT_SHA256_SIZE);
     }
 
     body = ngx_content_s3_body(up, part, &request);
@@ -116,7 +117,7 @@ ngx_content_s3_body(ngx_content_upload_t *up, ngx_content_part_t *part,
 
     if (up->part_digest) {
         content_out_init(&out, body->hash, sizeof(body->hash));
-        content_out_hex(&out, part->sha256, 32);
+        content_out_hex(&out, part->sha256, CONTENT_SHA256_SIZE);
         request->payload_hash = content_out_done(&out);
 
     } else {

@@ -12,7 +12,7 @@ ngx_content_s3_text_sha256(ngx_content_s3_request_t *request, ngx_str_t *text,
 {
     u_char         *buf;
     content_out_t   out;
-    unsigned char   sha256[32];
+    unsigned char   sha256[CONTENT_SHA256_SIZE];
 
     buf = ngx_pnalloc(pool, 2 * sizeof(sha256));
 
@@ -38,7 +38,7 @@ ngx_content_s3_text_md5(ngx_content_s3_request_t *request, ngx_str_t *text,
 {
     u_char         *buf;
     content_out_t   out;
-    unsigned char   md5[16];
+    unsigned char   md5[CONTENT_MD5_SIZE];
 
     buf = ngx_pnalloc(pool, ngx_base64_encoded_length(sizeof(md5)));
 

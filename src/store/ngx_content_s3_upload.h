@@ -28,7 +28,7 @@ typedef struct {
     ngx_content_call_t        *call;          /* UploadPart, under way */
     ngx_buf_t                  buf;
     ngx_chain_t                chain;
-    u_char                     hash[64];
+    u_char                     hash[2 * CONTENT_SHA256_SIZE];
     u_char                     number[NGX_INT_T_LEN];
 } ngx_content_s3_body_t;
 

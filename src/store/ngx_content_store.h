@@ -221,7 +221,8 @@ struct ngx_content_part_s {
     size_t                     capacity;
     off_t                      offset;            /* in the body */
     ngx_uint_t                 number;            /* 1, 2, ... */
-    u_char                     sha256[32];        /* if up->part_digest */
+    u_char                     sha256[CONTENT_SHA256_SIZE]; /* if
+                                                     up->part_digest */
     ngx_str_t                  etag;              /* for the store's use */
     void                      *state;             /* the same */
     size_t                     digested;          /* bytes, by the digests */

@@ -90,7 +90,7 @@ ngx_content_upload_expect(ngx_content_upload_t *up, content_expect_t *expect)
     sha256 = content_expect_sha256(expect);
 
     if (sha256) {
-        ngx_memcpy(up->object->sha256, sha256, 32);
+        ngx_memcpy(up->object->sha256, sha256, CONTENT_SHA256_SIZE);
         up->object->has_sha256 = 1;
     }
 

@@ -401,7 +401,8 @@ ngx_content_upload_verify(ngx_content_upload_t *up)
         return;
     }
 
-    ngx_memcpy(up->object->sha256, computed.sha256, 32);
+    ngx_memcpy(up->object->sha256, computed.sha256,
+               CONTENT_SHA256_SIZE);
     up->object->has_sha256 = 1;
 
     if (up->expect == NULL) {
