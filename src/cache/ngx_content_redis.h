@@ -258,6 +258,9 @@ void ngx_content_redis_destroy(ngx_content_redis_t *redis);
 /* Whether a lookup would be sent now; 0 also while the node is dirty. */
 ngx_uint_t ngx_content_redis_ready(ngx_content_redis_t *redis);
 
+/* Whether the first connection of this process is being made. */
+ngx_uint_t ngx_content_redis_starting(ngx_content_redis_t *redis);
+
 
 /*
  * The name of an object in Redis: the id of the place where it is stored, and
@@ -343,9 +346,9 @@ ngx_int_t ngx_content_redis_call(ngx_content_redis_t *redis, ngx_uint_t argc,
     ngx_content_redis_op_t **op);
 
 /*
- * For the handler of a HIT: op->record lasts until the pool is destroyed, in
- * another place if it is small; large ones are not copied.  NGX_OK, or
- * NGX_ERROR: no memory.
+ * For the handler of a HIT: op->record is to last until the pool is destroyed.
+ * NGX_OK: it does.  NGX_DECLINED: it stands among others, as all small ones do,
+ * and the caller has to copy what it needs.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_content_redis_keep(ngx_content_redis_op_t *op,
     ngx_pool_t *pool);

@@ -464,15 +464,7 @@ ngx_content_redis_take_hit(ngx_content_redis_op_t *op, redisReply *reply)
 ngx_int_t
 ngx_content_redis_keep(ngx_content_redis_op_t *op, ngx_pool_t *pool)
 {
-    ngx_str_t  text;
-
-    if (ngx_content_hiredis_keep(op->reply, pool, &text) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    op->record.data = text.data + NGX_CONTENT_REDIS_HEAD;
-
-    return NGX_OK;
+    return ngx_content_hiredis_keep(op->reply, pool);
 }
 
 

@@ -19,9 +19,6 @@
 #include "core/ngx_content_hiredis_internal.h"
 
 
-#define NGX_CONTENT_HIREDIS_READ   (64 * 1024)   /* bytes a turn */
-
-
 static ngx_socket_t ngx_content_hiredis_socket(const char *path,
     const char *host, ngx_uint_t port, u_char *reason);
 static ngx_int_t ngx_content_hiredis_watch(ngx_content_hiredis_t *hc,
@@ -67,6 +64,8 @@ ngx_content_hiredis_connect(const char *path, const char *host,
 
     hc->closed = closed;
     hc->data = data;
+    hc->in.pos = hc->in.buf;
+    hc->in.last = hc->in.buf;
     hc->replies.log = log;
     hc->waits.log = log;
     hc->out.log = log;
@@ -376,7 +375,8 @@ ngx_content_hiredis_connected(ngx_content_hiredis_t *hc)
 static void
 ngx_content_hiredis_read_handler(ngx_event_t *rev)
 {
-    u_char                  buf[NGX_CONTENT_HIREDIS_READ];
+    size_t                  size;
+    u_char                 *room;
     ssize_t                 n;
     const char             *wrong;
     ngx_connection_t       *c;
@@ -389,7 +389,9 @@ ngx_content_hiredis_read_handler(ngx_event_t *rev)
         return;
     }
 
-    n = recv(c->fd, buf, sizeof(buf), 0);
+    room = ngx_content_hiredis_in_room(hc, &size);
+
+    n = recv(c->fd, room, size, 0);
 
     if (n == 0) {
         ngx_content_hiredis_lost(hc, "it has closed the connection");
@@ -405,7 +407,7 @@ ngx_content_hiredis_read_handler(ngx_event_t *rev)
     }
 
     hc->calling = 1;
-    wrong = ngx_content_hiredis_take(hc, buf, n);
+    wrong = ngx_content_hiredis_take(hc, n);
     hc->calling = 0;
 
     if (hc->closing) {

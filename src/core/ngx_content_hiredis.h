@@ -9,7 +9,8 @@
  *
  * Replies come in the order of the commands.  Each command's callback runs
  * once: with its reply, or with NULL when the connection ends.  A reply is
- * gone when its callback returns; ngx_content_hiredis_keep() saves a string.
+ * gone when its callback returns; ngx_content_hiredis_keep() saves a large
+ * string.
  *
  * Commands are written together, at the end of the turn of the event loop in
  * which they were queued, those of before the connection is made included.
@@ -96,10 +97,10 @@ ngx_uint_t ngx_content_hiredis_writes(ngx_content_hiredis_t *hc);
 
 /*
  * For a callback: its reply is a string, whose bytes are to last as long as
- * pool.  Sets *text to them.  Large ones are not copied.  NGX_OK or NGX_ERROR.
+ * pool.  NGX_OK: they do.  NGX_DECLINED: they stand among others, and the caller
+ * has to copy what it needs.  NGX_ERROR: no memory.
  */
-ngx_int_t ngx_content_hiredis_keep(redisReply *reply, ngx_pool_t *pool,
-    ngx_str_t *text);
+ngx_int_t ngx_content_hiredis_keep(redisReply *reply, ngx_pool_t *pool);
 
 
 #endif

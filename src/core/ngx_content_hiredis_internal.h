@@ -15,6 +15,21 @@
 #include "core/ngx_content_hiredis_waits.h"
 
 
+#define NGX_CONTENT_HIREDIS_IN  (64 * 1024)  /* bytes read in a turn */
+
+
+/*
+ * What has been read and not been taken: at most the begin of one item, while
+ * nothing is taken from it.
+ */
+
+typedef struct {
+    u_char                          buf[NGX_CONTENT_HIREDIS_IN];
+    u_char                         *pos;
+    u_char                         *last;
+} ngx_content_hiredis_in_t;
+
+
 struct ngx_content_hiredis_s {
     ngx_connection_t               *connection;
     ngx_content_hiredis_closed_pt   closed;
@@ -22,7 +37,10 @@ struct ngx_content_hiredis_s {
 
     redisReader                    *reader;
     ngx_content_hiredis_replies_t   replies;
-    size_t                          unfinished;  /* bytes of a reply so far */
+    size_t                          owed;        /* bytes that the reader lacks
+                                                    of an item */
+    size_t                          unfinished;  /* bytes of a reply that it
+                                                    has so far */
 
     ngx_content_hiredis_waits_t     waits;
 
@@ -35,15 +53,20 @@ struct ngx_content_hiredis_s {
     unsigned                        connected:1;
     unsigned                        calling:1;   /* a callback, perhaps */
     unsigned                        closing:1;
+
+    ngx_content_hiredis_in_t        in;          /* large: the last */
 };
 
 
+/* Where the next bytes go: room for one of them, or more. */
+u_char *ngx_content_hiredis_in_room(ngx_content_hiredis_t *hc, size_t *size);
+
 /*
- * Takes bytes that have come, and gives the replies to who wait, until one of
- * them closes the connection.  NULL, or what is wrong with the bytes.
+ * Takes n more bytes that have come there, and gives the replies to who wait,
+ * until one of them closes the connection.  NULL, or what is wrong with the
+ * bytes.
  */
-const char *ngx_content_hiredis_take(ngx_content_hiredis_t *hc, u_char *p,
-    size_t len);
+const char *ngx_content_hiredis_take(ngx_content_hiredis_t *hc, size_t n);
 
 
 #endif

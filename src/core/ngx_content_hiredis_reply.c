@@ -29,14 +29,6 @@ typedef int     ngx_content_hiredis_elements_t;
 #endif
 
 
-/* keep() finds the pool by the reply. */
-
-typedef struct {
-    redisReply     reply;         /* the first */
-    ngx_pool_t    *pool;
-} ngx_content_hiredis_object_t;
-
-
 static redisReply *ngx_content_hiredis_object(const redisReadTask *task);
 static redisReply *ngx_content_hiredis_text(const redisReadTask *task,
     const char *text, size_t len);
@@ -49,8 +41,6 @@ static void *ngx_content_hiredis_array(const redisReadTask *task,
 static void *ngx_content_hiredis_integer(const redisReadTask *task,
     long long n);
 static void *ngx_content_hiredis_nil(const redisReadTask *task);
-static ngx_int_t ngx_content_hiredis_move(ngx_pool_t *from, void *data,
-    ngx_pool_t *to);
 static void ngx_content_hiredis_free(void *data);
 #if (HIREDIS_MAJOR >= 1)
 static void *ngx_content_hiredis_double(const redisReadTask *task, double n,
@@ -120,6 +110,18 @@ ngx_content_hiredis_replies_free(ngx_content_hiredis_replies_t *replies)
         ngx_destroy_pool(replies->pool);
         replies->pool = NULL;
     }
+}
+
+
+void
+ngx_content_hiredis_replies_at(ngx_content_hiredis_object_t *object,
+    u_char *text, size_t len)
+{
+    ngx_memzero(object, sizeof(ngx_content_hiredis_object_t));
+
+    object->reply.type = REDIS_REPLY_STRING;
+    object->reply.str = (char *) text;
+    object->reply.len = len;
 }
 
 
@@ -285,58 +287,30 @@ ngx_content_hiredis_bool(const redisReadTask *task, int n)
 #endif
 
 
+/* What a pool has allocated alone is moved. */
+
 ngx_int_t
-ngx_content_hiredis_keep(redisReply *reply, ngx_pool_t *pool, ngx_str_t *text)
+ngx_content_hiredis_keep(redisReply *reply, ngx_pool_t *pool)
 {
-    ngx_int_t                      rc;
-    ngx_content_hiredis_object_t  *object;
-
-    object = (ngx_content_hiredis_object_t *) reply;
-
-    text->data = (u_char *) reply->str;
-    text->len = reply->len;
-
-    rc = ngx_content_hiredis_move(object->pool, reply->str, pool);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    text->data = ngx_pnalloc(pool, text->len);
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(text->data, reply->str, text->len);
-
-    return NGX_OK;
-}
-
-
-/*
- * Moves what a pool has allocated alone; NGX_DECLINED: it is small, and stands
- * among others.
- */
-
-static ngx_int_t
-ngx_content_hiredis_move(ngx_pool_t *from, void *data, ngx_pool_t *to)
-{
+    ngx_pool_t          *from;
     ngx_pool_large_t    *large;
     ngx_pool_cleanup_t  *cln;
 
-    for (large = from->large; large; large = large->next) {
+    from = ((ngx_content_hiredis_object_t *) reply)->pool;
 
-        if (large->alloc != data) {
+    for (large = from ? from->large : NULL; large; large = large->next) {
+
+        if (large->alloc != reply->str) {
             continue;
         }
 
-        cln = ngx_pool_cleanup_add(to, 0);
+        cln = ngx_pool_cleanup_add(pool, 0);
         if (cln == NULL) {
             return NGX_ERROR;
         }
 
         cln->handler = ngx_content_hiredis_free;
-        cln->data = data;
+        cln->data = reply->str;
         large->alloc = NULL;
 
         return NGX_OK;

@@ -1,5 +1,5 @@
 /*
- * What hiredis's reader builds replies of, for ngx_content_hiredis.c only.
+ * What hiredis's reader builds replies of, for ngx_content_hiredis*.c only.
  *
  * They are the redisReply of hiredis, but made in a pool that the connection
  * empties after each, instead of by malloc one by one.
@@ -21,6 +21,14 @@ typedef struct {
 } ngx_content_hiredis_replies_t;
 
 
+/* A reply as it is made: keep() finds the pool by it. */
+
+typedef struct {
+    redisReply     reply;         /* the first */
+    ngx_pool_t    *pool;          /* NULL: of a string that lies elsewhere */
+} ngx_content_hiredis_object_t;
+
+
 /*
  * A reader whose replies are in replies->pool; NULL: no memory.  replies has
  * log set and has to outlive the reader.
@@ -31,6 +39,10 @@ redisReader *ngx_content_hiredis_reader(
 /* The last reply is done with; NGX_ERROR: no memory for the next. */
 ngx_int_t ngx_content_hiredis_replies_reset(
     ngx_content_hiredis_replies_t *replies);
+
+/* Makes object a string of these bytes, behind which there is a NUL. */
+void ngx_content_hiredis_replies_at(ngx_content_hiredis_object_t *object,
+    u_char *text, size_t len);
 
 /* After redisReaderFree(). */
 void ngx_content_hiredis_replies_free(ngx_content_hiredis_replies_t *replies);

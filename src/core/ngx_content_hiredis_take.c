@@ -1,120 +1,223 @@
 /*
  * What comes from Redis, as replies to who wait: see
  * ngx_content_hiredis_internal.h.
+ *
+ * RESP is made of items: a line, or a string's line with its bytes.  A reply
+ * that is a string, as a record is, and that is there whole is given where it
+ * lies: that costs no copy.  Everything else is hiredis's to read: the reader is
+ * fed by items, so that it never holds bytes of the reply after the next one,
+ * which it would have to move.
  */
 
 #include "core/ngx_content_hiredis_internal.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 
 #define NGX_CONTENT_HIREDIS_REPLY  (16 * 1024 * 1024)
-
-/*
- * Of what was read the reader is given so much at once.  Whenever it has made a
- * reply it moves what is left to the front of its buffer: with all of a turn
- * in there that would cost more than all else.  The bites of a longer reply
- * grow.
- */
-
-#define NGX_CONTENT_HIREDIS_BITE   2048
 
 #define NGX_CONTENT_HIREDIS_UNASKED                                          \
     "it has sent bytes that no command had asked for"
 
 
-static const char *ngx_content_hiredis_parse(ngx_content_hiredis_t *hc,
-    size_t rest, ngx_uint_t *made);
+static size_t ngx_content_hiredis_item(ngx_content_hiredis_in_t *in,
+    size_t *line);
+static const char *ngx_content_hiredis_in_place(ngx_content_hiredis_t *hc,
+    size_t line, size_t size);
+static const char *ngx_content_hiredis_feed(ngx_content_hiredis_t *hc,
+    size_t size);
 static const char *ngx_content_hiredis_give(ngx_content_hiredis_t *hc,
-    redisReply *reply, size_t rest);
+    redisReply *reply);
 static ngx_uint_t ngx_content_hiredis_unasked(ngx_content_hiredis_t *hc,
-    ngx_uint_t waiting, size_t rest);
+    ngx_uint_t waiting);
+
+
+/* An item that was not there whole fits when it stands at the front. */
+
+u_char *
+ngx_content_hiredis_in_room(ngx_content_hiredis_t *hc, size_t *size)
+{
+    size_t                     len;
+    ngx_content_hiredis_in_t  *in;
+
+    in = &hc->in;
+    len = in->last - in->pos;
+
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_UNPOISON_MEMORY_REGION(in->buf, sizeof(in->buf));
+#endif
+
+    if (len) {
+        ngx_memmove(in->buf, in->pos, len);
+    }
+
+    in->pos = in->buf;
+    in->last = in->buf + len;
+
+    *size = sizeof(in->buf) - len;
+
+    return in->last;
+}
 
 
 const char *
-ngx_content_hiredis_take(ngx_content_hiredis_t *hc, u_char *p, size_t len)
+ngx_content_hiredis_take(ngx_content_hiredis_t *hc, size_t n)
 {
-    size_t       bite, n;
-    ngx_uint_t   made;
-    const char  *wrong;
+    size_t                     size, line, len;
+    const char                *wrong;
+    ngx_content_hiredis_in_t  *in;
 
+    in = &hc->in;
+    in->last += n;
     wrong = NULL;
-    bite = NGX_CONTENT_HIREDIS_BITE;
 
-    while (len && wrong == NULL && !hc->closing) {
+    while (in->pos < in->last && wrong == NULL && !hc->closing) {
 
-        n = ngx_min(len, bite);
-
-        if (redisReaderFeed(hc->reader, (char *) p, n) != REDIS_OK) {
-            return hc->reader->errstr;
+        if (ngx_content_hiredis_unasked(hc, 0)) {
+            return NGX_CONTENT_HIREDIS_UNASKED;
         }
 
-        p += n;
-        len -= n;
-        hc->unfinished += n;
+        if (hc->owed) {
+            wrong = ngx_content_hiredis_feed(hc, hc->owed);
+            continue;
+        }
 
-        wrong = ngx_content_hiredis_parse(hc, len, &made);
+        len = in->last - in->pos;
+        size = ngx_content_hiredis_item(in, &line);
 
-        bite = made ? NGX_CONTENT_HIREDIS_BITE : 2 * bite;
+        if (size > len && size <= sizeof(in->buf)) {
+            break;                      /* the rest has room here */
+        }
+
+        wrong = (size <= len && size > line && hc->unfinished == 0)
+                ? ngx_content_hiredis_in_place(hc, line, size)
+                : ngx_content_hiredis_feed(hc, size);
     }
 
     return wrong;
 }
 
 
-/* Takes the replies that are whole; rest: bytes that the reader lacks still. */
+/*
+ * How many bytes the item takes that begins here, and its line: a string is the
+ * one that takes more.  If the line has no end yet, as many as there is room.
+ */
 
-static const char *
-ngx_content_hiredis_parse(ngx_content_hiredis_t *hc, size_t rest,
-    ngx_uint_t *made)
+static size_t
+ngx_content_hiredis_item(ngx_content_hiredis_in_t *in, size_t *line)
 {
-    void        *reply;
-    const char  *wrong;
+    u_char     *lf;
+    ngx_int_t   n;
 
-    *made = 0;
+    lf = ngx_strlchr(in->pos, in->last, LF);
 
-    for ( ;; ) {
-
-        if (ngx_content_hiredis_unasked(hc, 0, rest)) {
-            return NGX_CONTENT_HIREDIS_UNASKED;
-        }
-
-        if (redisReaderGetReply(hc->reader, &reply) != REDIS_OK) {
-            return hc->replies.refused ? hc->replies.refused
-                                       : hc->reader->errstr;
-        }
-
-        if (reply == NULL) {
-            break;
-        }
-
-        *made = 1;
-        hc->unfinished = 0;
-
-        wrong = ngx_content_hiredis_give(hc, reply, rest);
-
-        if (wrong || hc->closing) {
-            return wrong;
-        }
-
-        if (ngx_content_hiredis_replies_reset(&hc->replies) != NGX_OK) {
-            return "no memory";
-        }
+    if (lf == NULL) {
+        *line = sizeof(in->buf);
+        return sizeof(in->buf);
     }
 
-    return hc->unfinished > NGX_CONTENT_HIREDIS_REPLY
-           ? "it has sent too long a reply" : NULL;
+    *line = lf + 1 - in->pos;
+
+    if (*in->pos != '$' || *line < sizeof("$" CRLF)) {
+        return *line;
+    }
+
+    n = ngx_atoi(in->pos + 1, *line - (sizeof("$" CRLF) - 1));
+
+    /* none, or what hiredis has to say no to */
+
+    if (n == NGX_ERROR || lf[-1] != CR) {
+        return *line;
+    }
+
+    return *line + n + sizeof(CRLF) - 1;
 }
 
 
 static const char *
-ngx_content_hiredis_give(ngx_content_hiredis_t *hc, redisReply *reply,
-    size_t rest)
+ngx_content_hiredis_in_place(ngx_content_hiredis_t *hc, size_t line,
+    size_t size)
+{
+    size_t                         len;
+    u_char                        *text;
+    const char                    *wrong;
+    ngx_content_hiredis_object_t   object;
+
+    text = hc->in.pos + line;
+    len = size - line - (sizeof(CRLF) - 1);
+
+    if (ngx_memcmp(text + len, CRLF, sizeof(CRLF) - 1) != 0) {
+        return "it has sent a string without an end";
+    }
+
+    hc->in.pos += size;
+
+    text[len] = '\0';
+    ngx_content_hiredis_replies_at(&object, text, len);
+
+    wrong = ngx_content_hiredis_give(hc, &object.reply);
+
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_POISON_MEMORY_REGION(text, len);
+#endif
+
+    return wrong;
+}
+
+
+/* Gives the reader an item, or what there is of it. */
+
+static const char *
+ngx_content_hiredis_feed(ngx_content_hiredis_t *hc, size_t size)
+{
+    void        *reply;
+    size_t       n;
+    const char  *wrong;
+
+    n = ngx_min(size, (size_t) (hc->in.last - hc->in.pos));
+
+    if (redisReaderFeed(hc->reader, (char *) hc->in.pos, n) != REDIS_OK) {
+        return hc->reader->errstr;
+    }
+
+    hc->in.pos += n;
+    hc->owed = size - n;
+    hc->unfinished += n;
+
+    if (redisReaderGetReply(hc->reader, &reply) != REDIS_OK) {
+        return hc->replies.refused ? hc->replies.refused
+                                   : hc->reader->errstr;
+    }
+
+    if (reply == NULL) {
+        return hc->unfinished > NGX_CONTENT_HIREDIS_REPLY
+               ? "it has sent too long a reply" : NULL;
+    }
+
+    hc->unfinished = 0;
+
+    wrong = ngx_content_hiredis_give(hc, reply);
+
+    if (wrong || hc->closing) {
+        return wrong;
+    }
+
+    return ngx_content_hiredis_replies_reset(&hc->replies) == NGX_OK
+           ? NULL : "no memory";
+}
+
+
+static const char *
+ngx_content_hiredis_give(ngx_content_hiredis_t *hc, redisReply *reply)
 {
     if (hc->waits.n == 0) {
         hc->push(reply, hc->push_data);
         return NULL;
     }
 
-    if (ngx_content_hiredis_unasked(hc, 1, rest)) {
+    if (ngx_content_hiredis_unasked(hc, 1)) {
         return NGX_CONTENT_HIREDIS_UNASKED;
     }
 
@@ -130,9 +233,8 @@ ngx_content_hiredis_give(ngx_content_hiredis_t *hc, redisReply *reply,
  */
 
 static ngx_uint_t
-ngx_content_hiredis_unasked(ngx_content_hiredis_t *hc, ngx_uint_t waiting,
-    size_t rest)
+ngx_content_hiredis_unasked(ngx_content_hiredis_t *hc, ngx_uint_t waiting)
 {
     return hc->push == NULL && hc->waits.n == waiting
-           && (rest || hc->reader->pos < hc->reader->len);
+           && hc->in.pos < hc->in.last;
 }

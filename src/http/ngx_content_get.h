@@ -59,7 +59,9 @@ typedef struct {
     u_char                      filler[NGX_CONTENT_REDIS_ID];
                                              /* if busy: who fills */
     content_object_t            record;      /* as Redis knows it */
-    content_str_t               body;        /* at hand, in memory */
+    content_str_t               body;        /* at hand, in memory; if lent:
+                                                while the handler of the
+                                                look-up runs */
     content_str_t               stale;       /* the body, if expired: for when
                                                 storage fails */
     int64_t                     stale_age;   /* ms since it was fresh */
@@ -78,6 +80,7 @@ typedef struct {
     size_t                      copied;
 
     unsigned                    asked:1;     /* Redis, and it took a while */
+    unsigned                    lent:1;
     unsigned                    busy:1;
     unsigned                    news:1;      /* came before it was waited for */
     unsigned                    expired:1;   /* what Redis has is too old */

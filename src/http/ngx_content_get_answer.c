@@ -4,6 +4,7 @@
  */
 
 #include "http/ngx_content_get.h"
+#include "http/ngx_content_hit.h"
 #include "http/ngx_content_zones.h"
 #include "lib/content_range.h"
 
@@ -11,6 +12,8 @@
 static void ngx_content_get_whence(ngx_content_get_t *get,
     content_cache_status_t *cache);
 static ngx_int_t ngx_content_get_partial(ngx_content_get_t *get);
+static ngx_int_t ngx_content_get_send_lent(ngx_content_get_t *get,
+    ngx_chain_t *out);
 static void ngx_content_get_told(ngx_content_get_t *get);
 
 
@@ -190,7 +193,38 @@ ngx_content_get_send_memory(ngx_content_get_t *get)
     out.buf = b;
     out.next = NULL;
 
-    return ngx_http_output_filter(r, &out);
+    return get->lent ? ngx_content_get_send_lent(get, &out)
+                     : ngx_http_output_filter(r, &out);
+}
+
+
+/* What the socket does not take at once is copied, before the lender goes on. */
+
+static ngx_int_t
+ngx_content_get_send_lent(ngx_content_get_t *get, ngx_chain_t *out)
+{
+    ngx_int_t   rc;
+    ngx_buf_t  *b;
+
+    b = out->buf;
+
+    if (ngx_content_hit_transformed(get->request, get->body.len)
+        && ngx_content_hit_copy(get->request, b) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_output_filter(get->request, out);
+
+    if (rc != NGX_ERROR && b->pos != b->last
+        && b->pos >= get->body.data
+        && b->pos < get->body.data + get->body.len
+        && ngx_content_hit_copy(get->request, b) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return rc;
 }
 
 

@@ -13,7 +13,10 @@ static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
 static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_content_redis_op_t *op);
-static void ngx_content_get_take_age(ngx_content_get_t *get);
+static ngx_int_t ngx_content_get_take_object(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op, content_str_t record);
+static ngx_int_t ngx_content_get_take_age(ngx_content_get_t *get);
+static ngx_int_t ngx_content_get_keep_stale(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_take_absence(ngx_content_get_t *get,
     ngx_content_redis_op_t *op);
 
@@ -169,9 +172,7 @@ ngx_content_get_take_record(ngx_content_get_t *get,
 {
     content_str_t  record;
 
-    if (ngx_content_redis_keep(op, get->request->pool) != NGX_OK
-        || ngx_content_keep_read(&get->keep, &op->record, &record) != NGX_OK)
-    {
+    if (ngx_content_keep_read(&get->keep, &op->record, &record) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -181,10 +182,7 @@ ngx_content_get_take_record(ngx_content_get_t *get,
         return ngx_content_get_take_absence(get, op);
     }
 
-    if (content_record_decode(record, &get->record, &get->body, NULL)
-           != CONTENT_OK
-        || (get->body.data && (int64_t) get->body.len != get->record.size))
-    {
+    if (ngx_content_get_take_object(get, op, record) != NGX_OK) {
         get->body.data = NULL;
         return NGX_ERROR;
     }
@@ -212,7 +210,9 @@ ngx_content_get_take_record(ngx_content_get_t *get,
         get->body.len = 0;
     }
 
-    ngx_content_get_take_age(get);
+    if (ngx_content_get_take_age(get) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (get->expired) {
         return NGX_OK;
@@ -226,9 +226,55 @@ ngx_content_get_take_record(ngx_content_get_t *get,
 }
 
 
+/*
+ * Of a record that does not last the head is copied, which the headers point
+ * into; the body is sent from where it lies.
+ */
+
+static ngx_int_t
+ngx_content_get_take_object(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op, content_str_t record)
+{
+    int            whole;
+    ngx_int_t      rc;
+    content_str_t  head;
+
+    rc = ngx_content_redis_keep(op, get->request->pool);
+
+    if (rc == NGX_ERROR
+        || content_record_head(record, &head.len) != CONTENT_OK
+        || head.len > record.len)
+    {
+        return NGX_ERROR;
+    }
+
+    get->body.data = record.data + head.len;
+    get->body.len = record.len - head.len;
+    get->lent = (rc == NGX_DECLINED);
+
+    head.data = record.data;
+
+    if (get->lent) {
+        head = ngx_content_str_dup(get->request->pool, head);
+    }
+
+    if (content_record_decode_head(head, &get->record, &whole) != CONTENT_OK
+        || (int64_t) get->body.len != (whole ? get->record.size : 0))
+    {
+        return NGX_ERROR;
+    }
+
+    if (!whole) {
+        get->body.data = NULL;
+    }
+
+    return NGX_OK;
+}
+
+
 /* A hit; one to be refreshed; or for the case that storage fails. */
 
-static void
+static ngx_int_t
 ngx_content_get_take_age(ngx_content_get_t *get)
 {
     ngx_msec_t                 age;
@@ -242,11 +288,10 @@ ngx_content_get_take_age(ngx_content_get_t *get)
     {
         get->expired = 1;
         get->ctx->expired = 1;
-        get->stale = get->body;
         get->stale_age = age - fresh->soft;
-        get->body.data = NULL;
         get->keep.age = 0;
-        return;
+
+        return ngx_content_get_keep_stale(get);
     }
 
     get->hit = 1;
@@ -260,6 +305,27 @@ ngx_content_get_take_age(ngx_content_get_t *get)
                           hits_stale);
         ngx_content_refresh(&get->keep, get->ctx->hash, get->record.size);
     }
+
+    return NGX_OK;
+}
+
+
+/* Until storage has answered. */
+
+static ngx_int_t
+ngx_content_get_keep_stale(ngx_content_get_t *get)
+{
+    get->stale = get->body;
+    get->body.data = NULL;
+
+    if (get->lent && get->stale.len) {
+        get->stale = ngx_content_str_dup(get->request->pool, get->stale);
+        get->lent = 0;
+
+        return get->stale.data ? NGX_OK : NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

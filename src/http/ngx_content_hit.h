@@ -1,5 +1,6 @@
 /*
- * Between the files of an answer from the memory cache.
+ * Between the files of an answer from the memory cache, and of others whose
+ * body is only lent.
  */
 
 #ifndef NGX_CONTENT_HIT_H
@@ -25,6 +26,15 @@ ngx_int_t ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry);
  * the packet that the headers are in.
  */
 ngx_int_t ngx_content_hit_output(ngx_http_request_t *r, ngx_chain_t *out);
+
+/*
+ * For a body of that size that will not stay where it is, when the headers have
+ * been sent: whether some filter keeps pointers of its own into it.
+ */
+ngx_uint_t ngx_content_hit_transformed(ngx_http_request_t *r, off_t size);
+
+/* What is left of b, in the request's memory: NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b);
 
 
 #endif

@@ -30,9 +30,6 @@ static ngx_int_t ngx_content_hit_file(ngx_http_request_t *r, ngx_buf_t *b,
     content_entry_t *entry);
 static ngx_int_t ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b);
 static void ngx_content_hit_release(void *data);
-static ngx_int_t ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b);
-static ngx_uint_t ngx_content_hit_transformed(ngx_http_request_t *r,
-    off_t size);
 
 
 ngx_int_t
@@ -196,7 +193,7 @@ ngx_content_hit_release(void *data)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b)
 {
     size_t   size;
@@ -220,12 +217,11 @@ ngx_content_hit_copy(ngx_http_request_t *r, ngx_buf_t *b)
 
 
 /*
- * Whether some filter keeps pointers of its own into the body: one that
- * changes the length (gzip, sub), several ranges, HTTP/2's frames; in a
- * subrequest none of them tells by the length.
+ * A filter that changes the length (gzip, sub), several ranges, HTTP/2's frames;
+ * in a subrequest none of them tells by the length.
  */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_content_hit_transformed(ngx_http_request_t *r, off_t size)
 {
 #if (NGX_HTTP_V2)

@@ -69,6 +69,14 @@ int content_record_encode(content_out_t *out, const content_object_t *object,
     const content_str_t *body);
 
 /*
+ * The same in version 1, which every version reads, and without the body: for
+ * what is kept for good, in a place that an older version may have to read
+ * from.
+ */
+int content_record_encode_first(content_out_t *out,
+    const content_object_t *object);
+
+/*
  * The length of a record's head, from its first CONTENT_RECORD_PREFIX bytes:
  * for a reader that has only read a part of a file.  Not yet proved by the
  * checksum, but never over CONTENT_RECORD_HEAD_MAX.
@@ -77,8 +85,8 @@ int content_record_encode(content_out_t *out, const content_object_t *object,
 int content_record_head(content_str_t data, size_t *len);
 
 /*
- * Reads a record; the slices of *object and *body point into data.  When the
- * record has no body, body->data is NULL.  Trailing bytes after the record
+ * Reads a record, of version 1 or 2; the slices of *object and *body point into
+ * data.  When the record has no body, body->data is NULL.  Trailing bytes after the record
  * are an error unless rest is not NULL: then *rest takes them (the file
  * store's body follows its record).
  * Returns CONTENT_OK, or CONTENT_ERROR for anything that this version did not
@@ -88,6 +96,13 @@ int content_record_head(content_str_t data, size_t *len);
  */
 int content_record_decode(content_str_t data, content_object_t *object,
     content_str_t *body, content_str_t *rest);
+
+/*
+ * The same of a head alone, which may lie in another place than what follows
+ * it: *has_body tells whether that begins with the object's bytes.
+ */
+int content_record_decode_head(content_str_t head, content_object_t *object,
+    int *has_body);
 
 
 #endif

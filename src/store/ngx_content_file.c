@@ -563,7 +563,7 @@ ngx_content_file_head_write(u_char *buf, size_t size,
     content_out_text(&out, NGX_CONTENT_FILE_MAGIC);
     content_out_char(&out, (u_char) (size / NGX_CONTENT_FILE_HEAD));
 
-    if (content_record_encode(&out, object, NULL) != CONTENT_OK) {
+    if (content_record_encode_first(&out, object) != CONTENT_OK) {
         return NGX_ERROR;
     }
 

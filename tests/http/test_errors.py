@@ -516,6 +516,13 @@ def test_damaged_file_is_502_and_never_404(tmp_path, name, damage):
         problem(origin.get("/a", range="bytes=0-1"), 502)
 
 
+def test_file_is_of_the_version_that_all_can_read(tmp_path):
+    with Nginx(tmp_path / "n") as origin:
+        origin.put("/a", b"hello")
+        head = object_file(origin).read_bytes()[:64]
+        assert b"NCR1" in head and b"NCR2" not in head
+
+
 def test_damaged_file_can_be_replaced(tmp_path):
     with Nginx(tmp_path / "n") as origin:
         origin.put("/a", b"hello")

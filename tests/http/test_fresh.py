@@ -184,6 +184,25 @@ def test_expired_copy_is_answered_when_storage_fails(start, bucket, proxy,
     assert status(origin.get(key)) == "ngx_content; fwd=stale; detail=s3"
 
 
+def test_expired_copy_lasts_until_storage_has_failed(start, bucket, proxy,
+                                                     key):
+    """Though others are read from the same cache meanwhile."""
+    origin = start(EXPIRED)
+    bodies = {key: b"a" * 5_000, key + "-other": b"b" * 40_000}
+    for name, body in bodies.items():
+        known(origin, bucket, name, body)
+    proxy.fault(stall(), times=ALWAYS)
+    told = []
+    first = threading.Thread(target=lambda: told.append(origin.get(key)))
+    before = len(reads(proxy, key))
+    first.start()
+    wait_until(lambda: len(reads(proxy, key)) > before)
+    assert origin.get(key + "-other").body == bodies[key + "-other"]
+    first.join()
+    assert FAILED.match(status(told[0]))
+    assert told[0].body == bodies[key]
+
+
 def test_absence_is_no_fault(start, bucket, key):
     origin = start(EXPIRED)
     known(origin, bucket, key, b"body")

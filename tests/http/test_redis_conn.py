@@ -3,9 +3,12 @@ its end while many wait; and what is no answer, which ends it.
 """
 
 import contextlib
+import gzip
 import random
 import re
 import signal
+import socket
+import threading
 
 import pytest
 
@@ -13,9 +16,9 @@ from harness import Connection, Nginx, request_head, wait_until
 from test_redis import heat, tier
 from test_redis_ill import Impostor
 
-# about the bites that the parser gets, a read, and more than that
-SIZES = [0, 1, *range(1820, 2080, 4), *range(3860, 4120, 8), 8192, 65_400,
-         65_536, 200_000]
+# small, about what one read may bring whole, and more than that
+SIZES = [0, 1, 15, 800, *range(1820, 2080, 8), 8192, 30_000,
+         *range(65_220, 65_380, 2), 65_536, 200_000]
 HTTP = "content_redis_timeout 20s; content_hot size=1m;"
 
 
@@ -24,16 +27,18 @@ def bodies():
 
 
 @contextlib.contextmanager
-def asked_at_once(origin, redis, paths):
+def asked_at_once(origin, redis, paths, headers=None, receive=None):
     """Connections that have each asked for one, with Redis stopped."""
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(Connection(origin.port))
+        connections = [stack.enter_context(Connection(origin.port,
+                                                      receive=receive))
                        for _ in paths]
         before = origin.counters()["redis"]["lookups"]
         redis.pause()
         stack.callback(redis.resume)
         for connection, path in zip(connections, paths):
-            connection.send(request_head("GET", path, {"Host": "localhost"}))
+            connection.send(request_head("GET", path, {"Host": "localhost",
+                                                       **(headers or {})}))
         wait_until(lambda: origin.counters()["redis"]["lookups"]
                    == before + len(paths), what="all look-ups to be made")
         yield connections
@@ -59,6 +64,137 @@ def test_replies_of_one_turn_come_back_whole(hot, redis):
                 answer = connection.answer()
                 assert tier(answer) == "redis", path
                 assert answer.body == bodies()[path], path
+
+
+class Trickle:
+    """Between a node and Redis: what Redis says comes in small pieces."""
+
+    def __init__(self, path, redis, most):
+        self.redis, self.most = redis, most
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(64)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                node, _ = self.listener.accept()
+                redis = socket.socket(socket.AF_UNIX)
+                redis.connect(str(self.redis.socket))
+                for way in ((node, redis, 65536), (redis, node, self.most)):
+                    threading.Thread(target=self.pass_on, args=way,
+                                     daemon=True).start()
+
+    @staticmethod
+    def pass_on(source, to, most):
+        with contextlib.suppress(OSError):
+            while data := source.recv(random.randint(1, most)):
+                to.sendall(data)
+        for one in (source, to):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+@pytest.mark.parametrize("most, sizes", [
+    (3, [0, 1, 10, 500]), (700, [0, 1, 500, 3000, 8192]),
+    (60_000, [1, 30_000, 65_280, 65_536, 200_000])])
+def test_replies_that_come_in_pieces_come_back_whole(tmp_path, redis, most,
+                                                     sizes):
+    path = tmp_path / "trickle.sock"
+    trickle = Trickle(path, redis, most)
+    with Nginx(tmp_path / "n", redis=f"unix:{path}", workers=1,
+               http=HTTP) as origin:
+        paths = [f"/{size}" for size in sizes]
+        for size, name in zip(sizes, paths):
+            origin.put(name, random.Random(size).randbytes(size))
+            heat(origin, name)
+        with asked_at_once(origin, redis, paths * 4) as connections:
+            redis.resume()
+            for connection, size in zip(connections, sizes * 4):
+                answer = connection.answer()
+                assert tier(answer) == "redis"
+                assert answer.body == random.Random(size).randbytes(size)
+    trickle.stop()
+
+
+# A body is sent from where its reply lies: what is not sent while it does
+
+def others_come(origin):
+    """What was read from Redis before is written over."""
+    for path in ("/other-1", "/other-2"):
+        origin.put(path, b"\xff" * 60_000)
+        heat(origin, path)
+        for _ in range(3):
+            assert origin.get(path).body == b"\xff" * 60_000
+
+
+def test_body_lasts_until_a_slow_client_has_taken_it(tmp_path, redis):
+    bodies = {f"/{i}": random.Random(i).randbytes(25_000) for i in range(6)}
+    with Nginx(tmp_path / "n", redis=redis, workers=1, listen="sndbuf=4k",
+               http=HTTP) as origin:
+        for path, body in bodies.items():
+            origin.put(path, body)
+            heat(origin, path)
+        before = origin.counters()["redis"]["hits"]
+        with asked_at_once(origin, redis, bodies,
+                           receive=4096) as connections:
+            redis.resume()
+            wait_until(lambda: origin.counters()["redis"]["hits"]
+                       == before + len(bodies), what="all replies")
+            others_come(origin)
+            for connection, (path, body) in zip(connections, bodies.items()):
+                answer = connection.answer()
+                assert (tier(answer), answer.body) == ("redis", body), path
+
+
+TEXT = b"".join(b"line %06d\n" % i for i in range(2000))
+
+
+@pytest.mark.parametrize("name, server, headers, has", [
+    ("gzip", "gzip on; gzip_types *;", {"Accept-Encoding": "gzip"},
+     lambda answer: gzip.decompress(answer.body) == TEXT),
+    ("one-range", "", {"Range": "bytes=100-19999"},
+     lambda answer: answer.body == TEXT[100:20000]),
+    ("several-ranges", "", {"Range": "bytes=0-9999,12000-23999"},
+     lambda answer: TEXT[:10000] in answer.body
+     and TEXT[12000:] in answer.body),
+    ("sub-filter", "sub_filter nothing-of-it x; sub_filter_types *;", {},
+     lambda answer: answer.body == TEXT)],
+    ids=lambda value: value if isinstance(value, str) else "")
+def test_body_lasts_until_filters_have_taken_it(tmp_path, redis, name, server,
+                                                headers, has):
+    with Nginx(tmp_path / "n", redis=redis, workers=1, listen="sndbuf=4k",
+               http=HTTP, server=server) as origin:
+        origin.put("/a", TEXT, content_type="text/x-a")
+        heat(origin, "/a")
+        with asked_at_once(origin, redis, ["/a"] * 4, headers,
+                           receive=4096) as connections:
+            redis.resume()
+            others_come(origin)
+            for connection in connections:
+                answer = connection.answer()
+                assert has(answer), name
+
+
+def test_body_lasts_until_a_subrequest_is_sent(tmp_path, redis):
+    with Nginx(tmp_path / "n", redis=redis, workers=1, listen="sndbuf=4k",
+               http=HTTP, server="ssi on; ssi_types *;") as origin:
+        origin.put("/page", b'<!--# include virtual="/slow" -->|'
+                   b'<!--# include virtual="/a" -->', content_type="text/x-a")
+        origin.put("/slow", TEXT)
+        origin.put("/a", TEXT[::-1])
+        for path in ("/slow", "/a"):
+            heat(origin, path)
+        with asked_at_once(origin, redis, ["/page"],
+                           receive=4096) as (connection,):
+            redis.resume()
+            others_come(origin)
+            assert connection.answer().body == TEXT + b"|" + TEXT[::-1]
 
 
 def test_look_ups_that_wait_end_with_the_connection(hot, redis):
@@ -88,6 +224,8 @@ def test_worker_exits_while_look_ups_wait(hot, redis):
     ("long", b"$100000000\r\n" + b"x" * (17 << 20),
      "it has sent too long a reply"),
     ("no RESP", b"HTTP/1.1 200 OK\r\n", "Protocol error"),
+    ("string without an end", b"$2\r\nabcd", "it has sent a string without"
+     " an end"),
     ("no answer to this", b"+OK\r\n", "the handshake failed")],
     ids=lambda value: value if isinstance(value, str) else "")
 def test_what_is_no_answer_ends_the_connection(tmp_path, name, say, reason):

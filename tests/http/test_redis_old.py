@@ -244,7 +244,10 @@ def cut(record):
     ("cut", cut), ("one byte less", lambda r: r[:-1]),
     ("one byte more", lambda r: r + b"x"),
     ("a bit of its head", lambda r: r[:20] + bytes([r[20] ^ 1]) + r[21:]),
-    ("another version", lambda r: r[:8] + bytes([r[8] ^ 0xff]) + r[9:]),
+    ("no magic", lambda r: r[:8] + bytes([r[8] ^ 0xff]) + r[9:]),
+    ("another version", lambda r: r[:11] + b"3" + r[12:]),
+    ("the first version, with a checksum of the second",
+     lambda r: r[:11] + b"1" + r[12:]),
     ("twice", lambda r: r + r), ("a number", lambda r: b"12345"),
     ("long", lambda r: b"\0" * 1_000_000)])
 def test_damaged_record_is_not_believed(origin, redis, name, damage):
@@ -254,9 +257,28 @@ def test_damaged_record_is_not_believed(origin, redis, name, damage):
     value = redis.client.get(record)
     redis.client.set(record, value[:HEAD] + damage(value[HEAD:]))
     asks(origin, "/a", b"hello", times=2)
+    assert origin.counters()["node"]["records_damaged"] >= 1
     origin.put("/a", b"new")
     assert origin.get("/a").body == b"new"
     heat(origin, "/a")
+
+
+def test_record_of_a_node_of_the_first_version_is_a_hit(origin, redis):
+    origin.put("/a", b"hello")
+    heat(origin, "/a")
+    record, = redis.records()
+    value = redis.client.get(record)
+    before, stored = value[:HEAD + 8], value[HEAD + 8:]
+    assert stored[:4] == b"NCR2"
+    head = b"NCR1" + stored[4:int.from_bytes(stored[4:8], "little")]
+    checksum = 2166136261                                   # FNV-1a
+    for byte in head[:8] + head[12:]:
+        checksum = (checksum ^ byte) * 16777619 % 2**32
+    redis.client.set(record, before + head[:8] + checksum.to_bytes(4, "little")
+                     + head[12:] + stored[len(head):])
+    answer = origin.get("/a")
+    assert (tier(answer), answer.body) == ("redis", b"hello")
+    assert origin.counters()["node"]["records_damaged"] == 0
 
 
 def test_damaged_record_heals(origin, redis):

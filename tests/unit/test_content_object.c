@@ -127,7 +127,7 @@ format_is_pinned(void **state)
     content_str_t  record;
 
     static const unsigned char  want[] =
-        "NCR1\x2f\0\0\0" "\0\0\0\0" "\x01" "\0"
+        "NCR2\x2f\0\0\0" "\0\0\0\0" "\x01" "\0"
         "\0\0\0\0\0\0\0\0" "\xff\xff\xff\xff\xff\xff\xff\xff"
         "\x03\0\"x\"" "\0\0" "\0\0" "\0\0" "\0\0" "\0\0" "\0\0";
 
@@ -135,9 +135,81 @@ format_is_pinned(void **state)
 
     record = encode(&plain, "");
     assert_int_equal(record.len, sizeof(want) - 1);
-    memset(record.data + 8, 0, 4);
-    assert_memory_equal(record.data, want, sizeof(want) - 1);
+    assert_memory_equal(record.data, want, 8);
+    assert_memory_equal(record.data + 12, want + 12, sizeof(want) - 1 - 12);
     free(record.data);
+}
+
+
+/* As the first version of this module has written it, with its checksum. */
+
+static void
+first_version_is_pinned(void **state)
+{
+    int               has_body;
+    content_str_t     record, body;
+    content_object_t  object;
+
+    static const unsigned char  want[] =
+        "NCR1\x2f\0\0\0" "\x31\x3b\x1a\x69" "\0" "\0"
+        "\0\0\0\0\0\0\0\0" "\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\x03\0\"x\"" "\0\0" "\0\0" "\0\0" "\0\0" "\0\0" "\0\0";
+
+    (void) state;
+
+    record = encode_first(&plain);
+    assert_int_equal(record.len, sizeof(want) - 1);
+    assert_memory_equal(record.data, want, sizeof(want) - 1);
+
+    assert_int_equal(content_record_decode(record, &object, &body, NULL),
+                     CONTENT_OK);
+    assert_object(&object, &plain);
+    assert_null(body.data);
+
+    assert_int_equal(content_record_decode_head(record, &object, &has_body),
+                     CONTENT_OK);
+    assert_object(&object, &plain);
+    free(record.data);
+}
+
+
+static void
+head_alone(void **state)
+{
+    int               has_body;
+    size_t            i;
+    content_str_t     record, head, longer;
+    content_object_t  object;
+
+    static const char  *bodies[] = { NULL, "hello" };
+
+    (void) state;
+
+    for (i = 0; i < 2; i++) {
+        record = encode(&full, bodies[i]);
+        head = copy(record.data, content_record_size(&full));
+
+        assert_int_equal(content_record_decode_head(head, &object, &has_body),
+                         CONTENT_OK);
+        assert_object(&object, &full);
+        assert_int_equal(has_body, bodies[i] != NULL);
+
+        longer = record;
+        longer.len = head.len + 1;
+
+        if (longer.len <= record.len) {
+            assert_int_equal(content_record_decode_head(longer, &object,
+                                                        &has_body),
+                             CONTENT_ERROR);
+        }
+
+        head.len--;
+        assert_int_equal(content_record_decode_head(head, &object, &has_body),
+                         CONTENT_ERROR);
+
+        free(head.data);
+        free(record.data);
+    }
 }
 
 
@@ -198,7 +270,7 @@ head_tells_its_length(void **state)
     assert_int_equal(content_record_head(prefix, &len), CONTENT_ERROR);
     prefix.data[7] = 0;
 
-    prefix.data[3] = '2';
+    prefix.data[3] = '3';
     assert_int_equal(content_record_head(prefix, &len), CONTENT_ERROR);
 
     free(prefix.data);
@@ -294,6 +366,8 @@ main(void)
         cmocka_unit_test(extremes),
         cmocka_unit_test(names_are_lower_case),
         cmocka_unit_test(format_is_pinned),
+        cmocka_unit_test(first_version_is_pinned),
+        cmocka_unit_test(head_alone),
         cmocka_unit_test(rest_follows),
         cmocka_unit_test(head_tells_its_length),
         cmocka_unit_test(no_record_carries),
