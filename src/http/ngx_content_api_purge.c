@@ -18,6 +18,11 @@
 #define NGX_CONTENT_PURGE_ENDS  64       /* more URLs than that: a new epoch */
 #define NGX_CONTENT_PURGE_WHY   256
 
+/* Bytes of answers: Location, the JSON of a job that begins, and of any. */
+#define NGX_CONTENT_PURGE_LOCATION  64
+#define NGX_CONTENT_PURGE_QUEUED    192
+#define NGX_CONTENT_PURGE_JOB       2048
+
 
 /* It outlives its client: what was dropped here is purged there. */
 
@@ -377,16 +382,18 @@ ngx_content_purge_answer(ngx_http_request_t *r, ngx_content_purging_t *p,
     u_char         *buf;
     content_out_t   location, out;
 
-    buf = ngx_pnalloc(r->pool, 256);
+    buf = ngx_pnalloc(r->pool, NGX_CONTENT_PURGE_LOCATION
+                               + NGX_CONTENT_PURGE_QUEUED);
     if (buf == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    content_out_init(&location, buf, 64);
+    content_out_init(&location, buf, NGX_CONTENT_PURGE_LOCATION);
     content_out_text(&location, "/-/purge/");
     content_purge_id_write(&location, id);
 
-    content_out_init(&out, buf + 64, 192);
+    content_out_init(&out, buf + NGX_CONTENT_PURGE_LOCATION,
+                     NGX_CONTENT_PURGE_QUEUED);
     content_out_text(&out, "{\"id\":\"");
     content_purge_id_write(&out, id);
     content_out_text(&out, p->lcf->purge.target
@@ -438,12 +445,12 @@ ngx_content_api_purge_job(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
                                    "there is no such purge job (any more)");
     }
 
-    buf = ngx_pnalloc(r->pool, 2048);
+    buf = ngx_pnalloc(r->pool, NGX_CONTENT_PURGE_JOB);
     if (buf == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    content_out_init(&out, buf, 2048);
+    content_out_init(&out, buf, NGX_CONTENT_PURGE_JOB);
 
     if (content_purge_job_write(&out, &job) != CONTENT_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -111,10 +111,10 @@ ngx_content_range(ngx_http_request_t *r, content_str_t etag, time_t mtime,
     (void) ngx_content_problem(r, NGX_HTTP_RANGE_NOT_SATISFIABLE,
                                "the object has %L bytes", size);
 
-    buf = ngx_pnalloc(r->pool, 64);
+    buf = ngx_pnalloc(r->pool, CONTENT_RANGE_HEADER_SIZE);
 
     if (buf) {
-        content_out_init(&out, buf, 64);
+        content_out_init(&out, buf, CONTENT_RANGE_HEADER_SIZE);
         content_range_unsatisfied(&out, size);
         (void) ngx_content_header(r, "Content-Range", content_out_done(&out));
     }

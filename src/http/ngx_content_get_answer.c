@@ -117,12 +117,12 @@ ngx_content_get_partial(ngx_content_get_t *get)
 
     r = get->request;
 
-    buf = ngx_pnalloc(r->pool, 80);
+    buf = ngx_pnalloc(r->pool, CONTENT_RANGE_HEADER_SIZE);
     if (buf == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    content_out_init(&out, buf, 80);
+    content_out_init(&out, buf, CONTENT_RANGE_HEADER_SIZE);
     content_range_header(&out, get->read.first, get->read.last,
                          get->read.object->size);
 

@@ -14,6 +14,8 @@
 #define CONTENT_RANGE_OK             1     /* 206 with *first .. *last */
 #define CONTENT_RANGE_UNSATISFIABLE  2     /* 416 */
 
+#define CONTENT_RANGE_HEADER_SIZE    80    /* bytes: any Content-Range fits */
+
 
 /*
  * Reads a Range header for an object of size bytes (>= 0).  On

@@ -40,6 +40,10 @@
 #define NGX_CONTENT_S3_ETAG     256
 #define NGX_CONTENT_S3_CODE     64
 
+#define NGX_CONTENT_S3_REGION   64             /* the longest name of one */
+#define NGX_CONTENT_S3_ERROR    1024           /* bytes of an error's code and
+                                                  message, at most */
+
 
 typedef struct {
     ngx_str_t                      authority;  /* "host:port" */
@@ -86,7 +90,7 @@ typedef struct {
                                                   ours, seconds */
     ngx_str_t                      region_told; /* by the server; empty: as
                                                    configured */
-    u_char                         region_text[64];
+    u_char                         region_text[NGX_CONTENT_S3_REGION];
     unsigned                       bare_if_match:1; /* without its quotes */
     unsigned                       if_match_known:1; /* probed or learnt */
     unsigned                       no_if_match:1;   /* not on writes */

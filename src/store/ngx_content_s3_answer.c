@@ -251,7 +251,7 @@ ngx_content_s3_process_object(ngx_content_s3_read_t *s3)
 static ngx_int_t
 ngx_content_s3_process_range(ngx_content_s3_read_t *s3)
 {
-    u_char               buf[80];
+    u_char               buf[CONTENT_RANGE_HEADER_SIZE];
     content_out_t        out;
     ngx_content_read_t  *read;
 
@@ -356,8 +356,8 @@ static void
 ngx_content_s3_error_read(ngx_content_s3_read_t *s3, content_str_t body,
     content_str_t *message)
 {
-    char                     text[1024];
-    u_char                   region[64];
+    char                     text[NGX_CONTENT_S3_ERROR];
+    u_char                   region[NGX_CONTENT_S3_REGION];
     ngx_pool_t              *pool;
     content_out_t            out;
     content_retry_answer_t  *answer;

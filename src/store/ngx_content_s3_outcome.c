@@ -89,9 +89,12 @@ ngx_content_s3_outcome(ngx_uint_t status, content_str_t code)
 ngx_content_outcome_e
 ngx_content_s3_call_outcome(ngx_content_call_t *call, const char **cause)
 {
+    char            buf[NGX_CONTENT_S3_ERROR];
     u_char         *p;
     content_str_t   code, message;
-    static char     text[512];        /* used before the next call ends */
+
+    static char  text[NGX_CONTENT_S3_ERROR];    /* used before the next call
+                                                   ends */
 
     *cause = NULL;
 
@@ -110,7 +113,7 @@ ngx_content_s3_call_outcome(ngx_content_call_t *call, const char **cause)
     }
 
     if (content_s3xml_error(ngx_content_from_ngx(call->body), &code, &message,
-                            text + 256, 256)
+                            buf, sizeof(buf))
         != CONTENT_OK)
     {
         /* not S3's word: a 404 of somebody else proves nothing */
@@ -121,8 +124,9 @@ ngx_content_s3_call_outcome(ngx_content_call_t *call, const char **cause)
                : ngx_content_s3_outcome(call->status, code);
     }
 
-    p = ngx_snprintf((u_char *) text, 255, "S3: %ui %*s %*s", call->status,
-                     code.len, code.data, message.len, message.data);
+    p = ngx_snprintf((u_char *) text, sizeof(text) - 1, "S3: %ui %*s %*s",
+                     call->status, code.len, code.data, message.len,
+                     message.data);
     *p = '\0';
     *cause = text;
 

@@ -165,6 +165,10 @@ header(void **state)
         "bytes 9223372036854775805-9223372036854775806/9223372036854775807; "
         "bytes */10")));
 
+    content_out_init(&out, buf, CONTENT_RANGE_HEADER_SIZE);
+    content_range_header(&out, INT64_MAX - 2, INT64_MAX - 1, INT64_MAX);
+    assert_false(out.overflow);
+
     content_out_init(&out, buf, 11);
     content_range_header(&out, 0, 9, 10);
     assert_true(out.overflow);
