@@ -171,6 +171,11 @@ class Connection:
         return self.reader.read(1) == b""
 
 
+def data(size, seed=0):
+    """Bytes that nothing compresses, the same for the same numbers."""
+    return random.Random(size + (seed << 32)).randbytes(size)
+
+
 def request_head(method, path, headers):
     """headers: a dict, of which a value may be a list; None leaves out."""
     path = path if isinstance(path, bytes) else path.encode()
@@ -275,18 +280,9 @@ class Client:
         return wait_until(look, seconds, f"{location} to end")
 
 
-class SlowReader:
-    """Takes the head and leaves the body to wait."""
-
-    def __init__(self, nginx, path):
-        self.connection = nginx.connect(timeout=60, receive=16384)
-        self.connection.send(request_head("GET", path, {"Host": "o"}))
-        self.connection.reader.peek(1)
-
-    def finish(self):
-        answer = self.connection.answer()
-        self.connection.close()
-        return answer
+def tier(answer):
+    """Who had the object: "memory", "redis", "file" or "s3"."""
+    return answer.headers["Cache-Status"].rpartition("detail=")[2]
 
 
 def problem(answer, status, *words):

@@ -6,16 +6,15 @@ CDN are told of every key that changed.
 import base64
 import email.utils
 import hashlib
-import random
 import re
 import threading
 
 import pytest
 
 import edge
-from harness import EDITOR, Nginx, problem, request_head, wait_until
-from s3_fault_proxy import (answer, change, cut_after_forwarding,
-                            first, hold, s3_error)
+from harness import EDITOR, Nginx, data, problem, request_head, wait_until
+from s3_fault_proxy import (answer, change, cut_after_forwarding, first, hold,
+                            s3_error)
 
 MIB = 1 << 20
 PAST, FUTURE = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
@@ -29,10 +28,6 @@ KEPT = {
     "Cache-Control": "public, max-age=17",
     "X-Content-Meta-Author": "Jane Doe",
 }
-
-
-def data(size):
-    return random.Random(size).randbytes(size)
 
 
 def copy(origin, source, target, method="COPY", token=EDITOR, **headers):

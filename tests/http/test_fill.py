@@ -8,9 +8,7 @@ import fcntl
 import os
 import pathlib
 import random
-import selectors
 import signal
-import socket
 import termios
 import threading
 import zlib
@@ -18,6 +16,7 @@ import zlib
 import pytest
 
 from harness import EDITOR, Nginx, problem, request_head, wait_until
+from readers import Crowd
 from s3_fault_proxy import cut, cut_body, hold, s3_error
 
 MIB = 1 << 20
@@ -53,60 +52,6 @@ def in_pieces(event, size):
     return act
 
 
-class Crowd:
-    """Many clients of one worker, served by one thread."""
-
-    def __init__(self, port, key, count):
-        self.clients = []
-        ask = request_head("GET", key, {"Host": "a", "Connection": "close"})
-        for _ in range(count):
-            client = socket.create_connection(("127.0.0.1", port))
-            client.sendall(ask)
-            client.setblocking(False)
-            self.clients.append(client)
-        self.got = {client: [0, 0, b""] for client in self.clients}
-        self.open = set(self.clients)
-
-    def first_byte(self, seconds=60):
-        """Waits until one of them could read."""
-        with selectors.DefaultSelector() as selector:
-            for client in self.open:
-                selector.register(client, selectors.EVENT_READ)
-            assert selector.select(seconds)
-
-    def read(self, until, seconds=60):
-        """Reads for all until until() or the end of all."""
-        with selectors.DefaultSelector() as selector:
-            for client in self.open:
-                selector.register(client, selectors.EVENT_READ)
-            while self.open and not until():
-                ready = selector.select(seconds)
-                assert ready, f"{len(self.open)} clients wait for ever"
-                for item, _ in ready:
-                    client = item.fileobj
-                    data = client.recv(1 << 18)
-                    if not data:
-                        self.open.remove(client)
-                        selector.unregister(client)
-                        client.close()
-                    self.take(client, data)
-
-    def take(self, client, data):
-        state = self.got[client]
-        if state[0] == 0:               # still in the head
-            state[2] += data
-            head, end, data = state[2].partition(b"\r\n\r\n")
-            if not end:
-                return
-            state[2] = head
-        state[0] += len(data)
-        state[1] = zlib.crc32(data, state[1])
-
-    def streaming(self):
-        """How many have bytes of the body."""
-        return sum(1 for size, _, _ in self.got.values() if size)
-
-
 def get_later(origin, key, answers, **how):
     thread = threading.Thread(target=lambda: answers.append(
         origin.get(key, **how)))
@@ -124,8 +69,7 @@ def test_a_thousand_misses_are_one_read_streamed_as_it_comes(origin, proxy,
     assert len(reads(proxy, key)) == 1
     go_on.set()
     crowd.read(lambda: False)
-    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
-        (MIB, zlib.crc32(BODY))}
+    assert crowd.all_got(BODY)
     assert len(reads(proxy, key)) == 1
     collapsed = [head for _, _, head in crowd.got.values()
                  if b"fwd=uri-miss; collapsed; detail=s3" in head]
@@ -166,8 +110,7 @@ def test_each_has_a_first_byte_before_any_has_many(origin, proxy, key):
         os.kill(worker, signal.SIGCONT)
     assert min(there) > 0 or max(there) < 8192
     crowd.read(lambda: False)
-    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
-        (MIB, zlib.crc32(BODY))}
+    assert crowd.all_got(BODY)
 
 
 def test_many_misses_are_one_read_with_redis_alone(tmp_path, bucket, redis,
@@ -183,8 +126,7 @@ def test_many_misses_are_one_read_with_redis_alone(tmp_path, bucket, redis,
         crowd.read(lambda: crowd.streaming() == 100)
         go_on.set()
         crowd.read(lambda: False)
-        assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
-            (len(body), zlib.crc32(body))}
+        assert crowd.all_got(body)
         assert len(reads(proxy, key)) == 1
 
 
@@ -452,8 +394,7 @@ def test_a_crowd_without_a_lease_waits_for_the_next_reading(lost, proxy, key):
     crowd.read(lambda: False)
     thread.join()
     assert answers[0].body == SMALL
-    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
-        (len(SMALL), zlib.crc32(SMALL))}
+    assert crowd.all_got(SMALL)
     assert 2 <= len(reads(proxy, key)) <= 4
 
 
@@ -506,6 +447,5 @@ def test_crowd_that_asked_redis_in_vain_is_one_reading(tmp_path, bucket, redis,
                    == before + 100)
         redis.kill()
         crowd.read(lambda: False)
-        assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
-            (len(SMALL), zlib.crc32(SMALL))}
+        assert crowd.all_got(SMALL)
         assert len(reads(proxy, key)) == 1

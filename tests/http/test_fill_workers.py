@@ -10,9 +10,9 @@ import zlib
 import pytest
 
 from harness import Nginx, wait_until
+from readers import Crowd
 from s3_fault_proxy import hold, s3_error
-from test_fill import (BODY, MEMORY, MIB, Crowd, get_later, in_pieces, put,
-                       reads)
+from test_fill import BODY, MEMORY, MIB, get_later, in_pieces, put, reads
 
 
 def inodes(port):
@@ -52,8 +52,7 @@ def test_a_node_reads_once_and_all_workers_stream(several, proxy, key):
     assert several.counters()["node"]["fills_followed"] == 3
     go_on.set()
     crowd.read(lambda: False)
-    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
-        (MIB, zlib.crc32(BODY))}
+    assert crowd.all_got(BODY)
     assert len(reads(proxy, key)) == 1
 
 
@@ -139,6 +138,5 @@ def test_reload_in_mid_stream_loses_nobody(several, proxy, key):
     assert several.get(key).body == BODY        # by a reading of their own
     go_on.set()
     crowd.read(lambda: False)
-    assert {(size, crc) for size, crc, _ in crowd.got.values()} == {
-        (MIB, zlib.crc32(BODY))}
+    assert crowd.all_got(BODY)
     wait_until(lambda: not set(several.workers()) & old)

@@ -9,14 +9,9 @@ import signal
 
 import pytest
 
-from harness import EDITOR, Nginx, problem, wait_until
+from harness import EDITOR, Nginx, problem, tier, wait_until
 
 FLEET = "on lease=1s"
-
-
-def tier(answer):
-    """ "memory", "redis", "file" or "s3"."""
-    return answer.headers["Cache-Status"].rpartition("detail=")[2]
 
 
 class Fleet:

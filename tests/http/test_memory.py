@@ -16,7 +16,8 @@ import pytest
 
 import test_errors
 import test_objects
-from harness import EDITOR, Nginx, SlowReader, free_port, problem, wait_until
+from harness import EDITOR, Nginx, free_port, problem, tier, wait_until
+from readers import SlowReader, never_older
 from s3_fault_proxy import FaultProxy, hold
 
 MIB = 1 << 20
@@ -60,10 +61,6 @@ adopt(test_errors)
 def store_name(place):
     """As Cache-Status and "content" name it."""
     return "file" if place == "file" else "s3"
-
-
-def tier(answer):
-    return answer.headers["Cache-Status"].rpartition("detail=")[2]
 
 
 def warm(nginx, path):
@@ -264,28 +261,7 @@ def test_reader_never_sees_older_than_what_was_answered(
         tmp_path, store, key, with_redis, redis):
     with Nginx(tmp_path / "n", store, http=MEMORY + "content_hot hits=1;",
                redis=redis if with_redis else None) as nginx:
-        nginx.put(key, b"0")
-        acknowledged, stop = [0], threading.Event()
-
-        def read():
-            seen = 0
-            while not stop.is_set():
-                least = acknowledged[0]
-                answer = nginx.get(key)
-                assert answer.status == 200
-                assert int(answer.body) >= least, (answer, least)
-                seen += tier(answer) == "memory"
-            return seen
-
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            readers = [pool.submit(read) for _ in range(4)]
-            try:
-                for i in range(1, 120):
-                    assert nginx.put(key, b"%d" % i).status == 204
-                    acknowledged[0] = i
-            finally:
-                stop.set()
-            assert sum(reader.result() for reader in readers) > 0
+        never_older(nginx, key, "memory")
 
 
 @pytest.mark.parametrize("write", ["put", "delete", "purge"])

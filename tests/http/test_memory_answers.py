@@ -3,24 +3,19 @@ and bytes, through filters and protocols, and with rights.
 """
 
 import gzip
-import random
 import re
 import socket
 import subprocess
 
 import pytest
 
-from harness import (EDITOR, Client, Nginx, free_port, problem, request_head,
-                     wait_until)
+from harness import (EDITOR, Client, Nginx, data, free_port, problem,
+                     request_head, wait_until)
 
 KIB = 1 << 10
 MIB = 1 << 20
 MEMORY = "content_memory 16m;"
 HIT = "ngx_content; hit; detail=memory"
-
-
-def data(size, seed=0):
-    return random.Random(size + (seed << 32)).randbytes(size)
 
 
 def from_memory(answer):

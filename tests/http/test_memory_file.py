@@ -20,8 +20,8 @@ import threading
 
 import pytest
 
-from harness import Nginx, free_port, request_head, wait_until
-from test_memory import tier, warm
+from harness import Nginx, free_port, request_head, tier, wait_until
+from test_memory import warm
 
 MIB = 1 << 20
 LARGE = 96 * 1024                       # CONTENT_SHARD_LARGE

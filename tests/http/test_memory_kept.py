@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from harness import Nginx, problem, wait_until
+from harness import Nginx, data, problem, wait_until
 from s3_fault_proxy import FaultProxy, hold
-from test_memory_answers import (KIB, MEMORY, MIB, data, files, from_memory,
-                                 keep, memory, origin, pair, put, same)
+from test_memory_answers import (KIB, MEMORY, MIB, files, from_memory, keep,
+                                 memory, origin, pair, put, same)
 
 
 # What is kept

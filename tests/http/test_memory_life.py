@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from harness import Nginx, wait_until
-from test_memory_answers import (KIB, MEMORY, MIB, Slow, churn, data,
-                                 from_memory, keep, memory, put, slow_origin)
+from harness import Nginx, data, wait_until
+from test_memory_answers import (KIB, MEMORY, MIB, Slow, churn, from_memory,
+                                 keep, memory, put, slow_origin)
 from test_memory_kept import keep_soon
 
 

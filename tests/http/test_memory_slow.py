@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from harness import Nginx, free_port, wait_until
-from test_memory_answers import (HIT, MEMORY, MIB, Slow, churn, data, keep,
-                                 memory, put, slow_origin)
+from harness import Nginx, data, free_port, wait_until
+from test_memory_answers import (HIT, MEMORY, MIB, Slow, churn, keep, memory,
+                                 put, slow_origin)
 
 
 def test_slow_client_gets_the_old_bytes(tmp_path):

@@ -5,18 +5,13 @@ headers; conditions, ranges.
 import concurrent.futures
 import email.utils
 import hashlib
-import random
 import time
 
 import pytest
 
-from harness import EDITOR, Nginx, problem, request_head
+from harness import EDITOR, Nginx, data, problem, request_head
 
 MIB = 1 << 20
-
-
-def data(size):
-    return random.Random(size).randbytes(size)
 
 
 # The life of an object

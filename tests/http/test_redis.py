@@ -5,13 +5,13 @@ anything older than what was last answered to an editor.
 import concurrent.futures
 import os
 import random
-import threading
 import time
 
 import pytest
 
-from harness import Nginx, problem, wait_until
+from harness import Nginx, problem, tier, wait_until
 from proxy import Proxy
+from readers import never_older
 from redis_server import Redis
 
 PATIENCE = 2            # seconds that no request may take while Redis is ill
@@ -21,11 +21,6 @@ PATIENCE = 2            # seconds that no request may take while Redis is ill
 def origin(tmp_path, redis):
     with Nginx(tmp_path / "n", redis=redis) as nginx:
         yield nginx
-
-
-def tier(answer):
-    """ "redis", "file" or "s3"."""
-    return answer.headers["Cache-Status"].rpartition("detail=")[2]
 
 
 def heat(origin, path, token=None):
@@ -297,32 +292,9 @@ def test_write_in_one_nginx_is_seen_in_another(tmp_path, redis, bucket, key):
 
 def test_reader_never_sees_older_than_what_was_answered(tmp_path, redis,
                                                         store, key):
-    """A writer counts up; readers, who fill Redis all the time, never get
-    less than what had been answered to the writer before they asked."""
     with Nginx(tmp_path / "n", store, redis=redis,
                http="content_hot hits=1;") as origin:
-        origin.put(key, b"0")
-        acknowledged, stop = [0], threading.Event()
-
-        def read():
-            seen = 0
-            while not stop.is_set():
-                least = acknowledged[0]
-                answer = origin.get(key)
-                assert answer.status == 200
-                assert int(answer.body) >= least, (answer, least)
-                seen += tier(answer) == "redis"
-            return seen
-
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            readers = [pool.submit(read) for _ in range(4)]
-            try:
-                for i in range(1, 120):
-                    assert origin.put(key, b"%d" % i).status == 204
-                    acknowledged[0] = i
-            finally:
-                stop.set()
-            assert sum(reader.result() for reader in readers) > 0
+        never_older(origin, key, "redis")
 
 
 def test_purge_of_a_url_drops_its_record_only(origin, redis):

@@ -12,9 +12,10 @@ import threading
 
 import pytest
 
-from harness import Connection, Nginx, request_head, wait_until
-from test_redis import heat, tier
+from harness import Connection, Nginx, request_head, tier, wait_until
+from test_redis import heat
 from test_redis_ill import Impostor
+
 
 # small, about what one read may bring whole, and more than that
 SIZES = [0, 1, 15, 800, *range(1820, 2080, 8), 8192, 30_000,

@@ -87,27 +87,17 @@ def test_redis_that_comes_later_is_used(tmp_path, place, key):
             heat(origin, "/a")
 
 
-def test_redis_that_stops_does_no_harm_and_is_used_again(tmp_path, redis,
-                                                         store, key):
+@pytest.mark.parametrize("fall, rise", [("kill", "start"),
+                                        ("pause", "resume")])
+def test_redis_that_stops_or_hangs_does_no_harm_and_is_used_again(
+        tmp_path, redis, store, key, fall, rise):
     with Nginx(tmp_path / "n", store, redis=redis) as origin:
         origin.put(key + "-hot", b"hot")
         heat(origin, key + "-hot")
-        redis.kill()
+        getattr(redis, fall)()
         asks(origin, key + "-hot", b"hot")
         works(origin, key)
-        redis.start()
-        assert heat(origin, key + "-hot").body == b"hot"
-
-
-def test_redis_that_hangs_does_no_harm_and_is_used_again(tmp_path, redis,
-                                                         store, key):
-    with Nginx(tmp_path / "n", store, redis=redis) as origin:
-        origin.put(key + "-hot", b"hot")
-        heat(origin, key + "-hot")
-        redis.pause()
-        asks(origin, key + "-hot", b"hot")
-        works(origin, key)
-        redis.resume()
+        getattr(redis, rise)()
         assert heat(origin, key + "-hot").body == b"hot"
 
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from harness import Nginx, problem
+from harness import Nginx, problem, tier
 from redis_server import Redis
-from test_redis import asks, heat, origin, tier
+from test_redis import asks, heat, origin
 
 
 # Old records

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from harness import Nginx, wait_until
+from harness import Nginx, tier, wait_until
 from s3_fault_proxy import FaultProxy, hold
-from test_redis import heat, tier
+from test_redis import heat
 
 HOT = "content_hot hits=1;"
 

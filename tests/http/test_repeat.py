@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from harness import EDITOR, Nginx, SlowReader, wait_until
+from harness import EDITOR, Nginx, wait_until
+from readers import SlowReader
 from test_fleet import Fleet
 from test_purge import FAST, tag_of
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from harness import Nginx, path_of, problem, wait_until
-from test_objects import MIB, data
+from harness import Nginx, data, path_of, problem, wait_until
+from test_objects import MIB
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@ keeps it, and nothing is half: not a body, not an object, not a record.
 """
 
 import concurrent.futures
-import random
 import re
 import threading
 import time
@@ -11,7 +10,7 @@ import time
 import pytest
 
 import edge
-from harness import EDITOR, Nginx, problem, request_head, wait_until
+from harness import EDITOR, Nginx, data, problem, request_head, wait_until
 from s3_fault_proxy import (answer, change, cut, cut_after_forwarding,
                             cut_body, cut_head, first, hold, raw, s3_error,
                             stall, stall_body)
@@ -38,10 +37,6 @@ def origin(tmp_path, bucket, proxy, redis):
 
 def store_directly(bucket, key, body):
     bucket.client.put_object(Bucket=bucket.name, Key=key[1:], Body=body)
-
-
-def data(size):
-    return random.Random(size).randbytes(size)
 
 
 # One fault for every request

@@ -4,14 +4,12 @@ never done twice where that would matter.
 
 import datetime
 import email.utils
-import random
 import re
 
 import pytest
 
-from harness import EDITOR, Nginx, problem, wait_until
-from s3_fault_proxy import (FaultProxy, answer, cut, s3_error,
-                            stall)
+from harness import EDITOR, Nginx, data, problem, wait_until
+from s3_fault_proxy import FaultProxy, answer, cut, s3_error, stall
 
 MIB = 1 << 20
 ALWAYS = 1000
@@ -24,10 +22,6 @@ def origin(tmp_path, bucket, proxy):
     with Nginx(tmp_path / "n", bucket.through(proxy.endpoint),
                server=SETTINGS, workers=1, level="info") as nginx:
         yield nginx
-
-
-def data(size):
-    return random.Random(size).randbytes(size)
 
 
 # name, fault, whether S3 has ended the try: else a write is not sent again, for
