@@ -58,7 +58,7 @@ typedef struct {
     ngx_content_redis_op_t     *lookup;      /* under way */
     u_char                      filler[NGX_CONTENT_REDIS_ID];
                                              /* if busy: who fills */
-    content_object_t            record;      /* as Redis knows it */
+    content_object_t           *record;      /* as Redis knows it, or NULL */
     content_str_t               body;        /* at hand, in memory; if lent:
                                                 while the handler of the
                                                 look-up runs */

@@ -285,14 +285,14 @@ ngx_content_get_stale(ngx_content_get_t *get)
     get->ctx->fault = ngx_content_outcome_status(get->read.outcome);
 
     if (get->stale.data
-        || (get->expired && get->record.etag.len
+        || (get->expired && get->record
             && get->request->method == NGX_HTTP_HEAD))
     {
         get->hit = 1;
         get->opened = 0;
         get->body = get->stale;
         get->stale.data = NULL;
-        get->read.object = &get->record;
+        get->read.object = get->record;
         get->ctx->age = get->stale_age;
         ngx_content_get_next(get, NGX_CONTENT_GET_CHECK);
         rc = NGX_OK;

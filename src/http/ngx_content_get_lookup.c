@@ -189,8 +189,8 @@ ngx_content_get_take_record(ngx_content_get_t *get,
 
     /* as if there were none, but for the claim */
 
-    if (ngx_content_keep_purged(&get->keep, op, get->record.tags)) {
-        ngx_memzero(&get->record, sizeof(content_object_t));
+    if (ngx_content_keep_purged(&get->keep, op, get->record->tags)) {
+        get->record = NULL;
         get->body.data = NULL;
         get->keep.age = 0;
         get->expired = 1;
@@ -199,13 +199,13 @@ ngx_content_get_take_record(ngx_content_get_t *get,
 
     /* storage may know more than whoever has filled it */
 
-    if (get->read.digest && !get->record.has_sha256
-        && get->body.data == NULL && get->record.size)
+    if (get->read.digest && !get->record->has_sha256
+        && get->body.data == NULL && get->record->size)
     {
         return NGX_OK;
     }
 
-    if (get->record.size == 0) {
+    if (get->record->size == 0) {
         get->body.data = (u_char *) "";
         get->body.len = 0;
     }
@@ -218,7 +218,7 @@ ngx_content_get_take_record(ngx_content_get_t *get,
         return NGX_OK;
     }
 
-    ngx_content_keep_memory(&get->keep, &get->record, get->body);
+    ngx_content_keep_memory(&get->keep, get->record, get->body);
     get->keep.age = 0;
     ngx_content_count(&ngx_content_shared(get->mcf)->counters, hits_redis);
 
@@ -235,13 +235,15 @@ static ngx_int_t
 ngx_content_get_take_object(ngx_content_get_t *get,
     ngx_content_redis_op_t *op, content_str_t record)
 {
-    int            whole;
-    ngx_int_t      rc;
-    content_str_t  head;
+    int                whole;
+    ngx_int_t          rc;
+    content_str_t      head;
+    content_object_t  *object;
 
     rc = ngx_content_redis_keep(op, get->request->pool);
+    object = ngx_palloc(get->request->pool, sizeof(content_object_t));
 
-    if (rc == NGX_ERROR
+    if (rc == NGX_ERROR || object == NULL
         || content_record_head(record, &head.len) != CONTENT_OK
         || head.len > record.len)
     {
@@ -258,8 +260,8 @@ ngx_content_get_take_object(ngx_content_get_t *get,
         head = ngx_content_str_dup(get->request->pool, head);
     }
 
-    if (content_record_decode_head(head, &get->record, &whole) != CONTENT_OK
-        || (int64_t) get->body.len != (whole ? get->record.size : 0))
+    if (content_record_decode_head(head, object, &whole) != CONTENT_OK
+        || (int64_t) get->body.len != (whole ? object->size : 0))
     {
         return NGX_ERROR;
     }
@@ -267,6 +269,11 @@ ngx_content_get_take_object(ngx_content_get_t *get,
     if (!whole) {
         get->body.data = NULL;
     }
+
+    /* what may have come before is of an older one */
+
+    get->record = object;
+    get->stale.data = NULL;
 
     return NGX_OK;
 }
@@ -295,7 +302,7 @@ ngx_content_get_take_age(ngx_content_get_t *get)
     }
 
     get->hit = 1;
-    get->read.object = &get->record;
+    get->read.object = get->record;
     get->read.outcome = NGX_CONTENT_OK;
     get->ctx->age = 0;
 
@@ -303,7 +310,7 @@ ngx_content_get_take_age(ngx_content_get_t *get)
         get->ctx->age = age - fresh->soft + 1;
         ngx_content_count(&ngx_content_shared(get->mcf)->counters,
                           hits_stale);
-        ngx_content_refresh(&get->keep, get->ctx->hash, get->record.size);
+        ngx_content_refresh(&get->keep, get->ctx->hash, get->record->size);
     }
 
     return NGX_OK;
@@ -333,6 +340,9 @@ static ngx_int_t
 ngx_content_get_take_absence(ngx_content_get_t *get,
     ngx_content_redis_op_t *op)
 {
+    get->record = NULL;
+    get->stale.data = NULL;
+
     if (get->keep.age >= get->lcf->fresh.absent
         || ngx_content_keep_purged(&get->keep, op, none))
     {

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness import Nginx, wait_until
+from harness import Nginx, problem, wait_until
 from s3_fault_proxy import hold, s3_error
 from test_fill import BODY, MEMORY, SMALL, get_later, put, reads
 
@@ -38,12 +38,12 @@ def fleet(tmp_path, bucket, proxy, redis):
         yield one, other
 
 
-def ask_both(nodes, proxy, key, answer, count=5):
+def ask_both(nodes, proxy, key, answer, count=5, times=1):
     """The answers: one node's, whose read is held until the other node's
     requests wait, then the others."""
     one, other = nodes
     go_on = threading.Event()
-    proxy.fault(answer(go_on), method="GET")
+    proxy.fault(answer(go_on), method="GET", times=times)
     answers, others = [], []
     threads = [get_later(one, key, answers)]
     wait_until(lambda: reads(proxy, key))
@@ -89,6 +89,38 @@ def test_another_node_is_told_when_the_filler_gives_up(fleet, proxy, redis,
     assert answer.body == SMALL
     assert fleet[1].counters()["node"]["busy_woken"] == 1
     assert words(redis) == []
+
+
+@pytest.mark.parametrize("meanwhile", ["purged", "absent"])
+def test_what_is_gone_meanwhile_is_no_copy_for_a_fault(
+        tmp_path, bucket, proxy, redis, key, meanwhile):
+    one, other = (                          # which believes in no absence
+        Nginx(tmp_path / name, bucket.through(proxy.endpoint), redis=redis,
+              workers=1, fleet="on", http="content_hot hits=1 ttl=1ms; "
+                                          f"content_fresh 1ms absent={time};")
+        for name, time in (("a", "1m"), ("b", "0")))
+
+    def refuse(go_on):
+        def act(exchange):
+            first = not go_on.is_set()
+            go_on.wait(30)
+            if first and meanwhile == "purged":
+                told = one.post("/-/purge", {"tags": ["gone"]})
+                assert told.status == 202
+            elif first:
+                s3_error(404, "NoSuchKey")(exchange)
+                return
+            s3_error(403, "AccessDenied")(exchange)
+        return act
+
+    with one, other:
+        for node in (one, other):
+            wait_until(lambda node=node: node.counters()["fleet"]["lease"])
+        one.put(key, SMALL, cache_tag="gone")
+        wait_until(lambda: one.get(key).status == 200 and redis.records())
+        proxy.clear()
+        refused = ask_both((one, other), proxy, key, refuse, 1, 9)[1]
+        problem(refused, 502)
 
 
 def test_what_is_told_of_something_else_wakes_nobody(fleet, proxy, redis,
