@@ -34,7 +34,10 @@ ngx_content_keep_init(ngx_content_keep_t *keep, ngx_http_request_t *r,
     keep->fence = ctx->fence;
 
     ngx_memcpy(keep->tag, ctx->tag, CONTENT_KEY_TAG_LEN);
-    ngx_content_redis_name(keep->name, keep->lcf->store->id, ctx->hash);
+
+    if (keep->mcf->redis_client) {
+        ngx_content_redis_name(keep->name, keep->lcf->store->id, ctx->hash);
+    }
 }
 
 

@@ -26,6 +26,7 @@ typedef struct {
     ngx_msec_t                  age;         /* of what Redis has */
 
     u_char                      name[NGX_CONTENT_REDIS_NAME];
+                                             /* if there is a Redis */
     ngx_content_redis_token_t   token;       /* if has_token */
     unsigned                    has_token:1;
     unsigned                    hot:1;       /* Redis may have its body */

@@ -178,6 +178,16 @@ checksum(const unsigned char *head, size_t len)
 }
 
 
+void
+content_object_init(content_object_t *object)
+{
+    memset(object, 0, offsetof(content_object_t, meta));
+
+    object->size = -1;
+    object->mtime = -1;
+}
+
+
 size_t
 content_record_size(const content_object_t *object)
 {

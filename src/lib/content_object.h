@@ -49,6 +49,12 @@ typedef struct {
 
 
 /*
+ * An object of which nothing is known yet: size and mtime are -1, all else is
+ * empty.  What lies in meta[] stays: nmeta says how many of them there are.
+ */
+void content_object_init(content_object_t *object);
+
+/*
  * The bytes that content_record_encode() writes before the body: the head.
  * An object can be encoded when this is at most CONTENT_RECORD_HEAD_MAX.
  */

@@ -158,9 +158,12 @@ ngx_int_t ngx_content_s3_text_md5(ngx_content_s3_request_t *request,
 ngx_int_t ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
     content_object_t *object, ngx_pool_t *pool);
 
-/* Takes one response header into object; slices are not copied. */
-void ngx_content_s3_object_field(content_object_t *object,
-    content_str_t name, content_str_t value);
+/*
+ * Takes one response header into object, if it is of those that are kept:
+ * then it is copied into pool.  NGX_OK, or NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_content_s3_object_field(content_object_t *object,
+    content_str_t name, content_str_t value, ngx_pool_t *pool);
 
 /* NGX_ERROR: see ngx_content_s3_unsent(). */
 ngx_int_t ngx_content_s3_sign(ngx_content_s3_conf_t *conf,

@@ -10,7 +10,7 @@
 
 
 static ngx_int_t ngx_content_s3_process_header(ngx_http_request_t *r);
-static void ngx_content_s3_read_field(ngx_content_s3_read_t *s3,
+static ngx_int_t ngx_content_s3_read_field(ngx_content_s3_read_t *s3,
     content_str_t name, content_str_t value);
 static ngx_int_t ngx_content_s3_process_answer(ngx_http_request_t *r,
     ngx_content_s3_read_t *s3);
@@ -55,9 +55,7 @@ ngx_content_s3_process_status(ngx_http_request_t *r)
     u->headers_in.connection_close = (s3->status.http_version
                                       < NGX_HTTP_VERSION_11);
 
-    ngx_memzero(&s3->object, sizeof(content_object_t));
-    s3->object.mtime = -1;
-    s3->object.size = -1;
+    content_object_init(&s3->object);
     s3->content_range.len = 0;
     s3->chunked = 0;
 
@@ -75,7 +73,6 @@ ngx_content_s3_process_status(ngx_http_request_t *r)
 static ngx_int_t
 ngx_content_s3_process_header(ngx_http_request_t *r)
 {
-    u_char                 *p;
     ngx_int_t               rc;
     content_str_t           name, value;
     ngx_http_upstream_t    *u;
@@ -93,16 +90,10 @@ ngx_content_s3_process_header(ngx_http_request_t *r)
             value.data = r->header_start;
             value.len = r->header_end - r->header_start;
 
-            p = ngx_pnalloc(r->pool, name.len + value.len);
-            if (p == NULL) {
+            if (ngx_content_s3_read_field(s3, name, value) != NGX_OK) {
                 return NGX_ERROR;
             }
 
-            name.data = ngx_cpymem(p, name.data, name.len) - name.len;
-            value.data = ngx_cpymem(p + name.len, value.data, value.len)
-                         - value.len;
-
-            ngx_content_s3_read_field(s3, name, value);
             continue;
         }
 
@@ -132,13 +123,17 @@ ngx_content_s3_process_header(ngx_http_request_t *r)
 }
 
 
-static void
+/* The buffer that name and value lie in is soon another's. */
+
+static ngx_int_t
 ngx_content_s3_read_field(ngx_content_s3_read_t *s3, content_str_t name,
     content_str_t value)
 {
+    ngx_pool_t           *pool;
     ngx_http_upstream_t  *u;
 
     u = s3->read->request->upstream;
+    pool = s3->read->request->pool;
 
     if (content_str_eq_case(name, content_cstr("connection"))) {
         if (content_str_eq_case(value, content_cstr("close"))) {
@@ -149,7 +144,7 @@ ngx_content_s3_read_field(ngx_content_s3_read_t *s3, content_str_t name,
         s3->chunked = 1;
 
     } else if (content_str_eq_case(name, content_cstr("content-range"))) {
-        s3->content_range = value;
+        s3->content_range = ngx_content_str_dup(pool, value);
 
     } else if (content_str_eq_case(name, content_cstr("date"))) {
         s3->answer.date = ngx_parse_http_time(value.data, value.len);
@@ -162,11 +157,13 @@ ngx_content_s3_read_field(ngx_content_s3_read_t *s3, content_str_t name,
     } else if (content_str_eq_case(name,
                                    content_cstr("x-amz-bucket-region")))
     {
-        s3->answer.region = value;
+        s3->answer.region = ngx_content_str_dup(pool, value);
 
     } else {
-        ngx_content_s3_object_field(&s3->object, name, value);
+        return ngx_content_s3_object_field(&s3->object, name, value, pool);
     }
+
+    return NGX_OK;
 }
 
 

@@ -13,6 +13,12 @@ typedef struct {
 } ngx_content_s3_field_t;
 
 
+static ngx_int_t ngx_content_s3_object_meta(content_object_t *object,
+    content_str_t name, content_str_t value, ngx_pool_t *pool);
+static ngx_int_t ngx_content_s3_object_keep(content_str_t *slot,
+    content_str_t value, ngx_pool_t *pool);
+
+
 static const ngx_content_s3_field_t  ngx_content_s3_fields[] = {
     { content_string("content-type"),
       offsetof(content_object_t, type) },
@@ -81,31 +87,29 @@ ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
 }
 
 
-void
+ngx_int_t
 ngx_content_s3_object_field(content_object_t *object, content_str_t name,
-    content_str_t value)
+    content_str_t value, ngx_pool_t *pool)
 {
-    content_str_t                 *slot;
-    content_field_t               *meta;
     const ngx_content_s3_field_t  *f;
 
     for (f = ngx_content_s3_fields; f->name.len; f++) {
         if (content_str_eq_case(name, f->name)) {
-            slot = (content_str_t *) ((u_char *) object + f->offset);
-            *slot = value;
 
             /* S3's own choice where none was sent */
 
             if (content_str_eq(value, content_cstr("binary/octet-stream"))) {
-                slot->len = 0;
+                value.len = 0;
             }
 
-            return;
+            return ngx_content_s3_object_keep(
+                (content_str_t *) ((u_char *) object + f->offset), value,
+                pool);
         }
     }
 
     if (content_str_eq_case(name, content_cstr("etag"))) {
-        object->etag = value;
+        return ngx_content_s3_object_keep(&object->etag, value, pool);
 
     } else if (content_str_eq_case(name, content_cstr("content-length"))) {
         (void) content_str_uint(value, &object->size);
@@ -121,14 +125,48 @@ ngx_content_s3_object_field(content_object_t *object, content_str_t name,
     } else if (name.len > ngx_content_s3_meta.len
                && ngx_strncasecmp(name.data, ngx_content_s3_meta.data,
                                   ngx_content_s3_meta.len)
-                  == 0
-               && object->nmeta < CONTENT_OBJECT_META_MAX)
+                  == 0)
     {
-        meta = &object->meta[object->nmeta++];
-        meta->name.data = name.data + ngx_content_s3_meta.len;
-        meta->name.len = name.len - ngx_content_s3_meta.len;
-        meta->value = value;
+        name.data += ngx_content_s3_meta.len;
+        name.len -= ngx_content_s3_meta.len;
 
-        ngx_strlow(meta->name.data, meta->name.data, meta->name.len);
+        return ngx_content_s3_object_meta(object, name, value, pool);
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_s3_object_meta(content_object_t *object, content_str_t name,
+    content_str_t value, ngx_pool_t *pool)
+{
+    content_field_t  *meta;
+
+    if (object->nmeta == CONTENT_OBJECT_META_MAX) {
+        return NGX_OK;
+    }
+
+    meta = &object->meta[object->nmeta];
+
+    if (ngx_content_s3_object_keep(&meta->name, name, pool) != NGX_OK
+        || ngx_content_s3_object_keep(&meta->value, value, pool) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_strlow(meta->name.data, meta->name.data, meta->name.len);
+    object->nmeta++;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_s3_object_keep(content_str_t *slot, content_str_t value,
+    ngx_pool_t *pool)
+{
+    *slot = ngx_content_str_dup(pool, value);
+
+    return slot->len == value.len ? NGX_OK : NGX_ERROR;
 }

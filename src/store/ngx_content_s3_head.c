@@ -148,18 +148,19 @@ ngx_content_s3_call_object(ngx_content_call_t *call, ngx_pool_t *pool,
     void       *state;
     ngx_str_t   value, name;
 
-    ngx_memzero(object, sizeof(content_object_t));
-    object->size = -1;
-    object->mtime = -1;
+    content_object_init(object);
 
     state = NULL;
 
     while (ngx_content_call_response_next(call, &state, &name, &value)
            == NGX_OK)
     {
-        ngx_content_s3_object_field(object,
-            ngx_content_str_dup(pool, ngx_content_from_ngx(name)),
-            ngx_content_str_dup(pool, ngx_content_from_ngx(value)));
+        if (ngx_content_s3_object_field(object, ngx_content_from_ngx(name),
+                                        ngx_content_from_ngx(value), pool)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return (object->size >= 0 && object->mtime >= 0 && object->etag.len)

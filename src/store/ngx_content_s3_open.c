@@ -44,7 +44,8 @@ ngx_content_s3_open(ngx_content_read_t *read)
 ngx_content_s3_read_t *
 ngx_content_s3_read(ngx_content_read_t *read)
 {
-    ngx_pool_cleanup_t  *cln;
+    ngx_pool_cleanup_t     *cln;
+    ngx_content_s3_read_t  *s3;
 
     if (read->state) {
         return read->state;
@@ -56,13 +57,16 @@ ngx_content_s3_read(ngx_content_read_t *read)
         return NULL;
     }
 
-    ngx_memzero(cln->data, sizeof(ngx_content_s3_read_t));
+    s3 = cln->data;
 
+    ngx_memzero(s3, offsetof(ngx_content_s3_read_t, object));
+    content_object_init(&s3->object);
+
+    s3->read = read;
+    read->state = s3;
     cln->handler = ngx_content_s3_read_cleanup;
-    read->state = cln->data;
-    ((ngx_content_s3_read_t *) cln->data)->read = read;
 
-    return read->state;
+    return s3;
 }
 
 

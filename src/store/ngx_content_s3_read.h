@@ -17,7 +17,6 @@ typedef struct {
     ngx_content_s3_head_t      head;
 
     ngx_http_status_t          status;
-    content_object_t           object;         /* as the headers tell it */
     content_str_t              content_range;
     content_retry_answer_t     answer;         /* of an error */
     off_t                      length;         /* of the answer; -1: unknown */
@@ -29,6 +28,8 @@ typedef struct {
     unsigned                   plain:1;        /* no Range, no If-Match */
     unsigned                   chunked:1;
     unsigned                   resend:1;       /* another try is decided */
+
+    content_object_t           object;         /* as the headers tell it */
 } ngx_content_s3_read_t;
 
 

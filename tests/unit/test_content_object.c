@@ -37,6 +37,26 @@ assert_object(const content_object_t *got, const content_object_t *want)
 }
 
 
+/* In memory that was something else's. */
+
+static void
+nothing_is_known(void **state)
+{
+    content_object_t  object, want;
+
+    (void) state;
+
+    memset(&object, 0xa5, sizeof(object));
+    content_object_init(&object);
+
+    memset(&want, 0, sizeof(want));
+    want.size = -1;
+    want.mtime = -1;
+
+    assert_object(&object, &want);
+}
+
+
 static void
 round_trip(void **state)
 {
@@ -362,6 +382,7 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(nothing_is_known),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(extremes),
         cmocka_unit_test(names_are_lower_case),
