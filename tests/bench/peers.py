@@ -193,7 +193,8 @@ class ProxyMade(Peer):
                    f"{PROXY_TUNING} proxy_pass http://made/bench/; }}")
 
     def url(self, size):
-        return f"http://127.0.0.1:{self.server.port}{Made.path(5)}"
+        path = f"/{name_of(SMALL)}" if size == SMALL else Made.path(5)
+        return f"http://127.0.0.1:{self.server.port}{path}"
 
     def warm(self, size):
         status, _, _ = load.fetch(self.url(size))
@@ -416,7 +417,8 @@ class OursCold(OursHot):
 class Made(Peer):
     """
     Stands for S3 where there are too many objects for a real one: makes each
-    of them up from its path (keys.h), with a size of its class.
+    of them up from its path (keys.h), with a size of its class.  Besides, a
+    small one with all the headers that Ceph's gateway sends.
     """
 
     name = "made"
@@ -424,11 +426,23 @@ class Made(Peer):
     HEADERS = ('add_header ETag \'"0123456789abcdef0123456789abcdef"\';'
                'add_header Last-Modified "Sun, 06 Nov 1994 08:49:37 GMT";')
 
+    GATEWAY = ('add_header Accept-Ranges bytes;'
+               'add_header x-rgw-object-type Normal;'
+               'add_header x-amz-request-id '
+               'tx000009508016e2d0e59da-006b078ecf-1012-default;')
+
     @classmethod
     def start(cls, site):
         cls.server = Nginx(
             cls.name, site.place, core=CLIENT_CORE,
-            server=cls.HEADERS + "default_type text/plain;" + cls.locations())
+            server=cls.HEADERS + "default_type text/plain;" + cls.locations()
+            + cls.small())
+
+    @classmethod
+    def small(cls):
+        return (f"location ~ ^/[^/]+/{name_of(SMALL)}$ {{ {cls.HEADERS} "
+                f'{cls.GATEWAY} set $block "{BLOCK}"; '
+                f'return 200 "{"$block" * (SMALL // KIB)}"; }}')
 
     @classmethod
     def locations(cls):
