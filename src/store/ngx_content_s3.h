@@ -93,6 +93,7 @@ typedef struct {
     u_char                         region_text[NGX_CONTENT_S3_REGION];
     unsigned                       bare_if_match:1; /* without its quotes */
     unsigned                       if_match_known:1; /* probed or learnt */
+    unsigned                       if_match_works:1; /* one has held */
     unsigned                       no_if_match:1;   /* not on writes */
     unsigned                       etag_of_parts:1; /* is by their MD5s */
     unsigned                       no_tags:1;       /* not to be written */
@@ -294,8 +295,8 @@ ngx_int_t ngx_content_s3_tag_read(ngx_content_s3_head_t *head,
  * checked has to be there still.  Zeroed: there is none.
  *
  * FINAL: *outcome is the last word (it may have been changed); LOOK: refused,
- * and only a HEAD tells why: if the ETag is guard->etag still, send again;
- * RESEND: send again.
+ * and only a HEAD tells why: if the ETag is guard->etag still, say so to
+ * guard_stands() and send again; RESEND: send again.
  */
 
 typedef struct {
@@ -303,6 +304,7 @@ typedef struct {
     unsigned                       sent:1;
     unsigned                       bare:1;     /* as it was sent */
     unsigned                       again:1;    /* the second try */
+    unsigned                       refused:1;  /* in both forms */
 } ngx_content_s3_guard_t;
 
 typedef enum {
@@ -319,6 +321,8 @@ void ngx_content_s3_guard_header(ngx_content_s3_guard_t *guard,
 ngx_content_s3_verdict_e ngx_content_s3_guard_verdict(
     ngx_content_s3_guard_t *guard, ngx_content_s3_conf_t *conf,
     ngx_content_call_t *call, ngx_content_outcome_e *outcome);
+void ngx_content_s3_guard_stands(ngx_content_s3_guard_t *guard,
+    ngx_content_s3_conf_t *conf);
 
 /* What the headers of an answer tell; NGX_ERROR: that is not enough. */
 ngx_int_t ngx_content_s3_call_object(ngx_content_call_t *call,

@@ -182,6 +182,7 @@ ngx_content_s3_refused_headed(void *data, ngx_content_outcome_e outcome,
         ngx_content_s3_end(up, outcome, cause);
 
     } else if (object && content_str_eq(object->etag, s3->guard.etag)) {
+        ngx_content_s3_guard_stands(&s3->guard, up->task.store->conf);
         ngx_content_s3_store(up);
 
     } else {

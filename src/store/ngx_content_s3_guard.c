@@ -18,6 +18,7 @@
 
 
 static void ngx_content_s3_guard_form(ngx_content_store_t *store);
+static void ngx_content_s3_guard_none(ngx_content_s3_conf_t *conf);
 
 
 void
@@ -104,16 +105,15 @@ ngx_content_s3_guard_verdict(ngx_content_s3_guard_t *guard,
     }
 
     if (call->status == NGX_HTTP_NOT_IMPLEMENTED) {
-        conf->no_if_match = 1;
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "content: S3 at \"%V\" has no If-Match for writes: two "
-                      "writers can overwrite each other", &conf->authority);
+        ngx_content_s3_guard_none(conf);
         return NGX_CONTENT_S3_RESEND;
     }
 
     switch (*outcome) {
 
     case NGX_CONTENT_OK:
+        conf->if_match_works = 1;
+
         if (guard->again) {
             conf->bare_if_match = guard->bare;
             conf->if_match_known = 1;
@@ -127,6 +127,11 @@ ngx_content_s3_guard_verdict(ngx_content_s3_guard_t *guard,
     case NGX_CONTENT_PRECONDITION:
         if (!guard->again) {
             guard->again = 1;
+            return NGX_CONTENT_S3_LOOK;
+        }
+
+        if (!guard->refused && !conf->if_match_works) {
+            guard->refused = 1;
             return NGX_CONTENT_S3_LOOK;
         }
 
@@ -146,4 +151,30 @@ ngx_content_s3_guard_verdict(ngx_content_s3_guard_t *guard,
     }
 
     return NGX_CONTENT_S3_FINAL;
+}
+
+
+/*
+ * Ceph refuses every If-Match in a bucket that keeps versions: the version
+ * that is being written is not there.
+ */
+
+void
+ngx_content_s3_guard_stands(ngx_content_s3_guard_t *guard,
+    ngx_content_s3_conf_t *conf)
+{
+    if (guard->refused) {
+        ngx_content_s3_guard_none(conf);
+    }
+}
+
+
+static void
+ngx_content_s3_guard_none(ngx_content_s3_conf_t *conf)
+{
+    conf->no_if_match = 1;
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "content: S3 at \"%V\" has no If-Match for writes: two "
+                  "writers can overwrite each other", &conf->authority);
 }

@@ -122,6 +122,28 @@ def test_a_server_without_if_match(origin, proxy, key):
     assert "has no If-Match for writes" in origin.read_log()
 
 
+def test_a_server_that_refuses_every_if_match(origin, proxy, key):
+    """As Ceph does in a bucket that keeps versions."""
+    etag = origin.put(key, b"0").headers["ETag"]
+    proxy.fault(s3_error(412, "PreconditionFailed"), method="PUT", times=2)
+    etag = origin.put(key, b"1", if_match=etag).headers["ETag"]
+    assert origin.put(key, b"2", if_match=etag).status == 204
+    assert tried(proxy) == [None, "quoted", "bare", None, None]
+    problem(origin.put(key, b"3", if_match=etag), 412)
+    assert "has no If-Match for writes" in origin.read_log()
+
+
+def test_one_refusal_of_many_is_believed(origin, proxy, key):
+    """Where If-Match has held before, a refusal in both forms is one."""
+    etag = origin.put(key, b"0").headers["ETag"]
+    etag = origin.put(key, b"1", if_match=etag).headers["ETag"]
+    tried(proxy)
+    proxy.fault(s3_error(412, "PreconditionFailed"), method="PUT", times=2)
+    problem(origin.put(key, b"2", if_match=etag), 412)
+    assert tried(proxy) == ["bare", "quoted"]
+    assert origin.get(key).body == b"1"
+
+
 @pytest.mark.parametrize("status, code, told", [
     (404, "NoSuchKey", 412), (409, "ConditionalRequestConflict", 503),
     (500, "InternalError", 503), (503, "SlowDown", 503)])

@@ -187,6 +187,19 @@ def test_what_was_deleted_is_restored(origin, key):
     assert origin.get(key).body == b"one"
 
 
+@pytest.mark.parametrize("size", [5, 6 << 20])
+def test_write_on_a_condition(origin, key, size):
+    body = b"x" * size
+    etag = origin.put(key, b"one").headers["ETag"]
+    new = origin.put(key, body, if_match=etag)
+    assert new.status == 204
+    problem(origin.put(key, b"two", if_match=etag), 412)
+    problem(origin.put(key, b"two", if_none_match="*"), 412)
+    assert origin.get(key).body == body
+    assert origin.delete(key, if_match=new.headers["ETag"]).status == 204
+    assert origin.put(key, b"two", if_none_match="*").status == 201
+
+
 def test_conditions_are_of_the_current_object(origin, key):
     origin.put(key, b"one")
     etag = origin.put(key, b"two").headers["ETag"]
