@@ -10,8 +10,6 @@
 #include "core/ngx_content_str.h"
 
 
-#define NGX_CONTENT_S3_PART_MIN  (5 * 1024 * 1024)      /* S3's own limits */
-#define NGX_CONTENT_S3_PART_MAX  (5LL * 1024 * 1024 * 1024)
 
 
 static ngx_int_t ngx_content_s3_check(ngx_conf_t *cf,

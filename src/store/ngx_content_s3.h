@@ -33,7 +33,12 @@
 #define NGX_CONTENT_S3_PROBE_KEY   "-/the probe/"
 
 #define NGX_CONTENT_S3_PARTS    3              /* stored at once, an upload */
-#define NGX_CONTENT_S3_PARTS_MAX  10000        /* of an upload: S3's limit */
+
+/* S3's own limits */
+
+#define NGX_CONTENT_S3_PARTS_MAX  10000        /* of an upload */
+#define NGX_CONTENT_S3_PART_MIN   (5 * 1024 * 1024)
+#define NGX_CONTENT_S3_PART_MAX   (5LL * 1024 * 1024 * 1024)
 #define NGX_CONTENT_S3_LIST     (8 * 1024 * 1024)
 
 /* The longest ETag and error code that are taken from a result in XML. */

@@ -5,14 +5,15 @@
  *     HEAD of the source   is it there, do its conditions hold; what it keeps
  *     up to content_s3_copy_part_size:
  *         commit()         HEAD of the target, CopyObject
- *     larger:
+ *     larger, or with other metadata than the source has:
  *         CreateMultipartUpload, UploadPartCopy, a few at a time
  *         HEAD of the source: is it the same still
  *         commit()         HEAD of the target, CompleteMultipartUpload
  *
  * What was looked at is what is copied: its ETag goes along as
  * x-amz-copy-source-if-match.  Ceph does not look at that, hence the second
- * HEAD, or the parts might be of two objects.
+ * HEAD, or the parts might be of two objects.  CopyObject takes bytes and
+ * metadata of one object; with metadata of ours they might be of two.
  */
 
 #include "store/ngx_content_s3_upload.h"
@@ -28,7 +29,6 @@ typedef struct {
     ngx_uint_t                 in_flight;
     ngx_content_outcome_e      outcome;       /* the first failure of a part */
     const char                *cause;         /* in the task's pool */
-    unsigned                   tagged:1;      /* the SHA-256 is in a tag */
 } ngx_content_s3_copy_t;
 
 typedef struct {
@@ -147,6 +147,7 @@ ngx_content_s3_copy_looked(void *data, ngx_content_outcome_e outcome,
 {
     ngx_content_upload_t *up = data;
 
+    ngx_uint_t              tagged;
     ngx_content_copy_t     *copy;
     ngx_content_s3_conf_t  *conf;
     ngx_content_s3_copy_t  *c;
@@ -166,12 +167,16 @@ ngx_content_s3_copy_looked(void *data, ngx_content_outcome_e outcome,
         return;
     }
 
-    c->tagged = (object->has_sha256 && c->head.object != NULL);
     copy->etag = ngx_content_to_ngx(object->etag);
     *up->object = *object;
     up->received = object->size;
 
-    if (object->size <= conf->copy_part_size) {
+    /* the SHA-256 was in a tag, and is to be in the metadata */
+
+    tagged = (object->has_sha256 && c->head.object != NULL
+              && object->size > NGX_CONTENT_S3_PART_MIN);
+
+    if (object->size <= conf->copy_part_size && !tagged) {
         ngx_content_s3_commit(up);
         return;
     }
@@ -211,14 +216,7 @@ ngx_content_s3_copy_object(ngx_content_upload_t *up)
     ngx_content_s3_header(&request, "x-amz-copy-source-if-match",
                           ngx_content_from_ngx(up->copy->etag));
     ngx_content_s3_header(&request, "x-amz-metadata-directive",
-                          content_cstr(c->tagged ? "REPLACE" : "COPY"));
-
-    if (c->tagged
-        && ngx_content_s3_object_headers(&request, up->object, up->task.pool)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+                          content_cstr("COPY"));
 
     call = ngx_content_s3_write_call(up, &request);
     if (call == NULL) {

@@ -443,6 +443,21 @@ def test_parts_are_never_of_two_objects(faulty, bucket, proxy, key):
     wait_until(lambda: bucket.uploads() == [], what=bucket.uploads())
 
 
+def test_headers_and_bytes_are_never_of_two_objects(tmp_path, bucket, proxy,
+                                                    key):
+    """Ceph copies what is there, whatever x-amz-copy-source-if-match says."""
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint),
+               workers=1) as origin:
+        origin.put(key, data(12 * MIB), content_type="text/x-one")
+        origin.put(key + "-2", b"old")
+        proxy.fault(first(lambda: bucket.client.put_object(
+            Bucket=bucket.name, Key=key[1:], Body=data(12 * MIB)[::-1])),
+            method="PUT")
+        problem(copy(origin, key, key + "-2"), 503)
+        assert proxy.pending() == 0
+        assert origin.get(key + "-2").body == b"old"
+
+
 def test_copy_whose_answer_was_lost_drops_the_caches(tmp_path, bucket, proxy,
                                                      redis, key):
     with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), redis=redis,
