@@ -310,6 +310,8 @@ typedef struct {
     unsigned                       bare:1;     /* as it was sent */
     unsigned                       again:1;    /* the second try */
     unsigned                       refused:1;  /* in both forms */
+    unsigned                       put:1;      /* of a PutObject: others may
+                                                  not be looked at */
 } ngx_content_s3_guard_t;
 
 typedef enum {

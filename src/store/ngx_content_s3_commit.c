@@ -88,6 +88,7 @@ ngx_content_s3_commit_headed(void *data, ngx_content_outcome_e outcome,
     }
 
     ngx_content_s3_guard_set(&s3->guard, &up->conditions, object);
+    s3->guard.put = (up->nparts == 0 && up->copy == NULL);
     ngx_content_s3_store(up);
 }
 

@@ -112,7 +112,7 @@ ngx_content_s3_guard_verdict(ngx_content_s3_guard_t *guard,
     switch (*outcome) {
 
     case NGX_CONTENT_OK:
-        conf->if_match_works = 1;
+        conf->if_match_works |= guard->put;
 
         if (guard->again) {
             conf->bare_if_match = guard->bare;

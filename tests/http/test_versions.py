@@ -187,12 +187,20 @@ def test_what_was_deleted_is_restored(origin, key):
     assert origin.get(key).body == b"one"
 
 
-@pytest.mark.parametrize("size", [5, 6 << 20])
-def test_write_on_a_condition(origin, key, size):
-    body = b"x" * size
-    etag = origin.put(key, b"one").headers["ETag"]
-    new = origin.put(key, body, if_match=etag)
-    assert new.status == 204
+@pytest.mark.parametrize("sizes", [(5, 6), (6 << 20, 5)],
+                         ids=["small", "after one in parts"])
+def test_write_on_a_condition(versioned, tmp_path, key, sizes):
+    """The end of an upload in parts is taken on every condition."""
+    with Nginx(tmp_path / "n", versioned, workers=1) as origin:
+        conditional(origin, key, *sizes)
+
+
+def conditional(origin, key, *sizes):
+    new = origin.put(key, b"one")
+    for size in sizes:
+        etag, body = new.headers["ETag"], b"x" * size
+        new = origin.put(key, body, if_match=etag)
+        assert new.status == 204
     problem(origin.put(key, b"two", if_match=etag), 412)
     problem(origin.put(key, b"two", if_none_match="*"), 412)
     assert origin.get(key).body == body
