@@ -15,7 +15,8 @@ node and, of a read, the Cache-Status.
 
 Keys are pairs: an even one, and the odd one behind it, to which it is copied
 and moved.  Odd ones are never deleted: what is absent has no tag, so they alone
-can be purged by it.
+can be purged by it.  Beside some pairs there is a third, /n instead of /k: to
+it the even one is copied and moved with Overwrite: F, and it is deleted.
 """
 
 import asyncio
@@ -23,13 +24,16 @@ import json
 import random
 import sys
 import time
+import urllib.parse
 
 from operations import ABSENT, LARGE, body, etags, value_of
 
 # "edit": a read, then a write on the condition that nothing has changed
 KINDS = {"read": 78, "write": 8, "edit": 4, "delete": 1.5, "batch": 1,
-         "copy": 4, "move": 1.5, "purge": 2}
-SOURCES = ("delete", "batch", "copy", "move")       # even keys
+         "copy": 4, "move": 1.5, "purge": 2, "claim": 2, "release": 1.5,
+         "restore": 1}
+SOURCES = ("delete", "batch", "copy", "move", "claim")      # even keys
+THIRD = 0.1                 # of the reads: of a third key
 BUSY = 8                    # keys that two thirds go to
 READS = [("GET", {}), ("GET", {}), ("GET", {"range": "bytes=0-"}), ("HEAD", {})]
 CONDITIONAL = 0.3           # of the reads: with If-None-Match; of the
@@ -48,6 +52,15 @@ def spared(nodes, now):
 def tag(key):
     """What is copied keeps its tag, so both of a pair have the same."""
     return f"p{int(key[2:]) // 2}" if key[2:].isdigit() else key[1:]
+
+
+def third(number):
+    """The third key of a pair, if it has one."""
+    return f"/n{number % BUSY // 2 * 2}"
+
+
+def all_keys(keys):
+    return {f"/k{i}" for i in range(keys)} | {third(i) for i in range(BUSY)}
 
 
 def headers(key, value):
@@ -117,6 +130,7 @@ class Task:
         self.ports = [Port(p) for p in settings["ports"]]
         self.outside = Port(settings["outside"])
         self.keys, self.token = settings["keys"], settings["token"]
+        self.versions = settings["versions"]
         self.until = time.monotonic() + settings["seconds"]
         self.finale = self.until - settings["finale"]
         self.written = 0
@@ -127,13 +141,17 @@ class Task:
                               settings["processes"] * settings["tasks"]))
 
     def choose(self):
-        """(kind, number of the key)"""
+        """(kind, key)"""
         if time.monotonic() > self.finale:
-            return self.last()
+            kind, number = self.last()
+            return kind, f"/k{number}"
         among = self.random.choice([BUSY, BUSY, self.keys])
         kind, = self.random.choices(list(KINDS), KINDS.values())
-        number = self.random.randrange(among)
-        return kind, number - (number % 2 if kind in SOURCES else 0)
+        number = self.random.randrange(BUSY if kind == "claim" else among)
+        if kind == "release" or (kind == "read"
+                                 and self.random.random() < THIRD):
+            return kind, third(number)
+        return kind, f"/k{number - (number % 2 if kind in SOURCES else 0)}"
 
     def last(self):
         """Of the odd keys, half are copied to instead."""
@@ -152,10 +170,9 @@ class Task:
 
     async def run(self):
         while time.monotonic() < self.until:
-            kind, number = self.choose()
+            kind, key = self.choose()
             self.at = self.node(kind)
-            status = await getattr(self, kind)(self.ports[self.at],
-                                               f"/k{number}")
+            status = await getattr(self, kind)(self.ports[self.at], key)
             if (status == 0 or status >= 500
                     or time.monotonic() > self.finale):
                 await asyncio.sleep(0.02)
@@ -255,8 +272,11 @@ class Task:
         return status
 
     async def copy(self, port, key, kind="copy"):
-        target = f"/k{int(key[2:]) + 1}"
         fields, more = await self.maybe(port, key)
+        return await self.copy_to(f"/k{int(key[2:]) + 1}", port, key, kind,
+                                  fields, more)
+
+    async def copy_to(self, target, port, key, kind, fields, more):
         begin = time.monotonic()
         status, _ = await port.request(kind.upper(), key, self.token,
                                        destination=target, **fields)
@@ -265,6 +285,35 @@ class Task:
 
     async def move(self, port, key):
         return await self.copy(port, key, "move")
+
+    async def claim(self, port, key):
+        """A COPY or MOVE to where nothing is, which one of many wins."""
+        kind = self.random.choice(["copy", "copy", "move"])
+        return await self.copy_to(third(int(key[2:])), port, key, kind,
+                                  {"overwrite": "F"}, {"alone": True})
+
+    async def release(self, port, key):
+        return await self.delete(port, key)
+
+    async def restore(self, port, key):
+        """One of the last versions, where there are any."""
+        if not self.versions:
+            return await self.read(port, key)
+        status, data = await port.request(
+            "GET", f"/-/versions?key={key[1:]}&limit=20", self.token)
+        listed = json.loads(data)["versions"] if status == 200 else []
+        there = [v for v in listed if not v["deleted"]]
+        if not there:
+            return status
+        version = self.random.choice(there)
+        fields, more = await self.maybe(port, key)
+        begin = time.monotonic()
+        status, _ = await port.request(
+            "POST", f"/-/restore?key={key[1:]}"
+            f"&version={urllib.parse.quote(version['version'], safe='')}",
+            self.token, **fields)
+        return self.note("restore", key, version["etag"], begin, status,
+                         **more)
 
     async def purge(self, port, key):
         """Storage is written past the fleet, then the fleet is told."""

@@ -33,7 +33,7 @@ sys.path[:0] = [str(ROOT / "tests/http"), str(ROOT / "tests/fakes")]
 
 import edge                                                 # noqa: E402
 import harness                                              # noqa: E402
-from client import headers                                  # noqa: E402
+from client import all_keys, headers                        # noqa: E402
 from faults import FINALE, LONGEST, Faults                  # noqa: E402
 from harness import EDITOR, Client, Nginx, free_port, wait_until  # noqa: E402
 from operations import ABSENT, History, value_of            # noqa: E402
@@ -100,7 +100,7 @@ class Servers:
     front of node 1, if there is to be one."""
 
     def __init__(self, stack, workdir, s3, keep, seed, lease=LEASE,
-                 deadline=DEADLINE, cdn=False):
+                 deadline=DEADLINE, cdn=False, versions=False):
         enter = stack.enter_context
         workdir.mkdir(parents=True)
         self.fleet = f"on lease={lease} deadline={deadline}"
@@ -119,6 +119,11 @@ class Servers:
         self.storage = (enter(FaultProxy(s3.endpoint.removeprefix("http://")))
                         if s3 else None)
         bucket = s3.bucket() if s3 else None
+        self.versions = bool(s3) and versions
+        if self.versions:
+            bucket.client.put_bucket_versioning(
+                Bucket=bucket.name,
+                VersioningConfiguration={"Status": "Enabled"})
         through = bucket.through(self.storage.endpoint) if s3 else "file"
         self.outside = enter(Nginx(workdir / "outside", bucket or "file",
                                    workers=1))
@@ -135,7 +140,8 @@ class Servers:
         if self.cdn:
             server += " content_purge_plan enterprise;"
         if i and store != "file":       # parts are sent while they come
-            server += " content_s3_sign_payload off;"
+            server += (" content_s3_sign_payload off;"
+                       " content_s3_copy_part_size 5m;")
         node = Nginx(
             workdir, store, redis=f"unix:{self.proxies[i].path}",
             fleet=f"{self.fleet} name=n{i}",
@@ -165,7 +171,8 @@ def clients(servers, workdir, seed, seconds):
             number=f"{seed}.{i}", process=i, processes=PROCESSES, tasks=TASKS,
             keys=KEYS, token=EDITOR, seed=seed, seconds=seconds,
             ports=[n.port for n in servers.nodes], finale=FINALE,
-            outside=servers.outside.port, out=str(files[-1]))
+            outside=servers.outside.port, versions=servers.versions,
+            out=str(files[-1]))
         processes.append(subprocess.Popen(
             ["/usr/bin/python3", HERE / "client.py", json.dumps(settings)],
             stdin=subprocess.DEVNULL))
@@ -200,8 +207,7 @@ def rest(servers, history, found):
     for key in history.untold:
         answer = servers.nodes[0].post("/-/purge", {"urls": [f"http://x{key}"]})
         assert answer.status == 202, answer
-    agree(servers, {f"/k{i}" for i in range(KEYS)} - history.untold, history,
-          found)
+    agree(servers, all_keys(KEYS) - history.untold, history, found)
     history.untold.clear()
     history.close(time.monotonic())
 
@@ -238,7 +244,7 @@ def a_round(workdir, s3, keep, operations, seconds, seed, found, first=False):
     to the first violation"""
     history = History(exact=s3 is None, count=found.count)
     with contextlib.ExitStack() as stack:
-        servers = Servers(stack, workdir, s3, keep, seed)
+        servers = Servers(stack, workdir, s3, keep, seed, versions=keep)
         wait_until(servers.rested, what="leases")
         create(servers, history)
         left, until = operations, time.monotonic() + seconds

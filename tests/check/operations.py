@@ -2,6 +2,7 @@
 
     history.add("write", key, value, begin, end, status, where)
     history.add("copy", source, etag, begin, end, status, where, target=key)
+    history.add("restore", key, etag, begin, end, status, where)
     history.close(now)          # where all that was begun has ended
     history.violations()        # (key, Violation)
 
@@ -11,10 +12,12 @@
     delete                           expected
     batch     (a key of several)
     purge     what was written past the fleet, then purged
-    copy      the copy's ETag        target, expected (of the source)
-    move      the same
+    copy      the copy's ETag        target, expected (of the source), alone
+    move      the same               (of the target: Overwrite: F)
+    restore   that of the version    expected
 
-expected is the value of If-Match, or ABSENT for If-None-Match: *.  An answer
+expected is the value of If-Match, or ABSENT for If-None-Match: *; Overwrite: F
+expects ABSENT of the target.  An answer
 that says that nothing was changed is taken by its word.  One that does not say
 so, or none, leaves open whether it was, until close().
 """
@@ -51,14 +54,18 @@ def value_of(data):
 
 @functools.lru_cache(1000)
 def etags(value):
-    """What the ETag of such a body can be: S3's, of one part and of several,
+    """What the ETag of such a body can be: S3's, of one piece and of parts,
     and the files'."""
     data = body(value)
-    parts = [hashlib.md5(data[i:i + PART]).digest()
-             for i in range(0, len(data), PART)]
     return (f'"{hashlib.md5(data).hexdigest()}"',
-            f'"{hashlib.md5(b"".join(parts)).hexdigest()}-{len(parts)}"',
+            etag_of_parts(data, PART), etag_of_parts(data, SIZE),
             f'"{hashlib.sha256(data).hexdigest()[:32]}"')
+
+
+def etag_of_parts(data, size):
+    parts = [hashlib.md5(data[i:i + size]).digest()
+             for i in range(0, len(data), size)]
+    return f'"{hashlib.md5(b"".join(parts)).hexdigest()}-{len(parts)}"'
 
 
 Copy = collections.namedtuple("Copy", "source target etag begin end sure")
@@ -68,8 +75,8 @@ class History:
     """Of all keys, over all phases of one round."""
 
     def __init__(self, exact=True, count=lambda kind, status: None):
-        """exact: a condition of a DELETE holds until it is done.  On S3 that
-        hangs on a lock in Redis, which may be lost with Redis."""
+        """exact: a condition of a DELETE or of a COPY holds until it is done.  On
+        S3 that hangs on a lock in Redis, which may be lost with Redis."""
         self.exact, self.count = exact, count
         self.writes = collections.defaultdict(list)
         self.reads = collections.defaultdict(list)
@@ -80,7 +87,8 @@ class History:
 
     def add(self, kind, key, value, begin, end, status, where, **more):
         known = 200 <= status < 300
-        self.count(kind + " if" * ("expected" in more), status)
+        self.count(kind + " if" * ("expected" in more)
+                   + " alone" * more.get("alone", False), status)
         where = f"{where} ({kind})" if kind != "read" else where
         if "expected" in more:
             self._condition(kind, key, Success(more["expected"], begin, end,
@@ -91,6 +99,9 @@ class History:
         elif kind in ("copy", "move"):
             self._copy(kind, key, value, begin, end, status, where,
                        more["target"])
+            if more.get("alone"):
+                self._condition("alone", more["target"],
+                                Success(ABSENT, begin, end, where), status)
         elif status not in UNTOUCHED:
             if kind == "purge" and not known:
                 self.untold.add(key)
@@ -108,7 +119,7 @@ class History:
             self.refusals[key].append(Refusal(*success))
         elif 200 <= status < 300:
             self.reads[key].append(Read(*success))
-            if kind == "write" or (kind == "delete" and self.exact):
+            if kind == "write" or (kind in ("delete", "alone") and self.exact):
                 self.successes[key].append(success)
 
     def _copy(self, kind, key, etag, begin, end, status, where, target):
@@ -144,6 +155,9 @@ class History:
         target is a source."""
         known = {etag: w.value for writes in self.writes.values()
                  for w in writes if w.value for etag in etags(w.value)}
+        for key, writes in self.writes.items():     # some were restored
+            self.writes[key] = [w._replace(value=known.get(w.value, w.value))
+                                for w in writes]
         sources = {copy.source: Writes(self.writes[copy.source])
                    for copy in self.copies}
         assert not {copy.target for copy in self.copies} & set(sources)
