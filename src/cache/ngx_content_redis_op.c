@@ -18,6 +18,9 @@
 #endif
 
 
+#define NGX_CONTENT_REDIS_OVERDUE  4         /* a part of the time-out */
+
+
 typedef ngx_int_t (*ngx_content_redis_take_pt)(ngx_content_redis_op_t *op,
     redisReply *reply);
 
@@ -28,6 +31,7 @@ typedef struct {
 } ngx_content_redis_kind_t;
 
 
+static ngx_uint_t ngx_content_redis_overdue(ngx_content_redis_conn_t *conn);
 static ngx_content_redis_op_t *ngx_content_redis_op_create(
     ngx_content_redis_conn_t *conn, ngx_uint_t kind);
 static ngx_int_t ngx_content_redis_result(ngx_content_redis_op_t *op,
@@ -77,7 +81,10 @@ ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
 
     conn = &redis->conns[name ? name[0] % NGX_CONTENT_REDIS_CONNS : 0];
 
-    if (!ngx_content_redis_conn_usable(conn)) {
+    if (!ngx_content_redis_conn_usable(conn)
+        || (kind == NGX_CONTENT_REDIS_LOOKUP
+            && ngx_content_redis_overdue(conn)))
+    {
         return NULL;
     }
 
@@ -88,6 +95,30 @@ ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
     }
 
     return op;
+}
+
+
+/*
+ * Replies come in the order of the commands: what is sent now will be answered
+ * later than what waits already.
+ */
+
+static ngx_uint_t
+ngx_content_redis_overdue(ngx_content_redis_conn_t *conn)
+{
+    ngx_msec_t               timeout;
+    ngx_content_redis_op_t  *oldest;
+
+    if (ngx_queue_empty(&conn->ops)) {
+        return 0;
+    }
+
+    oldest = ngx_queue_data(ngx_queue_head(&conn->ops), ngx_content_redis_op_t,
+                            queue);
+    timeout = conn->redis->conf->timeout;
+
+    return (ngx_msec_int_t) (oldest->deadline - ngx_current_msec)
+           < (ngx_msec_int_t) (timeout - timeout / NGX_CONTENT_REDIS_OVERDUE);
 }
 
 

@@ -2,6 +2,7 @@
 used again when it is well.
 """
 
+import contextlib
 import random
 import socket
 import threading
@@ -9,9 +10,9 @@ import time
 
 import pytest
 
-from harness import Nginx, problem
+from harness import Nginx, problem, request_head, wait_until
 from redis_server import Redis
-from test_redis import PATIENCE, asks, heat, origin
+from test_redis import PATIENCE, asks, heat, origin, tier
 
 
 class Impostor:
@@ -115,6 +116,30 @@ def test_redis_that_hangs_is_waited_for_once_only(tmp_path, place, redis):
         redis.resume()
         assert times[0] < 1.5
         assert sum(t > 0.3 for t in times) <= 2, times
+
+
+def test_nobody_waits_behind_a_reply_that_is_overdue(tmp_path, place, redis):
+    """The one that is overdue is waited for still."""
+    with contextlib.ExitStack() as stack, Nginx(
+            tmp_path / "n", place, redis=redis, workers=1,
+            http="content_redis_timeout 8s;") as origin:
+        origin.put("/a", b"x")
+        heat(origin, "/a")
+        before = origin.counters()["redis"]["away"]
+        redis.pause()
+        asked = []
+
+        def is_declined():
+            asked.append(stack.enter_context(origin.connect()))
+            asked[-1].send(request_head("GET", "/a", {"Host": "localhost"}))
+            return origin.counters()["redis"]["away"] > before
+
+        wait_until(is_declined)
+        last = asked[-1].answer()
+        assert (last.body, tier(last) != "redis") == (b"x", True)
+        redis.resume()
+        assert tier(asked[0].answer()) == "redis"
+        assert heat(origin, "/a").body == b"x"
 
 
 @pytest.mark.parametrize("name, say", [
