@@ -22,10 +22,8 @@
  */
 
 #include "http/ngx_content_get.h"
-#include "http/ngx_content_refresh.h"
 #include "http/ngx_content_zones.h"
 #include "lib/content_range.h"
-#include "lib/content_rules.h"
 
 
 /* A step returns NGX_OK (next step), NGX_AGAIN (wait) or the request's end. */

@@ -12,7 +12,6 @@
 #ifndef NGX_CONTENT_REFRESH_H
 #define NGX_CONTENT_REFRESH_H
 
-#include "http/ngx_content_http.h"
 #include "http/ngx_content_keep.h"
 
 

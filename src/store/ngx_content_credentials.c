@@ -7,7 +7,6 @@
  */
 
 #include "store/ngx_content_credentials.h"
-#include "core/ngx_content_str.h"
 
 
 #define NGX_CONTENT_CREDENTIALS_CONNECT  2000      /* ms */
