@@ -257,12 +257,9 @@ ngx_content_delete_prepare(ngx_content_deleting_t *d)
     key = d->keys.elts;
     ngx_str_set(&none, "");
 
-    d->change.pool = d->pool;
-    d->change.mcf = d->mcf;
-    d->change.lcf = d->lcf;
+    ngx_content_change_init(&d->change, d->pool, d->mcf, d->lcf,
+                            ngx_content_delete_changed, d);
     d->change.nkeys = n;
-    d->change.done = ngx_content_delete_changed;
-    d->change.data = d;
     d->change.keys = ngx_palloc(d->pool, n * sizeof(ngx_content_changed_t));
     d->outcomes = ngx_palloc(d->pool, n * sizeof(ngx_content_outcome_e));
 

@@ -189,11 +189,8 @@ ngx_content_purge_change(ngx_content_purging_t *p)
 
     change = &p->change;
 
-    change->pool = p->pool;
-    change->mcf = p->mcf;
-    change->lcf = p->lcf;
-    change->done = ngx_content_purge_changed;
-    change->data = p;
+    ngx_content_change_init(change, p->pool, p->mcf, p->lcf,
+                            ngx_content_purge_changed, p);
     change->items = p->items.elts;
     change->nitems = p->items.nelts;
 

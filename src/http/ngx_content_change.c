@@ -73,6 +73,19 @@ static const struct {
 
 
 void
+ngx_content_change_init(ngx_content_change_t *change, ngx_pool_t *pool,
+    ngx_content_main_conf_t *mcf, ngx_content_loc_conf_t *lcf,
+    ngx_content_change_pt done, void *data)
+{
+    change->pool = pool;
+    change->mcf = mcf;
+    change->lcf = lcf;
+    change->done = done;
+    change->data = data;
+}
+
+
+void
 ngx_content_changed_init(ngx_content_changed_t *changed, ngx_str_t *key)
 {
     ngx_memzero(changed, sizeof(ngx_content_changed_t));

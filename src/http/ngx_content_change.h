@@ -97,6 +97,11 @@ struct ngx_content_change_s {
 };
 
 
+/* From zeroed memory; the rest is set by the caller. */
+void ngx_content_change_init(ngx_content_change_t *change, ngx_pool_t *pool,
+    ngx_content_main_conf_t *mcf, ngx_content_loc_conf_t *lcf,
+    ngx_content_change_pt done, void *data);
+
 /* Fills a key's hash; key has to outlive the change. */
 void ngx_content_changed_init(ngx_content_changed_t *changed, ngx_str_t *key);
 

@@ -163,13 +163,10 @@ ngx_content_copy_create(ngx_http_request_t *r, ngx_str_t *key)
 
     ngx_content_changed_init(&c->keys[0], &copy);
 
-    c->change.pool = pool;
-    c->change.mcf = c->mcf;
-    c->change.lcf = c->lcf;
+    ngx_content_change_init(&c->change, pool, c->mcf, c->lcf,
+                            ngx_content_copy_changed, c);
     c->change.keys = c->keys;
     c->change.nkeys = 1;
-    c->change.done = ngx_content_copy_changed;
-    c->change.data = c;
 
     c->upload = ngx_content_upload_create(c->lcf->store, &copy, -1,
                                           r->connection->log);

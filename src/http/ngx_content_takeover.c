@@ -38,10 +38,9 @@ ngx_content_change_take_over(void *data, ngx_str_t *id, ngx_str_t *record)
         goto failed;
     }
 
-    change->pool = pool;
-    change->mcf = mcf;
-    change->lcf = ngx_content_takeover_origin(mcf, &text);
-    change->done = ngx_content_takeover_done;
+    ngx_content_change_init(change, pool, mcf,
+                            ngx_content_takeover_origin(mcf, &text),
+                            ngx_content_takeover_done, NULL);
     change->intent = ngx_content_to_ngx(ngx_content_str_dup(pool,
                                                 ngx_content_from_ngx(*id)));
 

@@ -215,13 +215,10 @@ ngx_content_write_create(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     ngx_content_changed_init(&w->object, &key);
 
-    w->change.pool = pool;
-    w->change.mcf = w->mcf;
-    w->change.lcf = w->lcf;
+    ngx_content_change_init(&w->change, pool, w->mcf, w->lcf,
+                            ngx_content_write_changed, w);
     w->change.keys = &w->object;
     w->change.nkeys = 1;
-    w->change.done = ngx_content_write_changed;
-    w->change.data = w;
 
     content_out_init(&out, w->path.data, 3 * ctx->key.len + 1);
     content_out_char(&out, '/');
