@@ -68,18 +68,16 @@ ngx_content_redis_create(ngx_cycle_t *cycle, ngx_content_redis_conf_t *conf,
     content_out_init(&out, redis->draw, sizeof(redis->draw));
     content_out_hex(&out, random, sizeof(random));
 
-    for (i = 0; i < NGX_CONTENT_REDIS_CONNS; i++) {
-        conn = &redis->conns[i];
+    conn = &redis->conn;
 
-        conn->redis = redis;
-        ngx_queue_init(&conn->ops);
+    conn->redis = redis;
+    ngx_queue_init(&conn->ops);
 
-        conn->op_timer.handler = ngx_content_redis_op_timer;
-        conn->op_timer.data = conn;
-        conn->op_timer.log = cycle->log;
+    conn->op_timer.handler = ngx_content_redis_op_timer;
+    conn->op_timer.data = conn;
+    conn->op_timer.log = cycle->log;
 
-        ngx_content_redis_conn_open(conn);
-    }
+    ngx_content_redis_conn_open(conn);
 
     return redis;
 }
@@ -105,24 +103,20 @@ ngx_content_redis_key_of(ngx_content_redis_t *redis, ngx_pool_t *pool,
 void
 ngx_content_redis_destroy(ngx_content_redis_t *redis)
 {
-    ngx_uint_t                 i;
     ngx_content_redis_conn_t  *conn;
 
     redis->closing = 1;
+    conn = &redis->conn;
 
-    for (i = 0; i < NGX_CONTENT_REDIS_CONNS; i++) {
-        conn = &redis->conns[i];
+    ngx_content_redis_conn_close(conn);
 
-        ngx_content_redis_conn_close(conn);
+    if (conn->copy.table) {
+        ngx_free(conn->copy.table);
+        conn->copy.table = NULL;
+    }
 
-        if (conn->copy.table) {
-            ngx_free(conn->copy.table);
-            conn->copy.table = NULL;
-        }
-
-        if (conn->op_timer.timer_set) {
-            ngx_del_timer(&conn->op_timer);
-        }
+    if (conn->op_timer.timer_set) {
+        ngx_del_timer(&conn->op_timer);
     }
 
     ngx_content_redis_op_free_spare(redis);
@@ -132,33 +126,19 @@ ngx_content_redis_destroy(ngx_content_redis_t *redis)
 ngx_uint_t
 ngx_content_redis_ready(ngx_content_redis_t *redis)
 {
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_CONTENT_REDIS_CONNS; i++) {
-        if (!ngx_content_redis_conn_usable(&redis->conns[i])) {
-            return 0;
-        }
-    }
-
-    return redis->shared->dirty == redis->shared->settled;
+    return ngx_content_redis_conn_usable(&redis->conn)
+           && redis->shared->dirty == redis->shared->settled;
 }
 
 
 ngx_uint_t
 ngx_content_redis_starting(ngx_content_redis_t *redis)
 {
-    ngx_uint_t                 i;
     ngx_content_redis_conn_t  *conn;
 
-    for (i = 0; i < NGX_CONTENT_REDIS_CONNS; i++) {
-        conn = &redis->conns[i];
+    conn = &redis->conn;
 
-        if (conn->hc && !conn->ready && !conn->used && conn->failures == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return conn->hc && !conn->ready && !conn->used && conn->failures == 0;
 }
 
 

@@ -19,7 +19,6 @@
 #include "cache/ngx_content_redis.h"
 
 
-#define NGX_CONTENT_REDIS_CONNS   1         /* of each worker */
 #define NGX_CONTENT_REDIS_PREFIX  64        /* the longest prefix */
 #define NGX_CONTENT_REDIS_DIGITS  16        /* of a history, of a draw */
 #define NGX_CONTENT_REDIS_AWAITING  64      /* buckets of those who await */
@@ -127,7 +126,7 @@ struct ngx_content_redis_s {
                                                  told; NULL: none */
     u_char                        draw[NGX_CONTENT_REDIS_DIGITS];
     uint64_t                      serial;     /* with draw: a token's id */
-    ngx_content_redis_conn_t      conns[NGX_CONTENT_REDIS_CONNS];
+    ngx_content_redis_conn_t      conn;
     ngx_queue_t                   spare;      /* operations, to be used again */
     ngx_uint_t                    nspare;
     unsigned                      closing:1;

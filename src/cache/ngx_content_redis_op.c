@@ -79,7 +79,7 @@ ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
     ngx_content_redis_op_t    *op;
     ngx_content_redis_conn_t  *conn;
 
-    conn = &redis->conns[name ? name[0] % NGX_CONTENT_REDIS_CONNS : 0];
+    conn = &redis->conn;
 
     if (!ngx_content_redis_conn_usable(conn)
         || (kind == NGX_CONTENT_REDIS_LOOKUP

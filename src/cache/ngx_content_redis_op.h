@@ -29,8 +29,8 @@ typedef enum {
 
 
 /*
- * A new operation, not sent yet, on the connection of the object's name (NULL:
- * it is of no object); NULL: no usable connection, no memory.
+ * A new operation, not sent yet, of the object of that name, or of none (NULL).
+ * Returns NULL: no usable connection, no memory.
  */
 ngx_content_redis_op_t *ngx_content_redis_begin(ngx_content_redis_t *redis,
     ngx_uint_t kind, u_char *name);
