@@ -44,6 +44,9 @@ static void ngx_content_s3_copy_looked(void *data,
     ngx_content_outcome_e outcome, content_object_t *object,
     const char *cause);
 static void ngx_content_s3_object_copied(ngx_content_call_t *call);
+static void ngx_content_s3_copy_target_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
 static void ngx_content_s3_copy_created(ngx_content_call_t *call);
 static void ngx_content_s3_copy_more(ngx_content_upload_t *up);
 static ngx_int_t ngx_content_s3_copy_part(ngx_content_upload_t *up);
@@ -266,6 +269,33 @@ ngx_content_s3_object_copied(ngx_content_call_t *call)
     {
         outcome = NGX_CONTENT_BROKEN;
         cause = "S3: a copy failed, and its source has changed since";
+    }
+
+    /* or is it that the source has changed? */
+
+    if (outcome == NGX_CONTENT_PRECONDITION && up->conditions.if_none_match) {
+        s3->head.done = ngx_content_s3_copy_target_headed;
+
+        if (ngx_content_s3_head(&s3->head) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_content_s3_end(up, outcome, cause);
+}
+
+
+static void
+ngx_content_s3_copy_target_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_upload_t *up = data;
+
+    if (outcome == NGX_CONTENT_OK) {
+        outcome = NGX_CONTENT_PRECONDITION;
+
+    } else if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = ngx_content_s3_copy_changed(up, &cause);
     }
 
     ngx_content_s3_end(up, outcome, cause);

@@ -391,6 +391,22 @@ def test_source_that_meets_its_condition_no_more_is_412(faulty, proxy, key,
     problem(copy(faulty, key, key + "-2", if_match=etag), 412, "If-Match")
 
 
+def test_refusal_for_the_source_is_not_told_of_the_target(faulty, proxy, key):
+    """S3 says 412 for both."""
+    faulty.put(key, b"x")
+    proxy.fault(s3_error(412, "PreconditionFailed"), method="PUT")
+    problem(copy(faulty, key, key + "-2", overwrite="F"), 503)
+
+    def written(exchange):
+        faulty.put(key + "-2", b"theirs")
+        s3_error(412, "PreconditionFailed")(exchange)
+
+    proxy.fault(written, method="PUT")
+    problem(copy(faulty, key, key + "-2", overwrite="F"), 412, "Overwrite")
+    assert proxy.pending() == 0
+    assert faulty.get(key + "-2").body == b"theirs"
+
+
 def of_length(size):
     return change(lambda head, body: (
         re.sub(rb"(?i)(\r\nContent-Length:) \d+", rb"\1 %d" % size, head), body))

@@ -3,6 +3,7 @@ is told what became of it; caches and CDN learn of every one.
 """
 
 import hashlib
+import re
 
 import pytest
 
@@ -142,9 +143,28 @@ def faulty(tmp_path, bucket, proxy):
         yield nginx
 
 
+def refused(code):
+    """200, and of each key this code."""
+    def act(exchange):
+        keys = re.findall(rb"<Key>[^<]*</Key>", exchange.request.body)
+        answer(200, b"<DeleteResult>" + b"".join(
+            b"<Error>%b<Code>%b</Code></Error>" % (k, code.encode())
+            for k in keys) + b"</DeleteResult>")(exchange)
+    return act
+
+
+def test_key_that_xml_cannot_say_may_be_gone_already(faulty, proxy, key):
+    keys = fill(faulty, key, ["\ufffe"])
+    proxy.fault(s3_error(404, "NoSuchKey"), method="DELETE")
+    assert delete(faulty, keys).json() == {"deleted": keys, "failed": []}
+    assert proxy.pending() == 0
+
+
 @pytest.mark.parametrize("name, fault, status", [
     ("cut", cut(), 502), ("500", s3_error(500, "InternalError"), 502),
     ("503", s3_error(503, "SlowDown"), 503),
+    ("busy, each", refused("ServiceUnavailable"), 503),
+    ("refused, each", refused("AccessDenied"), 502),
     ("no bucket", s3_error(404, "NoSuchBucket"), 502),
     ("200 with an error", answer(200, b"<Error><Code>InternalError</Code>"
                                       b"</Error>"), 502),

@@ -2,11 +2,13 @@
 across prefixes without gap or overlap, on both stores.
 """
 
+import re
 import urllib.parse
 
 import pytest
 
 from harness import EDITOR, Nginx, problem
+from s3_fault_proxy import answer
 
 NAMES = ["a", "a!", "a/", "a//", "a//b", "a/b", "a/b/c", "a/b/d", "a/z", "a0",
          "b/1", "b/2", "b/3/4", "c", "d", "e/f/g", "é/ü", "é0", "z-=y", "z-=z",
@@ -117,3 +119,19 @@ def test_what_is_reserved_is_not_listed(bucket, workdir):
                 break
             page = page_of(origin, prefix="-", limit=1, after=page["next"])
         assert keys == ["-a", "-b"]
+
+
+def test_prefix_that_s3_says_again_takes_no_place(bucket, proxy, tmp_path):
+    """AWS does so where the page begins amid what is behind it."""
+    def act(exchange):
+        most = int(re.search(r"max-keys=(\d+)", exchange.request.path)[1])
+        answer(200, b"<ListBucketResult><IsTruncated>true</IsTruncated>"
+               + b"".join(b"<CommonPrefixes><Prefix>%b</Prefix>"
+                          b"</CommonPrefixes>" % prefix for prefix in
+                          [b"a/", b"b/", b"c/"][:most])
+               + b"</ListBucketResult>")(exchange)
+
+    proxy.fault(act, method="GET", query="list-type")
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint)) as origin:
+        page = page_of(origin, delimiter="/", after="a/", limit=1)
+        assert (page["prefixes"], page["next"]) == (["b/"], "b/")

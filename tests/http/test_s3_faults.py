@@ -443,6 +443,13 @@ def test_put_is_repeated_or_fails_but_is_never_half(origin, proxy, bucket,
         proxy.clear()
 
 
+def test_deletion_of_what_is_gone_meanwhile(origin, proxy, bucket, key):
+    store_directly(bucket, key, b"old")
+    proxy.fault(s3_error(404, "NoSuchKey"), method="DELETE")
+    assert order(origin, "DELETE", key).status == 204
+    assert proxy.pending() == 0
+
+
 # Multipart uploads
 
 PARTS = [

@@ -128,6 +128,18 @@ def test_upload_of_another_between_end_and_look_is_not_tagged(
     assert tags(bucket, key) == []
 
 
+def test_etag_of_another_upload_is_not_told_as_ours(origin, proxy, bucket,
+                                                    key):
+    """That came between the end and the look, and is of another length."""
+    proxy.fault(first(lambda: None), method="HEAD", path=key)
+    proxy.fault(first(lambda: upload_directly(bucket, key, OTHER + b"x")),
+                method="HEAD", path=key)
+    new = origin.put(key, LARGE)
+    assert new.status == 201
+    assert proxy.pending() == 0
+    assert new.headers["ETag"] != origin.get(key).headers["ETag"]
+
+
 def test_tag_is_told_through_the_memory_cache(tmp_path, bucket, key):
     """A record that was filled for somebody else does not hide it."""
     with Nginx(tmp_path, bucket, http="content_memory 16m;") as origin:
