@@ -1,7 +1,7 @@
 /*
  * Digests in headers: what a client says that its PUT hashes to, and what it
- * is told of an object when it asks (RFC 9530).  The logic is lib/
- * content_expect.c's and content_digest.c's; the write path verifies.
+ * is told of an object when it asks (RFC 9530).  lib/content_expect.c and
+ * lib/content_digest.c decide; the write path verifies.
  */
 
 #include "http/ngx_content_conf.h"

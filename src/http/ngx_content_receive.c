@@ -25,7 +25,7 @@ typedef struct {
 
 static void ngx_content_receive_start(ngx_http_request_t *r);
 static void ngx_content_receive_event(ngx_http_request_t *r);
-static ngx_int_t ngx_content_receive_take(ngx_http_request_t *r,
+static void ngx_content_receive_take(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
 static ngx_int_t ngx_content_receive_read(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
@@ -79,7 +79,7 @@ ngx_content_receive_start(ngx_http_request_t *r)
     r->read_event_handler = ngx_content_receive_event;
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    (void) ngx_content_receive_take(r, ctx->receive);
+    ngx_content_receive_take(r, ctx->receive);
 }
 
 
@@ -90,7 +90,7 @@ ngx_content_receive_event(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_content_module);
 
-    (void) ngx_content_receive_take(r, ctx->receive);
+    ngx_content_receive_take(r, ctx->receive);
 }
 
 
@@ -109,7 +109,7 @@ ngx_content_receive_resume(ngx_http_request_t *r)
 
     r->read_event_handler = ngx_content_receive_event;
 
-    (void) ngx_content_receive_take(r, rcv);
+    ngx_content_receive_take(r, rcv);
 }
 
 
@@ -118,13 +118,13 @@ ngx_content_receive_resume(ngx_http_request_t *r)
  * A part that fails at once makes the upload resume from within.
  */
 
-static ngx_int_t
+static void
 ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 {
     ngx_int_t  rc;
 
     if (rcv->taking) {
-        return NGX_AGAIN;
+        return;
     }
 
     rcv->taking = 1;
@@ -132,14 +132,12 @@ ngx_content_receive_take(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 
     if (rc == NGX_AGAIN) {
         rcv->taking = 0;
-        return rc;
+        return;
     }
 
     /* the last word: the request may be gone when it returns */
 
     ngx_content_receive_end(r, rcv, rc);
-
-    return NGX_DONE;
 }
 
 
