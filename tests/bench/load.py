@@ -1,7 +1,6 @@
 """The load generators: wrk, curl, redis-benchmark, and swarm.py for what they
 can't do.  All of them run on the clients' core."""
 
-import json
 import pathlib
 import re
 import subprocess
@@ -102,20 +101,8 @@ def redis_benchmark(socket, seconds, depth, *command):
 
 def swarm(*arguments, core=CLIENT_CORE, priority=0):
     """Starts swarm.py, perhaps to go before what has less priority on its
-    core; finish() has what it reports."""
+    core; tools.finish() has what it reports."""
     before = ["chrt", "--rr", str(priority)] if priority else []
     return subprocess.Popen(
         on_core(core, *before, sys.executable, SWARM, *arguments),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def finish(process, seconds=300):
-    try:
-        said, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired as late:
-        process.kill()
-        process.wait()
-        raise Trouble(f"swarm.py: not done within {seconds} s") from late
-    if process.returncode != 0:
-        raise Trouble("swarm.py failed")
-    return json.loads(said)

@@ -244,9 +244,9 @@ def measure_uploads(run, ours, control, count, size):
     worker = ours.server.worker()
     servers.forget_peak(worker)
     before = servers.memory(worker, "VmRSS")
-    busy, done = probe_during(urls, lambda: load.finish(load.swarm(
+    busy, done = probe_during(urls, lambda: tools.finish(load.swarm(
         "upload", count, file,
-        f"http://127.0.0.1:{ours.server.port}/many/", TOKEN)))
+        f"http://127.0.0.1:{ours.server.port}/many/", TOKEN), "swarm.py"))
     grown = servers.memory(worker, "VmHWM") - before
 
     for url, who in zip(urls, ("ours", "control")):
@@ -273,7 +273,7 @@ def probe_during(urls, action):
     try:
         result = action()
     finally:
-        seen = load.finish(probe)
+        seen = tools.finish(probe, "swarm.py")
     return seen, result
 
 

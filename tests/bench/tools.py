@@ -43,7 +43,7 @@ def finish(process, name, seconds=600):
         process.communicate()
         raise Trouble(f"{name}: not done within {seconds} s") from late
     if process.returncode != 0:
-        raise Trouble(f"{name}: {complaint.strip()[-300:]}")
+        raise Trouble(f"{name}: {(complaint or 'failed').strip()[-300:]}")
     return json.loads(said) if said else None
 
 
