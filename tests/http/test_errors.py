@@ -467,6 +467,22 @@ def test_upload_goes_on_over_a_reload(store, key, tmp_path):
         wait_until(lambda: not set(origin.workers()) & old)
 
 
+def test_upload_that_outlasts_its_worker_leaves_nothing(store, key, tmp_path):
+    """nginx closes what is open after worker_shutdown_timeout."""
+    with Nginx(tmp_path / "n", store, workers=1,
+               main="worker_shutdown_timeout 300ms;") as origin:
+        origin.put(key, b"old")
+        with origin.connect() as connection:
+            connection.send(half(key, {"Content-Length": 20 * MIB},
+                                 b"x" * (12 * MIB)))
+            if store != "file":
+                wait_until(store.uploads, what="an upload to begin")
+            origin.reload()
+            assert connection.at_end()
+        assert origin.get(key).body == b"old"
+        nothing_is_left(origin, store)
+
+
 # An object as the page of an error
 
 @pytest.mark.parametrize("how, status", [

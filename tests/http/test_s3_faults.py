@@ -172,6 +172,21 @@ def test_short_body_is_not_passed_off_as_whole(origin, proxy, bucket, redis,
     assert origin.get(key).body == body
 
 
+@pytest.mark.parametrize("name, is_, becomes, size", [
+    ("another", b"bytes 1-3/", b"bytes 2-4/", 3),
+    ("of another length", b"bytes 1-3/", b"bytes 1-3/9", 3),
+    ("shorter", b"Length: 3", b"Length: 2", 2),
+    ("longer", b"Length: 3", b"Length: 4", 4)])
+def test_another_range_than_was_asked_for_is_a_fault(origin, proxy, bucket,
+                                                     key, name, is_, becomes,
+                                                     size):
+    store_directly(bucket, key, b"hello")
+    proxy.fault(change(lambda head, body: (
+        re.sub(b"(?i)" + is_, becomes, head), (body + b"x")[:size])),
+        times=ALWAYS, method="GET")
+    problem(origin.get(key, range="bytes=1-3"), 502)
+
+
 def test_reset_in_the_midst_of_a_body_is_seen(origin, proxy, bucket, redis,
                                               key):
     store_directly(bucket, key, data(MIB))

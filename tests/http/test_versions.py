@@ -161,6 +161,18 @@ def test_no_such_version_is_404(origin, key, name):
     assert origin.get(key).body == b"one"
 
 
+def test_deletion_as_aws_says_it(versioned, proxy, tmp_path, key):
+    """405, where Ceph says 404."""
+    with Nginx(tmp_path / "n", versioned.through(proxy.endpoint)) as origin:
+        origin.put(key, b"one")
+        name, = names(versions(origin, key))
+        proxy.fault(s3_error(405, "MethodNotAllowed"), times=9,
+                    query="versionId")
+        problem(version(origin, key, name), 404, "version")
+        assert version(origin, key, name, "HEAD").status == 404
+        problem(restore(origin, key, name), 404, "version")
+
+
 # Restoring
 
 @pytest.mark.parametrize("size", [5, 12 << 20])
