@@ -78,8 +78,7 @@ def test_body_of_a_known_object_is_asked_for_with_its_etag(origin, proxy,
                                          ("GET", etag, "bytes=10-19")]
 
 
-def test_version_that_came_behind_our_back_is_sent_whole(origin, proxy,
-                                                         bucket, key):
+def test_version_that_came_behind_our_back_is_sent_whole(origin, bucket, key):
     old = known(origin, key, LARGE).headers["ETag"]
     bucket.client.put_object(Bucket=bucket.name, Key=key[1:],
                              Body=LARGE[::-1])

@@ -110,7 +110,7 @@ def test_what_is_done_is_not_owed(origin, fake, redis):
     assert len(fake.calls()) == count
 
 
-def test_what_cloudflare_refuses_is_not_owed(origin, fake, redis):
+def test_what_cloudflare_refuses_is_not_owed(origin, redis):
     location = purge(origin, {"urls": ["https://elsewhere.test/"]})
     assert origin.finished_job(location)["state"] == "failed"
     wait_until(lambda: owed(redis) == 0)

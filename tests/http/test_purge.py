@@ -85,7 +85,7 @@ def test_put_and_delete_on_s3_purge_too(tmp_path, fake, store, key):
         assert items(fake.calls()) == [tag_of(key)] * 2
 
 
-def test_job_tells_its_story(origin, fake):
+def test_job_tells_its_story(origin):
     before = int(time.time())
     origin.put("/a", b"1")
     location = origin.put("/a", b"2").headers["X-Content-Purge"]
@@ -229,7 +229,7 @@ def test_too_long_purge_is_413(quiet):
             413)
 
 
-def test_chunked_purge_is_taken(origin, fake):
+def test_chunked_purge_is_taken(origin):
     answer = origin.request("POST", "/-/purge", token=EDITOR,
                             chunks=[b'{"tags":', b'["a"]}'])
     assert answer.status == 202

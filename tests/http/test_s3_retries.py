@@ -41,8 +41,7 @@ PASSING = [
 
 @pytest.mark.parametrize("name, fault, ended", PASSING,
                          ids=[f[0] for f in PASSING])
-def test_fault_that_passes_is_not_seen(origin, proxy, bucket, key, name,
-                                       fault, ended):
+def test_fault_that_passes_is_not_seen(origin, proxy, key, name, fault, ended):
     for body in (b"small", data(12 * MIB)):
         for fits in ({"method": "HEAD"}, {"method": "PUT"},
                      {"method": "POST", "query": "uploads"}):
@@ -65,13 +64,13 @@ def test_fault_that_passes_is_not_seen(origin, proxy, bucket, key, name,
     problem(origin.get(key), 404)
 
 
-def test_tries_are_bounded(origin, proxy, key):
+def test_tries_are_bounded(origin, proxy):
     proxy.fault(s3_error(503, "SlowDown"), times=ALWAYS)
     problem(origin.get("/-/list", token=EDITOR), 503)
     assert len(proxy.requests) == 3
 
 
-def test_waiting_for_too_long_is_not_waiting(origin, proxy, key):
+def test_waiting_for_too_long_is_not_waiting(origin, proxy):
     proxy.fault(s3_error(503, "SlowDown", Retry_After="60"), times=ALWAYS)
     problem(origin.get("/-/list", token=EDITOR), 503)
     assert len(proxy.requests) == 1
@@ -81,8 +80,7 @@ def test_waiting_for_too_long_is_not_waiting(origin, proxy, key):
                                    s3_error(500, "InternalError")],
                          ids=["cut", "stalled", "500"])
 @pytest.mark.parametrize("what", ["conditional", "complete"])
-def test_what_must_not_be_done_twice_is_not(origin, proxy, bucket, key, what,
-                                            fault):
+def test_what_must_not_be_done_twice_is_not(origin, proxy, key, what, fault):
     if what == "complete":
         proxy.fault(fault, method="POST", query="uploadId")
         told = origin.put(key, data(12 * MIB), token=EDITOR)
@@ -162,7 +160,7 @@ def test_clock_is_corrected_once(origin, proxy, key, hours):
     assert len(re.findall(r"HEAD|GET", str(proxy.requests))) <= 8
 
 
-def test_clock_that_is_never_right_is_502(origin, proxy, key):
+def test_clock_that_is_never_right_is_502(origin, proxy):
     proxy.fault(s3_error(403, "RequestTimeTooSkewed",
                          Date="Thu, 01 Jan 2015 00:00:00 GMT"), times=ALWAYS)
     problem(origin.get("/-/list", token=EDITOR), 502)
@@ -204,7 +202,7 @@ def test_bucket_of_another_region_is_found(origin, proxy, bucket, key, status,
     assert origin.read_log().count('is in region "eu-west-1"') == 1
 
 
-def test_region_that_is_none_is_not_believed(origin, proxy, key):
+def test_region_that_is_none_is_not_believed(origin, proxy):
     proxy.fault(s3_error(301, "PermanentRedirect",
                          x_amz_bucket_region="a/b"), times=ALWAYS)
     problem(origin.get("/-/list", token=EDITOR), 502)
