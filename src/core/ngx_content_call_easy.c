@@ -34,6 +34,8 @@ static size_t ngx_content_call_on_write(char *buf, size_t size, size_t n,
     void *data);
 static int ngx_content_call_on_progress(void *data, curl_off_t dltotal,
     curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow);
+static void ngx_content_call_header_value(struct curl_header *header,
+    ngx_str_t *value);
 static ngx_int_t ngx_content_call_collect(ngx_content_curl_transfer_t *t,
     u_char *data, size_t len);
 static ngx_int_t ngx_content_call_grow(ngx_content_curl_transfer_t *t,
@@ -335,10 +337,19 @@ ngx_content_call_response_header(ngx_content_call_t *call, const char *name,
         return NGX_DECLINED;
     }
 
-    value->data = (u_char *) header->value;
-    value->len = ngx_strlen(header->value);
+    ngx_content_call_header_value(header, value);
 
     return NGX_OK;
+}
+
+
+/* An empty one has the end of its line in curl 7.88. */
+
+static void
+ngx_content_call_header_value(struct curl_header *header, ngx_str_t *value)
+{
+    value->data = (u_char *) header->value;
+    value->len = strcspn(header->value, "\r\n");
 }
 
 
@@ -361,8 +372,7 @@ ngx_content_call_response_next(ngx_content_call_t *call, void **state,
 
     name->data = (u_char *) header->name;
     name->len = ngx_strlen(header->name);
-    value->data = (u_char *) header->value;
-    value->len = ngx_strlen(header->value);
+    ngx_content_call_header_value(header, value);
 
     return NGX_OK;
 }

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from harness import Nginx, data, path_of, problem, wait_until
+from harness import (Nginx, data, path_of, problem, request_head,
+                     wait_until)
 from test_objects import MIB
 
 
@@ -49,6 +50,23 @@ def test_what_boto3_wrote_is_served(s3_origin, bucket, key, size):
     assert answer.headers["Content-Language"] == "fr"
     assert answer.headers["Content-Disposition"] == "inline"
     assert answer.headers["X-Content-Meta-Color"] == "blue"
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_headers_without_a_value_are_none(bucket, tmp_path, key, memory):
+    """As bytes: a client may take a CR alone for the end of a line."""
+    bucket.client.put_object(Bucket=bucket.name, Key=key[1:], Body=b"x",
+                             ContentType="",
+                             Metadata={"empty": "", "color": "red"})
+    with Nginx(tmp_path / "n", bucket,
+               http="content_memory 16m;" if memory else "") as origin:
+        for method in ("HEAD", "GET", "GET"):
+            with origin.connect() as connection:
+                connection.send(request_head(method, key, {"Host": "o"}))
+                lines = list(iter(connection.line, b"\r\n"))
+            assert all(line.count(b"\r") == 1 for line in lines), lines
+            assert b"Content-Type: text/plain\r\n" in lines
+            assert b"X-Content-Meta-color: red\r\n" in lines
 
 
 def test_what_boto3_deleted_is_gone(s3_origin, bucket, key):
