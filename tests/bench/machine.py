@@ -49,6 +49,8 @@ def describe():
         "virtual": "hypervisor" in cpuinfo,
         "system": system.group(1) if system else platform.system(),
         "kernel": platform.release(),
+        "congestion_control": read(
+            "/proc/sys/net/ipv4/tcp_congestion_control").strip(),
     }
 
 
@@ -113,5 +115,6 @@ def not_controlled(machine, foreign, stolen):
                 "busy" + (": the figures are worth little." if foreign > 0.1
                           else "."))
     said.append("Everything goes through the loopback: no network card, no "
-                "interrupts, no loss, no TLS.")
+                "interrupts, no loss, no TLS. TCP's congestion control is "
+                f"{machine['congestion_control']}.")
     return said

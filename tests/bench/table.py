@@ -51,6 +51,8 @@ GOALS = (
      ratio_to_static("16 KiB"), AT_LEAST, 1.2),
     ("L1 hit 128 KiB / static file (sendfile), the same",
      ratio_to_static("128 KiB"), AT_LEAST, 1.0),
+    ("L1 hit 1 MiB / static file (sendfile), the same",
+     ratio_to_static("1 MiB"), AT_LEAST, 1.0),
     ("Redis hit 1 KiB / srcache and memcached",
      ratio_of("hot/1 KiB/redis", "hot/1 KiB/srcache"), AT_LEAST, 1.5),
     ("Redis hit 1 KiB / redis-benchmark GET",
