@@ -101,10 +101,6 @@ ngx_content_s3_sign(ngx_content_s3_conf_t *conf,
     content_out_init(&authorization,
                      result->date.data + CONTENT_SIGV4_DATE_LEN, room);
 
-    if (request->payload_hash.len == 0) {
-        request->payload_hash = content_cstr(NGX_CONTENT_S3_EMPTY);
-    }
-
     ngx_content_s3_sign_what(&sr, conf, request);
     sr.host = ngx_content_from_ngx(endpoint->host);
     sr.path = content_out_done(&path);
@@ -136,6 +132,10 @@ static void
 ngx_content_s3_sign_what(content_sigv4_request_t *sr,
     ngx_content_s3_conf_t *conf, ngx_content_s3_request_t *request)
 {
+    if (request->payload_hash.len == 0) {
+        request->payload_hash = content_cstr(NGX_CONTENT_S3_EMPTY);
+    }
+
     sr->method = content_cstr(request->method);
     sr->region = ngx_content_from_ngx(*ngx_content_s3_region(conf));
     sr->service = content_cstr("s3");
