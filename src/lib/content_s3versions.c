@@ -112,9 +112,10 @@ version_field(content_xml_t *xml, versions_t *v, const char *name)
     version = &v->version;
     text = content_out_done(&xml->text);
 
-    if (strcmp(name, "Key") == 0) {
-        return content_s3xml_key(text, v->encoded && v->visit, v->key,
-                                 &version->key);
+    /* only then it is known how keys are written */
+
+    if (strcmp(name, "Key") == 0 && v->visit) {
+        return content_s3xml_key(text, v->encoded, v->key, &version->key);
     }
 
     if (strcmp(name, "VersionId") == 0) {

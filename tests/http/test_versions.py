@@ -143,6 +143,19 @@ def test_an_old_version_is_answered_whole(origin, key, size):
     problem(version(origin, key, old, if_match='"x"'), 412)
 
 
+@pytest.mark.parametrize("name", [
+    "a b+c(1)'@!*.txt", "100%25", "a//b/", "\u00e9" * 400],
+    ids=["signs", "percent", "slashes", "long"])
+def test_versions_of_any_key(origin, key, name):
+    key += "/" + name
+    for body in (b"one", b"two"):
+        assert origin.put(path_of(key[1:]), body).status in (201, 204)
+    _, old = names(versions(origin, key))
+    assert version(origin, key, old).body == b"one"
+    assert restore(origin, key, old).status == 204
+    assert origin.get(path_of(key[1:])).body == b"one"
+
+
 def test_what_was_deleted_can_be_read(origin, key):
     origin.put(key, b"one")
     origin.delete(key)
