@@ -36,7 +36,7 @@
  * time, as plain commands on one connection, which Redis runs in this order:
  *
  *     ECHO id, GETEX epoch PERSIST             the guard, once a turn
- *     GET record, GET record, ...              one each look-up
+ *     MGET record record ...                   one each look-up
  *
  * A record carries, in its own bytes, the epoch that it was filled in and the
  * name of its object.  It is a hit if the guard before it went well, and both
@@ -47,7 +47,7 @@
  *     end() and epoch() that was confirmed before that.
  *   - END.  The record is read after the look-up began, hence after each end()
  *     that was confirmed by then: what is found was filled later than that.
- *   - A new epoch between GETEX epoch and GET record: E was the epoch when the
+ *   - A new epoch between GETEX epoch and MGET: E was the epoch when the
  *     guard ran.  A record of E was put under E (the fill checks that, in a
  *     script) and an epoch never comes back; so at the last moment of E, which
  *     is after the look-up began, the record was there and current.  The

@@ -117,8 +117,8 @@ struct ngx_content_redis_s {
     ngx_str_t                     purges;     /* the key of their table */
     ngx_str_t                     fresh;      /* the key that stands for the
                                                  quarantine of a new history */
-    ngx_str_t                     get;        /* GET record, as it is sent, up
-                                                 to the object's name */
+    ngx_str_t                     get;        /* a record's key, as it is sent,
+                                                 up to the object's name */
     ngx_queue_t                   awaiting[NGX_CONTENT_REDIS_AWAITING];
                                               /* ngx_content_redis_await_t, by
                                                  the object's name */

@@ -82,7 +82,7 @@ ngx_content_redis_prepare(ngx_content_redis_t *redis, ngx_pool_t *pool)
     }
 
     redis->get.len = ngx_sprintf(redis->get.data,
-                                 "*2\r\n$3\r\nGET\r\n$%uz\r\n%V{", len, prefix)
+                                 "$%uz\r\n%V{", len, prefix)
                      - redis->get.data;
 
     return NGX_OK;
@@ -108,8 +108,8 @@ ngx_content_redis_send_lookup(ngx_content_redis_op_t *op)
     p = ngx_cpymem(p, NGX_CONTENT_REDIS_RECORD_KEY CRLF,
                    sizeof(NGX_CONTENT_REDIS_RECORD_KEY CRLF) - 1);
 
-    return ngx_content_hiredis_formatted(op->conn->hc, ngx_content_redis_reply,
-                                         op, buf, p - buf);
+    return ngx_content_hiredis_get(op->conn->hc, ngx_content_redis_reply, op,
+                                   buf, p - buf);
 }
 
 

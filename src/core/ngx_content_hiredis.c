@@ -19,6 +19,9 @@
 #include "core/ngx_content_hiredis_internal.h"
 
 
+#define NGX_CONTENT_HIREDIS_GETS  64             /* joined, at most */
+
+
 static ngx_socket_t ngx_content_hiredis_socket(const char *path,
     const char *host, ngx_uint_t port, u_char *reason);
 static ngx_int_t ngx_content_hiredis_watch(ngx_content_hiredis_t *hc,
@@ -26,6 +29,7 @@ static ngx_int_t ngx_content_hiredis_watch(ngx_content_hiredis_t *hc,
 static void ngx_content_hiredis_free_all(ngx_content_hiredis_t *hc);
 static ngx_int_t ngx_content_hiredis_room(ngx_content_hiredis_t *hc,
     size_t len);
+static void ngx_content_hiredis_join(ngx_content_hiredis_t *hc);
 static void ngx_content_hiredis_post(ngx_content_hiredis_t *hc);
 static ngx_int_t ngx_content_hiredis_connected(ngx_content_hiredis_t *hc);
 static void ngx_content_hiredis_write_handler(ngx_event_t *wev);
@@ -209,6 +213,7 @@ ngx_content_hiredis_command(ngx_content_hiredis_t *hc,
         return NGX_ERROR;
     }
 
+    ngx_content_hiredis_join(hc);
     ngx_content_hiredis_out_words(&hc->out, argc, argv);
     ngx_content_hiredis_waits_add(&hc->waits, fn, data);
     ngx_content_hiredis_post(hc);
@@ -218,19 +223,44 @@ ngx_content_hiredis_command(ngx_content_hiredis_t *hc,
 
 
 ngx_int_t
-ngx_content_hiredis_formatted(ngx_content_hiredis_t *hc,
-    ngx_content_hiredis_reply_pt fn, void *data, u_char *command, size_t len)
+ngx_content_hiredis_get(ngx_content_hiredis_t *hc,
+    ngx_content_hiredis_reply_pt fn, void *data, u_char *key, size_t len)
 {
-    if (ngx_content_hiredis_room(hc, len) != NGX_OK) {
+    if (hc->gets == NGX_CONTENT_HIREDIS_GETS) {
+        ngx_content_hiredis_join(hc);
+    }
+
+    if (ngx_content_hiredis_room(hc, len + NGX_CONTENT_HIREDIS_BEGIN)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    hc->out.last = ngx_cpymem(hc->out.last, command, len);
+    if (hc->gets == 0) {
+        hc->gets_at = ngx_content_hiredis_out_begin(&hc->out);
+        ngx_content_hiredis_waits_add(&hc->waits, NULL, NULL);
+    }
+
+    hc->gets++;
+    hc->out.last = ngx_cpymem(hc->out.last, key, len);
 
     ngx_content_hiredis_waits_add(&hc->waits, fn, data);
     ngx_content_hiredis_post(hc);
 
     return NGX_OK;
+}
+
+
+/* Before anything else is queued, and before it is written. */
+
+static void
+ngx_content_hiredis_join(ngx_content_hiredis_t *hc)
+{
+    if (hc->gets) {
+        ngx_content_hiredis_out_end(&hc->out, hc->gets_at, hc->gets);
+        ngx_content_hiredis_waits_join(&hc->waits, hc->gets);
+        hc->gets = 0;
+    }
 }
 
 
@@ -249,6 +279,7 @@ ngx_content_hiredis_subscribe(ngx_content_hiredis_t *hc,
         return NGX_ERROR;
     }
 
+    ngx_content_hiredis_join(hc);
     ngx_content_hiredis_out_words(&hc->out, 2, argv);
     ngx_content_hiredis_post(hc);
 
@@ -259,7 +290,7 @@ ngx_content_hiredis_subscribe(ngx_content_hiredis_t *hc,
 }
 
 
-/* For a command of that length, and for one more who waits. */
+/* For a command of that length, and for two more who wait. */
 
 static ngx_int_t
 ngx_content_hiredis_room(ngx_content_hiredis_t *hc, size_t len)
@@ -303,6 +334,7 @@ ngx_content_hiredis_write_handler(ngx_event_t *wev)
         return;
     }
 
+    ngx_content_hiredis_join(hc);
     hc->writes++;
 
     rc = ngx_content_hiredis_out_write(&hc->out, c->fd);

@@ -77,9 +77,14 @@ ngx_int_t ngx_content_hiredis_command(ngx_content_hiredis_t *hc,
     ngx_content_hiredis_reply_pt fn, void *data, ngx_uint_t argc,
     ngx_str_t *argv);
 
-/* The same with a command as it is sent. */
-ngx_int_t ngx_content_hiredis_formatted(ngx_content_hiredis_t *hc,
-    ngx_content_hiredis_reply_pt fn, void *data, u_char *command, size_t len);
+/*
+ * The same with GET of a key, given as it is sent: "$LEN" CRLF KEY CRLF.  Those
+ * that nothing else was queued between go as one MGET, which costs Redis less;
+ * each callback has its own value, or all of them the error that came instead.
+ * What is there but is no string is nil then.
+ */
+ngx_int_t ngx_content_hiredis_get(ngx_content_hiredis_t *hc,
+    ngx_content_hiredis_reply_pt fn, void *data, u_char *key, size_t len);
 
 /*
  * Subscribes to a channel.  From now on what comes when no command waits for a

@@ -45,6 +45,8 @@ struct ngx_content_hiredis_s {
     ngx_content_hiredis_waits_t     waits;
 
     ngx_content_hiredis_out_t       out;
+    ngx_uint_t                      gets;        /* at its end, to be joined */
+    size_t                          gets_at;
     ngx_uint_t                      writes;
 
     ngx_content_hiredis_reply_pt    push;

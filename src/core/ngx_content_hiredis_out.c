@@ -77,6 +77,32 @@ ngx_content_hiredis_out_words(ngx_content_hiredis_out_t *out,
 }
 
 
+size_t
+ngx_content_hiredis_out_begin(ngx_content_hiredis_out_t *out)
+{
+    out->last += NGX_CONTENT_HIREDIS_BEGIN;
+
+    return out->last - NGX_CONTENT_HIREDIS_BEGIN - out->pos;
+}
+
+
+void
+ngx_content_hiredis_out_end(ngx_content_hiredis_out_t *out, size_t at,
+    ngx_uint_t n)
+{
+    u_char  *p, *keys;
+
+    p = out->pos + at;
+    keys = p + NGX_CONTENT_HIREDIS_BEGIN;
+
+    p = n == 1 ? ngx_cpymem(p, "*2" CRLF "$3" CRLF "GET" CRLF,
+                            sizeof("*2" CRLF "$3" CRLF "GET" CRLF) - 1)
+               : ngx_sprintf(p, "*%ui" CRLF "$4" CRLF "MGET" CRLF, n + 1);
+
+    out->last = ngx_movemem(p, keys, out->last - keys);
+}
+
+
 ngx_int_t
 ngx_content_hiredis_out_write(ngx_content_hiredis_out_t *out, ngx_socket_t fd)
 {

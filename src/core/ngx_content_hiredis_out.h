@@ -31,6 +31,17 @@ void ngx_content_hiredis_out_words(ngx_content_hiredis_out_t *out,
     ngx_uint_t argc, ngx_str_t *argv);
 
 /*
+ * GETs that follow each other, as one command: begin() leaves room for its
+ * beginning, then come the keys, as they are sent; end() writes it, the last
+ * GET being the n-th, of which begin() was told where it stands.
+ */
+#define NGX_CONTENT_HIREDIS_BEGIN  (sizeof("*123" CRLF "$4" CRLF "MGET" CRLF))
+
+size_t ngx_content_hiredis_out_begin(ngx_content_hiredis_out_t *out);
+void ngx_content_hiredis_out_end(ngx_content_hiredis_out_t *out, size_t at,
+    ngx_uint_t n);
+
+/*
  * Writes as much as the socket takes: NGX_OK (nothing is left), NGX_AGAIN, or
  * NGX_ERROR, the error being ngx_socket_errno.
  */

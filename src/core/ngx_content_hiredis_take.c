@@ -24,6 +24,8 @@
 
 static size_t ngx_content_hiredis_item(ngx_content_hiredis_in_t *in,
     size_t *line);
+static const char *ngx_content_hiredis_begin(ngx_content_hiredis_t *hc,
+    ngx_uint_t many, size_t line);
 static const char *ngx_content_hiredis_in_place(ngx_content_hiredis_t *hc,
     size_t line, size_t size);
 static const char *ngx_content_hiredis_feed(ngx_content_hiredis_t *hc,
@@ -66,6 +68,7 @@ const char *
 ngx_content_hiredis_take(ngx_content_hiredis_t *hc, size_t n)
 {
     size_t                     size, line, len;
+    ngx_uint_t                 many;
     const char                *wrong;
     ngx_content_hiredis_in_t  *in;
 
@@ -89,6 +92,13 @@ ngx_content_hiredis_take(ngx_content_hiredis_t *hc, size_t n)
 
         if (size > len && size <= sizeof(in->buf)) {
             break;                      /* the rest has room here */
+        }
+
+        many = hc->unfinished ? 0 : ngx_content_hiredis_waits_many(&hc->waits);
+
+        if (many && *in->pos != '-') {
+            wrong = ngx_content_hiredis_begin(hc, many, line);
+            continue;
         }
 
         wrong = (size <= len && size > line && hc->unfinished == 0)
@@ -133,6 +143,29 @@ ngx_content_hiredis_item(ngx_content_hiredis_in_t *in, size_t *line)
     }
 
     return *line + n + sizeof(CRLF) - 1;
+}
+
+
+/* The line of an array whose elements are given one by one. */
+
+static const char *
+ngx_content_hiredis_begin(ngx_content_hiredis_t *hc, ngx_uint_t many,
+    size_t line)
+{
+    u_char  *p;
+
+    p = hc->in.pos;
+
+    if (*p != '*' || line < sizeof("*" CRLF)
+        || ngx_atoi(p + 1, line - (sizeof("*" CRLF) - 1)) != (ngx_int_t) many)
+    {
+        return "it has not answered as many as it was asked for";
+    }
+
+    hc->in.pos += line;
+    ngx_content_hiredis_waits_call(&hc->waits, NULL);
+
+    return NULL;
 }
 
 
@@ -212,16 +245,24 @@ ngx_content_hiredis_feed(ngx_content_hiredis_t *hc, size_t size)
 static const char *
 ngx_content_hiredis_give(ngx_content_hiredis_t *hc, redisReply *reply)
 {
+    ngx_uint_t  n;
+
     if (hc->waits.n == 0) {
         hc->push(reply, hc->push_data);
         return NULL;
     }
 
-    if (ngx_content_hiredis_unasked(hc, 1)) {
+    /* an error is all that many may be given together */
+
+    n = 1 + ngx_content_hiredis_waits_many(&hc->waits);
+
+    if (ngx_content_hiredis_unasked(hc, n)) {
         return NGX_CONTENT_HIREDIS_UNASKED;
     }
 
-    ngx_content_hiredis_waits_call(&hc->waits, reply);
+    while (n-- && !hc->closing) {
+        ngx_content_hiredis_waits_call(&hc->waits, reply);
+    }
 
     return NULL;
 }

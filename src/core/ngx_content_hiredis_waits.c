@@ -12,7 +12,7 @@ ngx_content_hiredis_waits_room(ngx_content_hiredis_waits_t *waits)
     ngx_uint_t                   i, size;
     ngx_content_hiredis_wait_t  *ring;
 
-    if (waits->n < waits->size) {
+    if (waits->n + 2 <= waits->size) {
         return NGX_OK;
     }
 
@@ -47,6 +47,38 @@ ngx_content_hiredis_waits_add(ngx_content_hiredis_waits_t *waits,
 
     wait->fn = fn;
     wait->data = data;
+    wait->many = 0;
+}
+
+
+void
+ngx_content_hiredis_waits_join(ngx_content_hiredis_waits_t *waits,
+    ngx_uint_t n)
+{
+    ngx_uint_t                   i;
+    ngx_content_hiredis_wait_t  *ring;
+
+    if (waits->n <= n) {                /* answered before it was sent */
+        return;
+    }
+
+    ring = waits->ring;
+    i = waits->head + waits->n - n - 1;
+
+    if (n > 1) {
+        ring[i & (waits->size - 1)].many = n;
+        return;
+    }
+
+    ring[i & (waits->size - 1)] = ring[(i + 1) & (waits->size - 1)];
+    waits->n--;
+}
+
+
+ngx_uint_t
+ngx_content_hiredis_waits_many(ngx_content_hiredis_waits_t *waits)
+{
+    return waits->n ? waits->ring[waits->head & (waits->size - 1)].many : 0;
 }
 
 

@@ -235,11 +235,17 @@ class Redis(Process):
 
     def traffic(self):
         """(lookups that were asked for, reads of the socket that brought
-        them).  A lookup is a GET; a guard has none."""
+        them).  A lookup is a key that was read but for the guard's, which is
+        the one of GETEX."""
         info = self.cli("info", "everything")
-        reads = re.search(r"^total_reads_processed:(\d+)", info, re.M)
-        lookups = re.search(r"^cmdstat_get:calls=(\d+)", info, re.M)
-        return int(lookups.group(1)) if lookups else 0, int(reads.group(1))
+
+        def number(pattern):
+            found = re.search(rf"^{pattern}(\d+)", info, re.M)
+            return int(found.group(1)) if found else 0
+
+        keys = number("keyspace_hits:") + number("keyspace_misses:")
+        return (keys - number("cmdstat_getex:calls="),
+                number("total_reads_processed:"))
 
 
 class Memcached(Process):

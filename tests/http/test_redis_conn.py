@@ -4,6 +4,7 @@ its end while many wait; and what is no answer, which ends it.
 
 import contextlib
 import gzip
+import os
 import random
 import re
 import signal
@@ -45,6 +46,33 @@ def asked_at_once(origin, redis, paths, headers=None, receive=None):
         yield connections
 
 
+def is_stopped(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rpartition(") ")[2][0] == "T"
+
+
+@contextlib.contextmanager
+def asked_in_one_turn(origin, paths, before=lambda: None):
+    """The same, with the worker stopped: it finds all of them together.
+    before() is called when all is ready."""
+    pid, = origin.workers()
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(Connection(origin.port))
+                       for _ in paths]
+        for connection in connections:          # accepted
+            connection.send(request_head("GET", "/none",
+                                         {"Host": "localhost"}))
+            assert connection.answer().status == 404
+        os.kill(pid, signal.SIGSTOP)
+        stack.callback(os.kill, pid, signal.SIGCONT)
+        wait_until(lambda: is_stopped(pid))
+        before()
+        for connection, path in zip(connections, paths):
+            connection.send(request_head("GET", path, {"Host": "localhost"}))
+        os.kill(pid, signal.SIGCONT)
+        yield connections
+
+
 @pytest.fixture
 def hot(tmp_path, redis):
     """One worker, and Redis has all of bodies()."""
@@ -68,10 +96,12 @@ def test_replies_of_one_turn_come_back_whole(hot, redis):
 
 
 class Trickle:
-    """Between a node and Redis: what Redis says comes in small pieces."""
+    """Between a node and Redis: what Redis says comes in small pieces, or a
+    little changed."""
 
     def __init__(self, path, redis, most):
         self.redis, self.most = redis, most
+        self.change = None              # (regular expression, its place)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(64)
@@ -87,10 +117,11 @@ class Trickle:
                     threading.Thread(target=self.pass_on, args=way,
                                      daemon=True).start()
 
-    @staticmethod
-    def pass_on(source, to, most):
+    def pass_on(self, source, to, most):
         with contextlib.suppress(OSError):
             while data := source.recv(random.randint(1, most)):
+                if self.change:
+                    data = re.sub(*self.change, data)
                 to.sendall(data)
         for one in (source, to):
             with contextlib.suppress(OSError):
@@ -121,6 +152,60 @@ def test_replies_that_come_in_pieces_come_back_whole(tmp_path, redis, most,
                 assert tier(answer) == "redis"
                 assert answer.body == random.Random(size).randbytes(size)
     trickle.stop()
+
+
+@pytest.mark.parametrize("name, change, reason", [
+    ("fewer", b"*1\r\n", "it has not answered as many as it was asked for"),
+    ("string", b"", "it has not answered as many as it was asked for"),
+    ("error", b"-ERR no\r\n", "it has sent bytes that no command had asked for")],
+    ids=lambda value: value if isinstance(value, str) and value.isalpha()
+    else "")
+def test_answer_to_many_look_ups_that_is_none(tmp_path, redis, name, change,
+                                              reason):
+    path = tmp_path / "trickle.sock"
+    trickle = Trickle(path, redis, 65536)
+    with Nginx(tmp_path / "n", redis=f"unix:{path}", workers=1,
+               http=HTTP) as origin:
+        paths = [f"/{i}" for i in range(30)]
+        for one in paths:
+            origin.put(one, one.encode())
+            heat(origin, one)
+        trickle.change = (rb"\*30\r\n", change)
+        with asked_in_one_turn(origin, paths) as connections:
+            for connection, one in zip(connections, paths):
+                assert connection.answer().body == one.encode(), name
+        assert re.search(f" is away: ({reason})", origin.read_log())
+    trickle.stop()
+
+
+def test_look_ups_are_refused_together(hot, redis):
+    """By an error, in the place of an array."""
+    paths = [path for path in bodies() if len(path) < 6]
+    redis.client.acl_setuser("default", enabled=True, commands=["-mget"])
+    with asked_in_one_turn(hot, paths) as connections:
+        for connection, path in zip(connections, paths):
+            answer = connection.answer()
+            assert (tier(answer), answer.body) == ("file", bodies()[path])
+    assert "NOPERM" in hot.read_log()
+    redis.client.acl_setuser("default", enabled=True, commands=["+mget"])
+    heat(hot, paths[0])
+
+
+@pytest.mark.parametrize("n, commands", [(1, 1), (2, 1), (64, 1), (65, 2),
+                                         (100, 2)])
+def test_look_ups_of_one_turn_go_together(hot, redis, n, commands):
+    def calls():
+        stats = redis.client.info("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"]
+                   for name in ("get", "mget"))
+
+    paths = list(bodies())[:n]
+    with asked_in_one_turn(hot, paths,
+                           redis.client.config_resetstat) as connections:
+        for connection, path in zip(connections, paths):
+            answer = connection.answer()
+            assert (tier(answer), answer.body) == ("redis", bodies()[path])
+        assert calls() == commands
 
 
 # A body is sent from where its reply lies: what is not sent while it does
