@@ -160,6 +160,15 @@ ngx_content_key(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
         return NGX_OK;
     }
 
+    /* nginx takes it for the end of what it finds the location by */
+
+    if (r->valid_unparsed_uri && r->complex_uri
+        && ngx_strlchr(path.data, path.data + path.len, '#'))
+    {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                     "no key of an object: a \"#\" in a key is sent as %%23");
+    }
+
     /* most paths are their key already */
 
     if (r->valid_unparsed_uri

@@ -156,6 +156,24 @@ def test_path_that_is_no_key_is_400(origin, method, path):
     problem(answer, 400)
 
 
+def test_fragment_does_not_change_the_location(store, tmp_path, key):
+    """nginx looks at what is before it, and the key would be all of it."""
+    secret = f"{key}/a%23.secret"
+    with Nginx(tmp_path / "n", store, server=f"""
+               location ~ [.]secret$ {{
+                   content {"file" if store == "file" else "s3"};
+                   content_anonymous off;
+               }}""") as origin:
+        assert origin.put(secret, b"x").status == 201
+        problem(origin.get(secret), 401)
+        for method in ("GET", "HEAD", "PUT", "DELETE"):
+            answer = order(origin, method, secret.replace("%23", "#"),
+                           token=EDITOR)
+            assert answer.status == 400, method
+        problem(origin.get(secret.replace("%23", "#")), 400, "%23")
+        assert origin.get(secret, token=EDITOR).body == b"x"
+
+
 def test_nothing_is_written_outside_of_the_root(tmp_path):
     with Nginx(tmp_path / "n") as origin:
         names = {p.name for p in tmp_path.iterdir()}
