@@ -39,6 +39,7 @@ static const ngx_content_store_ops_t  ngx_content_s3_ops = {
     .part = ngx_content_s3_part,
     .part_grown = ngx_content_s3_part_grown,
     .part_cancel = ngx_content_s3_part_cancel,
+    .ending = ngx_content_s3_ending,
     .commit = ngx_content_s3_commit,
     .abort = ngx_content_s3_abort,
     .sweep = ngx_content_s3_sweep,

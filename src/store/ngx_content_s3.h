@@ -353,6 +353,7 @@ void ngx_content_s3_part_grown(ngx_content_upload_t *up,
     ngx_content_part_t *part);
 void ngx_content_s3_part_cancel(ngx_content_upload_t *up,
     ngx_content_part_t *part);
+ngx_int_t ngx_content_s3_ending(ngx_content_upload_t *up);
 void ngx_content_s3_commit(ngx_content_upload_t *up);
 void ngx_content_s3_abort(ngx_content_upload_t *up);
 void ngx_content_s3_probe(ngx_content_probe_t *probe);

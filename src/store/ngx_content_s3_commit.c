@@ -1,7 +1,9 @@
 /*
  * The end of an upload to S3, of one part or of several:
  *
- *     commit()   HEAD (did it exist, do the conditions hold), then PutObject
+ *     ending()   HEAD (did it exist), while the last parts are being stored;
+ *                not if there are conditions
+ *     commit()   HEAD if there are (do they hold), then PutObject
  *                (ngx_content_s3_put.c), CopyObject (ngx_content_s3_copy.c) or
  *                CompleteMultipartUpload (ngx_content_s3_multipart.c); a
  *                refused If-Match: HEAD, and perhaps once more
@@ -12,6 +14,11 @@
 #include "store/ngx_content_upload.h"
 
 
+static ngx_int_t ngx_content_s3_commit_head(ngx_content_upload_t *up,
+    ngx_content_s3_head_pt done);
+static void ngx_content_s3_ending_headed(void *data,
+    ngx_content_outcome_e outcome, content_object_t *object,
+    const char *cause);
 static void ngx_content_s3_commit_headed(void *data,
     ngx_content_outcome_e outcome, content_object_t *object,
     const char *cause);
@@ -33,6 +40,66 @@ ngx_content_s3_upload(ngx_content_upload_t *up)
 }
 
 
+/*
+ * It only tells 201 from 204.  Where there are conditions, the look and the
+ * write are to be as close as they can.
+ */
+
+ngx_int_t
+ngx_content_s3_ending(ngx_content_upload_t *up)
+{
+    if (up->conditions.if_match.len || up->conditions.if_none_match
+        || up->conditions.if_unmodified)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_content_s3_commit_head(up, ngx_content_s3_ending_headed);
+}
+
+
+static ngx_int_t
+ngx_content_s3_commit_head(ngx_content_upload_t *up,
+    ngx_content_s3_head_pt done)
+{
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = ngx_content_s3_upload(up);
+    if (s3 == NULL) {
+        return NGX_ERROR;
+    }
+
+    s3->head.store = up->task.store;
+    s3->head.pool = up->task.pool;
+    s3->head.key = up->task.key;
+    s3->head.done = done;
+    s3->head.data = up;
+
+    return ngx_content_s3_head(&s3->head);
+}
+
+
+static void
+ngx_content_s3_ending_headed(void *data, ngx_content_outcome_e outcome,
+    content_object_t *object, const char *cause)
+{
+    ngx_content_upload_t *up = data;
+
+    ngx_content_s3_upload_t  *s3;
+
+    s3 = up->state;
+
+    s3->looked = 1;
+    up->replaced = (outcome == NGX_CONTENT_OK);
+
+    if (outcome == NGX_CONTENT_ABSENT) {
+        outcome = NGX_CONTENT_OK;
+    }
+
+    ngx_content_upload_begun(up, outcome, cause);
+}
+
+
 void
 ngx_content_s3_commit(ngx_content_upload_t *up)
 {
@@ -45,21 +112,16 @@ ngx_content_s3_commit(ngx_content_upload_t *up)
         return;
     }
 
-    s3 = ngx_content_s3_upload(up);
+    s3 = up->state;
 
-    if (s3) {
-        s3->head.store = up->task.store;
-        s3->head.pool = up->task.pool;
-        s3->head.key = up->task.key;
-        s3->head.done = ngx_content_s3_commit_headed;
-        s3->head.data = up;
+    if (s3 && s3->looked) {
+        ngx_content_s3_store(up);
 
-        if (ngx_content_s3_head(&s3->head) == NGX_OK) {
-            return;
-        }
+    } else if (ngx_content_s3_commit_head(up, ngx_content_s3_commit_headed)
+               != NGX_OK)
+    {
+        ngx_content_s3_post_unsent(&up->task);
     }
-
-    ngx_content_s3_post_unsent(&up->task);
 }
 
 

@@ -20,6 +20,7 @@ typedef struct {
     unsigned                   started:1;     /* CreateMultipartUpload sent */
     unsigned                   early:1;       /* before the first part */
     unsigned                   told:1;        /* the SHA-256, with it */
+    unsigned                   looked:1;      /* by ending(): up->replaced */
 } ngx_content_s3_upload_t;
 
 typedef struct {

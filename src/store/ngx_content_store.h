@@ -272,7 +272,7 @@ struct ngx_content_upload_s {
                                                      order: `nparts` */
     ngx_content_part_t       **last_part;
     ngx_uint_t                 nparts;
-    ngx_uint_t                 in_flight;         /* of these, and begin() */
+    ngx_uint_t                 in_flight;         /* of these, begin(), ending() */
     ngx_uint_t                 held;              /* by a function above */
     off_t                      received;
     content_sha256_t           body_sha256;
@@ -371,6 +371,9 @@ typedef struct {
      * less than part->length then, and part_grown() tells of more.  It ends
      * when the whole is stored, or by part_cancel(), after which nothing
      * follows and the bytes are not read any more.
+     * ending(), which may be NULL: the body has come, and what is left of it is
+     * being stored.  NGX_OK: ngx_content_upload_begun() follows, and commit()
+     * after that; else not.
      */
     ngx_uint_t               (*part_digest)(ngx_content_store_t *store);
     ngx_int_t                (*begin)(ngx_content_upload_t *up);
@@ -380,6 +383,7 @@ typedef struct {
                                            ngx_content_part_t *part);
     void                     (*part_cancel)(ngx_content_upload_t *up,
                                             ngx_content_part_t *part);
+    ngx_int_t                (*ending)(ngx_content_upload_t *up);
     void                     (*commit)(ngx_content_upload_t *up);
     void                     (*abort)(ngx_content_upload_t *up);
 

@@ -394,6 +394,14 @@ ngx_content_upload_end(ngx_content_upload_t *up)
 
     up->object->size = up->received;
 
+    /* counted, as begin() is */
+
+    if (up->task.outcome == NGX_CONTENT_OK && up->task.store->ops->ending
+        && up->task.store->ops->ending(up) == NGX_OK)
+    {
+        up->in_flight++;
+    }
+
     if (up->task.outcome != NGX_CONTENT_OK) {
         ngx_content_part_drop(up);
 

@@ -98,6 +98,37 @@ def tries(proxy, number):
     return [r for r in proxy.requests if f"partNumber={number}&" in r.path]
 
 
+@pytest.mark.parametrize("conditions, meanwhile", [
+    ({}, True), ({"If-None-Match": "*"}, False)],
+    ids=["nothing depends on it", "a condition does"])
+def test_whether_it_existed_is_asked_while_the_last_part_is_stored(
+        start, proxy, key, conditions, meanwhile):
+    origin = start()
+    asked, in_time = threading.Event(), []
+
+    def ask(exchange):
+        asked.set()
+        exchange.forward()
+
+    def act(exchange):
+        in_time.append(asked.wait(30 if meanwhile else 1))
+        exchange.forward()
+
+    proxy.fault(ask, method="HEAD", path=key)
+    proxy.fault(act, method="PUT", query="partNumber=3&")
+    assert origin.put(key, BODY, **conditions).status == 201
+    assert in_time == [meanwhile]
+    assert origin.put(key, BODY).status == 204
+
+
+def test_fault_of_that_question_is_the_uploads(start, bucket, proxy, key):
+    origin = start("content_s3_tries 1;")
+    proxy.fault(refuse(403, "AccessDenied"), method="HEAD", path=key)
+    problem(origin.put(key, BODY), 502)
+    wait_until(lambda: bucket.uploads() == [])
+    assert origin.get(key).status == 404
+
+
 # Number, and how many bytes of the body are sent to get into its middle.
 @pytest.mark.parametrize("number, sent", [(1, 3 * MIB), (2, 8 * MIB),
                                           (3, 12 * MIB - 4096)])
