@@ -20,7 +20,7 @@
  * nothing for the time-out, operations are declined at once; the client
  * reconnects by itself after 50 ms to 2 s.  Redis is never waited for twice.
  * Look-ups and claims are declined, too, while a reply is overdue (it was asked
- * for a quarter of the time-out ago): they would wait behind it.
+ * for half of the time-out ago): they would wait behind it.
  *
  * Old records.  Records belong to an epoch, which is in Redis.  It is
  * replaced, and everything recorded before is not looked at again:

@@ -18,7 +18,7 @@
 #endif
 
 
-#define NGX_CONTENT_REDIS_OVERDUE  4         /* a part of the time-out */
+#define NGX_CONTENT_REDIS_OVERDUE  2         /* a part of the time-out */
 
 
 typedef ngx_int_t (*ngx_content_redis_take_pt)(ngx_content_redis_op_t *op,
@@ -100,7 +100,8 @@ ngx_content_redis_begin(ngx_content_redis_t *redis, ngx_uint_t kind,
 
 /*
  * Replies come in the order of the commands: what is sent now will be answered
- * later than what waits already.
+ * later than what waits already.  A reply that is there and not read yet is not
+ * Redis's delay, but our own.
  */
 
 static ngx_uint_t
@@ -118,7 +119,8 @@ ngx_content_redis_overdue(ngx_content_redis_conn_t *conn)
     timeout = conn->redis->conf->timeout;
 
     return (ngx_msec_int_t) (oldest->deadline - ngx_current_msec)
-           < (ngx_msec_int_t) (timeout - timeout / NGX_CONTENT_REDIS_OVERDUE);
+           < (ngx_msec_int_t) (timeout - timeout / NGX_CONTENT_REDIS_OVERDUE)
+           && !ngx_content_hiredis_unread(conn->hc);
 }
 
 

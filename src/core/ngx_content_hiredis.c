@@ -196,6 +196,15 @@ ngx_content_hiredis_free_all(ngx_content_hiredis_t *hc)
 
 
 ngx_uint_t
+ngx_content_hiredis_unread(ngx_content_hiredis_t *hc)
+{
+    u_char  byte;
+
+    return recv(hc->connection->fd, &byte, 1, MSG_PEEK) > 0;
+}
+
+
+ngx_uint_t
 ngx_content_hiredis_writes(ngx_content_hiredis_t *hc)
 {
     return hc->writes;

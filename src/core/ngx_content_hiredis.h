@@ -94,6 +94,9 @@ ngx_int_t ngx_content_hiredis_get(ngx_content_hiredis_t *hc,
 ngx_int_t ngx_content_hiredis_subscribe(ngx_content_hiredis_t *hc,
     ngx_content_hiredis_reply_pt push, void *data, ngx_str_t *channel);
 
+/* Whether bytes have come that were not read yet. */
+ngx_uint_t ngx_content_hiredis_unread(ngx_content_hiredis_t *hc);
+
 /*
  * How often what was queued has been handed to the socket: while the number
  * is the same, nothing that was queued meanwhile has left.
