@@ -344,6 +344,15 @@ def copied_and_failed(stage):
     stage.read(THERE, stage.target)
 
 
+def removed_late(stage):
+    """Storage removes the source of a MOVE that was given up, after it was
+    read again."""
+    with stage.held(stage.copy, HERE, "move", method="DELETE",
+                    applied=False) as given_up:
+        given_up.result()
+        stage.keep(THERE)
+
+
 # Redis
 
 def rolled_back(stage):
@@ -457,6 +466,7 @@ MORE = {
     "COPY-LEASE": (copied_unheard, {}),
     "COPY-CUT": (copier_cut_off, {"deadline": "5s"}),
     "MOVE-CDN": (moved_past, {"cdn": True}),
+    "MOVE-LATE": (removed_late, {"deadline": "5s"}),
     "COPY-FAILED": (copied_and_failed, {"deadline": "5s"}),
 }
 

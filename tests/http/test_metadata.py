@@ -5,7 +5,7 @@ never mixed with the bytes of another version.
 
 import pytest
 
-from harness import Nginx, wait_until
+from harness import Nginx, problem, wait_until
 from redis_server import Redis
 
 MEMORY = "content_memory 16m max=64k;"
@@ -103,6 +103,15 @@ def test_write_ends_the_record(origin, key):
     origin.put(key, LARGE[::-1])
     assert origin.head(key).headers["ETag"] != old
     origin.delete(key)
+    assert origin.head(key).status == 404
+
+
+def test_deletion_of_what_is_gone_already_ends_the_record(origin, bucket,
+                                                          key):
+    known(origin, key, LARGE)
+    bucket.client.delete_object(Bucket=bucket.name, Key=key[1:])
+    assert origin.head(key).status == 200
+    problem(origin.delete(key), 404)
     assert origin.head(key).status == 404
 
 

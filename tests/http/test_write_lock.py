@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from harness import EDITOR, Nginx, problem, wait_until
-from s3_fault_proxy import hold
+from s3_fault_proxy import cut, hold, s3_error
 
 LARGE = b"x" * (6 << 20)                      # in parts
 TURNS = 4
@@ -167,6 +167,25 @@ def test_lock_is_renewed_while_the_write_goes_on(origin, proxy, redis, pool,
     wait_until(lambda: redis.client.pttl(lock) > 8000, what="the renewal")
     go_on.set()
     assert held.result().status == 204
+
+
+@pytest.mark.parametrize("fault, stays", [
+    (cut(), True), (s3_error(503, "SlowDown"), False)],
+    ids=["unknown", "refused"])
+@pytest.mark.parametrize("how", ["small", "delete", "copy"])
+def test_lock_outlasts_a_write_whose_end_is_not_known(origin, proxy, redis,
+                                                      key, how, fault, stays):
+    """Storage may apply it later, over what another has looked at."""
+    etag = origin.put(key, b"old").headers["ETag"]
+    proxy.fault(fault, times=1000,
+                method="DELETE" if how == "delete" else "PUT")
+    answer = (copy(origin, key, key + "-2", overwrite="F") if how == "copy"
+              else write(origin, how, key, if_match=etag))
+    assert answer.status == (502 if stays else 503)
+    if stays:
+        assert len(locks(redis)) == 1
+    else:
+        wait_until(lambda: not locks(redis), what="the lock to go")
 
 
 def test_write_waits_for_the_first_connection_to_redis(tmp_path, bucket, redis,
