@@ -174,6 +174,19 @@ def test_fragment_does_not_change_the_location(store, tmp_path, key):
         assert origin.get(secret, token=EDITOR).body == b"x"
 
 
+def test_subrequest_cannot_write(store, tmp_path, key):
+    """nginx's mirror has the method of the request."""
+    with Nginx(tmp_path / "n", store, server=f"""
+               location {key}/ {{
+                   mirror {key}-mirrored;
+                   content {"file" if store == "file" else "s3"};
+               }}""") as origin:
+        origin.put(f"{key}-mirrored", b"x")
+        origin.put(f"{key}/a", b"y")
+        assert origin.delete(f"{key}/a").status == 204
+        assert origin.get(f"{key}-mirrored").body == b"x"
+
+
 def test_nothing_is_written_outside_of_the_root(tmp_path):
     with Nginx(tmp_path / "n") as origin:
         names = {p.name for p in tmp_path.iterdir()}
@@ -501,6 +514,14 @@ def test_upload_that_outlasts_its_worker_leaves_nothing(store, key, tmp_path):
         nothing_is_left(origin, store)
 
 
+def test_conditions_are_not_of_the_parts_of_a_page(store, tmp_path, key):
+    with Nginx(tmp_path / "n", store, location="ssi on;") as origin:
+        etag = origin.put(f"{key}-part", b"part").headers["ETag"]
+        origin.put(key, f'[<!--#include virtual="{key}-part" -->]'.encode(),
+                   content_type="text/html")
+        assert origin.get(key, if_none_match=etag).body == b"[part]"
+
+
 # An object as the page of an error
 
 @pytest.mark.parametrize("how, status", [
@@ -520,6 +541,10 @@ def test_error_page_that_is_an_object_is_kept_by_nobody(store, tmp_path, key,
             assert answer.all("CDN-Cache-Control") == ["no-store"], tier
             assert "Cache-Tag" not in answer.headers
         own = origin.get(page)
+        if how != "=":                  # then it is an answer of its own
+            answer = origin.get(f"{key}/none",
+                                if_none_match=own.headers["ETag"])
+            assert (answer.status, answer.body) == (status, b"sorry")
         assert own.headers["Cache-Status"].endswith("memory")
         assert own.all("Cache-Control") == ["public, max-age=9"]
         assert own.headers["Cache-Tag"].endswith(",t")
