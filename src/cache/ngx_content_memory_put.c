@@ -42,11 +42,6 @@ ngx_content_memory_put(ngx_content_memory_t *memory,
         return;
     }
 
-    if (content_entry_pages(entry)) {
-        *content_entry_serial(entry) =
-                                ngx_atomic_fetch_add(&memory->serials, 1);
-    }
-
     ngx_memcpy(content_entry_head(entry), head.data, head.len);
     ngx_memcpy(content_entry_body(entry), body.data, body.len);
 

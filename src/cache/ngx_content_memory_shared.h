@@ -41,7 +41,6 @@ struct ngx_content_memory_s {
     ngx_uint_t              by_file;         /* its pages are those of a file */
     ngx_atomic_t            epoch;
     ngx_atomic_t            stored;
-    ngx_atomic_t            serials;         /* of records with large bodies */
     ngx_atomic_t            fenced;
     ngx_atomic_t            resets;
     ngx_atomic_t            places;          /* of workers, in use at most */

@@ -17,7 +17,6 @@
 
 #include "cache/ngx_content_fleet.h"
 #include "cache/ngx_content_flight.h"
-#include "cache/ngx_content_huge.h"
 #include "cache/ngx_content_memory.h"
 #include "cache/ngx_content_owed.h"
 #include "cache/ngx_content_redis.h"
@@ -60,8 +59,6 @@ typedef struct {
     ngx_content_memory_t        *memory;      /* once the zone is there */
     ngx_fd_t                     memory_file; /* its pages, or
                                                  NGX_INVALID_FILE */
-    ngx_content_huge_t          *huge;        /* copies of what is there; NULL:
-                                                 of nothing.  This process's */
     ngx_content_uploads_conf_t   uploads_conf;
     ngx_str_t                    thread_pool;
     ngx_content_redis_conf_t     redis;

@@ -23,28 +23,19 @@ typedef struct {
     ngx_uint_t             n;
 } ngx_content_hold_t;
 
-typedef struct {
-    ngx_content_huge_t    *huge;
-    u_char                *p;
-} ngx_content_hold_copy_t;
-
 
 static ngx_int_t ngx_content_hit_buf(ngx_http_request_t *r, ngx_buf_t *b,
     content_entry_t *entry);
 static ngx_int_t ngx_content_hit_file(ngx_http_request_t *r, ngx_buf_t *b,
     content_entry_t *entry);
-static ngx_uint_t ngx_content_hit_lent(ngx_http_request_t *r, ngx_buf_t *b,
-    content_entry_t *entry);
 static ngx_int_t ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b);
 static void ngx_content_hit_release(void *data);
-static ngx_int_t ngx_content_hit_hold_copy(ngx_http_request_t *r,
-    ngx_content_huge_t *huge, u_char *p);
-static void ngx_content_hit_release_copy(void *data);
 
 
 ngx_int_t
 ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry)
 {
+    u_char       *body;
     ngx_int_t     rc;
     ngx_buf_t    *b;
     ngx_chain_t   out;
@@ -83,7 +74,9 @@ ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry)
 
     /* what the socket did not take */
 
-    if (b->pos != b->last && ngx_content_hit_lent(r, b, entry)
+    body = content_entry_body(entry);
+
+    if (b->pos != b->last && b->pos >= body && b->pos < body + entry->body_len
         && rc != NGX_ERROR
         && ngx_content_hit_hold(r, b) != NGX_OK)
     {
@@ -123,7 +116,6 @@ static ngx_int_t
 ngx_content_hit_file(ngx_http_request_t *r, ngx_buf_t *b,
     content_entry_t *entry)
 {
-    u_char                    *copy;
     ngx_connection_t          *c;
     ngx_content_main_conf_t   *mcf;
     ngx_http_core_loc_conf_t  *clcf;
@@ -149,42 +141,15 @@ ngx_content_hit_file(ngx_http_request_t *r, ngx_buf_t *b,
         return NGX_ERROR;
     }
 
+    b->file->fd = mcf->memory_file;
     b->file->log = c->log;
     ngx_str_set(&b->file->name, "content_memory");
 
-    copy = ngx_content_huge_find(mcf->huge, entry);
-
-    if (copy) {
-        b->pos = copy;
-        b->last = copy + entry->body_len;
-        b->file_pos = ngx_content_huge_offset(mcf->huge, copy, &b->file->fd);
-
-    } else {
-        b->file->fd = mcf->memory_file;
-        b->file_pos = ngx_content_memory_offset(mcf->memory, b->pos);
-    }
-
+    b->file_pos = ngx_content_memory_offset(mcf->memory, b->pos);
     b->file_last = b->file_pos + (b->last - b->pos);
     b->in_file = 1;
 
     return NGX_OK;
-}
-
-
-/* Whether the rest lies where others may write later; if not, it is a copy. */
-
-static ngx_uint_t
-ngx_content_hit_lent(ngx_http_request_t *r, ngx_buf_t *b,
-    content_entry_t *entry)
-{
-    u_char                   *body;
-    ngx_content_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
-    body = content_entry_body(entry);
-
-    return (b->pos >= body && b->pos < body + entry->body_len)
-           || ngx_content_huge_has(mcf->huge, b->pos);
 }
 
 
@@ -199,16 +164,12 @@ ngx_content_hit_hold(ngx_http_request_t *r, ngx_buf_t *b)
         return ngx_content_hit_copy(r, b);
     }
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
-
-    if (ngx_content_huge_has(mcf->huge, b->pos)) {
-        return ngx_content_hit_hold_copy(r, mcf->huge, b->pos);
-    }
-
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_hold_t));
     if (cln == NULL) {
         return NGX_ERROR;
     }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_content_module);
 
     hold = cln->data;
     hold->memory = ngx_content_memory(mcf);
@@ -229,38 +190,6 @@ ngx_content_hit_release(void *data)
     ngx_content_hold_t *hold = data;
 
     ngx_content_memory_release(hold->memory, hold->n);
-}
-
-
-static ngx_int_t
-ngx_content_hit_hold_copy(ngx_http_request_t *r, ngx_content_huge_t *huge,
-    u_char *p)
-{
-    ngx_pool_cleanup_t       *cln;
-    ngx_content_hold_copy_t  *hold;
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_content_hold_copy_t));
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    hold = cln->data;
-    hold->huge = huge;
-    hold->p = p;
-    ngx_content_huge_hold(huge, p);
-
-    cln->handler = ngx_content_hit_release_copy;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_content_hit_release_copy(void *data)
-{
-    ngx_content_hold_copy_t *hold = data;
-
-    ngx_content_huge_release(hold->huge, hold->p);
 }
 
 

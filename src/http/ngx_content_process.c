@@ -53,13 +53,6 @@ ngx_content_init_process(ngx_cycle_t *cycle)
         ngx_content_memory_enter(ngx_content_memory(mcf));
     }
 
-    if (mcf->memory_zone && mcf->memory_file != NGX_INVALID_FILE) {
-        mcf->huge = ngx_content_huge_create(cycle, mcf->threads);
-        if (mcf->huge == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
     ngx_content_responses_init(ngx_content_shared(mcf)->responses);
 
     mcf->curl = ngx_content_curl_create(cycle, 0);
@@ -210,10 +203,5 @@ ngx_content_exit_process(ngx_cycle_t *cycle)
     if (mcf->uploads) {
         ngx_content_uploads_destroy(mcf->uploads);
         mcf->uploads = NULL;
-    }
-
-    if (mcf->huge) {
-        ngx_content_huge_destroy(mcf->huge);
-        mcf->huge = NULL;
     }
 }

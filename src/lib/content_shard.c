@@ -391,13 +391,12 @@ content_shard_find(content_shard_t *shard, uint32_t hash, content_str_t key)
 }
 
 
-/* Bytes of a record that come before its body, or its body's first page. */
+/* Bytes of a record that come before its body. */
 
 static size_t
-before_body(size_t key_len, size_t head_len, size_t body_len)
+before_body(size_t key_len, size_t head_len)
 {
-    return sizeof(content_entry_t) + align8(key_len) + align8(head_len)
-           + (body_len < CONTENT_SHARD_LARGE ? 0 : sizeof(uint64_t));
+    return sizeof(content_entry_t) + align8(key_len) + align8(head_len);
 }
 
 
@@ -409,7 +408,7 @@ fits(content_shard_t *shard, size_t key_len, size_t head_len, size_t body_len)
     most = content_arena_size(arena_of(shard)) / CONTENT_SHARD_SHARE;
 
     return key_len <= UINT16_MAX && head_len <= most && body_len <= most
-           && before_body(key_len, head_len, body_len) + body_len <= most;
+           && before_body(key_len, head_len) + body_len <= most;
 }
 
 
@@ -429,8 +428,8 @@ content_shard_reserve(content_shard_t *shard, uint32_t hash,
     spent = content_shard_spent(shard, pinned, data) != NULL;
 
     if (fits(shard, key.len, head_len, body_len)) {
-        block = make_room(shard, before_body(key.len, head_len, body_len),
-                          body_len, spent, pinned, data, again);
+        block = make_room(shard, before_body(key.len, head_len), body_len,
+                          spent, pinned, data, again);
     }
 
     if (block == CONTENT_ARENA_NONE) {
@@ -526,13 +525,6 @@ content_entry_body(content_entry_t *entry)
 
     return entry->body_len < CONTENT_SHARD_LARGE
            ? p : p + (0 - (uintptr_t) p) % CONTENT_ARENA_PAGE;
-}
-
-
-uint64_t *
-content_entry_serial(content_entry_t *entry)
-{
-    return (uint64_t *) content_entry_body(entry) - 1;
 }
 
 

@@ -32,7 +32,7 @@ typedef struct content_shard_s  content_shard_t;
 
 /*
  * A record: this, then key, head and body, head and body aligned to 8, a large
- * body to a page, with 8 bytes before it for the serial number.
+ * body to a page.
  */
 
 typedef struct {
@@ -118,9 +118,6 @@ int content_shard_remove(content_shard_t *shard, uint32_t hash,
 unsigned char *content_entry_key(content_entry_t *entry);
 unsigned char *content_entry_head(content_entry_t *entry);
 unsigned char *content_entry_body(content_entry_t *entry);
-
-/* The caller's, of a record with a large body: what tells it from others. */
-uint64_t *content_entry_serial(content_entry_t *entry);
 
 /* Bytes of the body's own pages; 0: it has none. */
 size_t content_entry_pages(const content_entry_t *entry);
