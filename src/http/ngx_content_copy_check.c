@@ -14,13 +14,17 @@ ngx_int_t
 ngx_content_copy_target(ngx_http_request_t *r, ngx_str_t *source,
     ngx_str_t *key)
 {
-    int               rc;
     u_char           *buf;
+    ngx_int_t         rc;
     const char       *why;
     content_out_t     out;
     ngx_table_elt_t  *h;
 
-    h = ngx_content_request_header(r, "destination");
+    rc = ngx_content_request_header_once(r, "destination", &h);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     if (h == NULL) {
         return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
@@ -80,7 +84,11 @@ ngx_content_copy_conditions(ngx_http_request_t *r, ngx_content_copying_t *c)
     ngx_table_elt_t  *h;
 
     f = 't';
-    h = ngx_content_request_header(r, "overwrite");
+    rc = ngx_content_request_header_once(r, "overwrite", &h);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     if (h) {
         f = h->value.len == 1 ? ngx_tolower(h->value.data[0]) : 0;

@@ -21,6 +21,8 @@ static ngx_int_t ngx_content_header_known(ngx_http_request_t *r,
     ngx_table_elt_t *h);
 static ngx_int_t ngx_content_header_cache_control(ngx_http_request_t *r,
     ngx_table_elt_t *h);
+static ngx_table_elt_t *ngx_content_request_header_but(ngx_http_request_t *r,
+    const char *name, ngx_table_elt_t *but);
 static ngx_int_t ngx_content_type_header(ngx_http_request_t *r,
     content_str_t type);
 static ngx_int_t ngx_content_modified_header(ngx_http_request_t *r,
@@ -145,6 +147,29 @@ ngx_content_header_cache_control(ngx_http_request_t *r, ngx_table_elt_t *h)
 ngx_table_elt_t *
 ngx_content_request_header(ngx_http_request_t *r, const char *name)
 {
+    return ngx_content_request_header_but(r, name, NULL);
+}
+
+
+ngx_int_t
+ngx_content_request_header_once(ngx_http_request_t *r, const char *name,
+    ngx_table_elt_t **h)
+{
+    *h = ngx_content_request_header_but(r, name, NULL);
+
+    if (*h && ngx_content_request_header_but(r, name, *h)) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "%V: twice",
+                                   &(*h)->key);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_table_elt_t *
+ngx_content_request_header_but(ngx_http_request_t *r, const char *name,
+    ngx_table_elt_t *but)
+{
     size_t            len;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
@@ -157,7 +182,8 @@ ngx_content_request_header(ngx_http_request_t *r, const char *name)
 
         for (i = 0; i < part->nelts; i++) {
             if (h[i].key.len == len
-                && ngx_strncmp(h[i].lowcase_key, name, len) == 0)
+                && ngx_strncmp(h[i].lowcase_key, name, len) == 0
+                && &h[i] != but)
             {
                 return &h[i];
             }

@@ -125,6 +125,13 @@ ngx_table_elt_t *ngx_content_request_header(ngx_http_request_t *r,
     const char *name);
 
 /*
+ * The same into *h, where two would contradict each other.  NGX_OK, or a status,
+ * its problem noted: there is a second one.
+ */
+ngx_int_t ngx_content_request_header_once(ngx_http_request_t *r,
+    const char *name, ngx_table_elt_t **h);
+
+/*
  * What a PUT's headers say that its body hashes to, into *expect, which is
  * zeroed.  NGX_OK, or the problem (400) that the caller returns.
  */

@@ -163,7 +163,7 @@ def test_destination_is_a_path_or_a_url_of_this_host(origin, key, form):
     (None, 400), ("", 400), ("x", 400), ("http:/x", 400), ("ftp://o/x", 400),
     ("/x?y", 400), ("/x#y", 400), ("/a/../b", 400), ("/%ff", 400),
     ("http://other.test/x", 502), ("/", 403), ("/-/list", 403),
-    ("/%2D/x", 403), ("http://origin.test", 403)])
+    ("/%2D/x", 403), ("http://origin.test", 403), (["/x", "/y"], 400)])
 def test_bad_destination_is_refused(origin, key, method, target, status):
     origin.put(key, b"x")
     problem(copy(origin, key, target, method), status, "destination")
@@ -197,7 +197,8 @@ def test_query_is_refused(origin, key):
 @both
 @pytest.mark.parametrize("value, exists, status", [
     ("F", False, 201), ("F", True, 412), ("f", True, 412), ("T", True, 204),
-    ("T", False, 201), ("t", True, 204), ("X", True, 400), ("", True, 400)])
+    ("T", False, 201), ("t", True, 204), ("X", True, 400), ("", True, 400),
+    (["T", "F"], True, 400), (["F", "F"], True, 400)])
 def test_overwrite(origin, key, method, value, exists, status):
     origin.put(key, b"new")
     if exists:
