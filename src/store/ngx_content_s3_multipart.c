@@ -39,20 +39,11 @@ static void ngx_content_s3_complete_headed(void *data,
 ngx_int_t
 ngx_content_s3_begin(ngx_content_upload_t *up)
 {
-    ngx_content_s3_upload_t  *s3;
-
-    s3 = ngx_content_s3_upload(up);
-
-    if (s3 == NULL
-        || ngx_content_s3_create_upload(up, ngx_content_s3_upload_created)
-           != NGX_OK)
-    {
+    if (ngx_content_s3_upload(up) == NULL) {
         return NGX_ERROR;
     }
 
-    s3->early = 1;
-
-    return NGX_OK;
+    return ngx_content_s3_create_upload(up, ngx_content_s3_upload_created);
 }
 
 
@@ -77,6 +68,10 @@ ngx_content_s3_part(ngx_content_upload_t *up, ngx_content_part_t *part)
 
     } else {
         rc = ngx_content_s3_create_upload(up, ngx_content_s3_upload_created);
+
+        if (rc == NGX_OK) {
+            up->in_flight++;         /* as for begin() */
+        }
     }
 
     if (rc != NGX_OK) {
@@ -162,22 +157,17 @@ ngx_content_s3_upload_id(ngx_content_upload_t *up, ngx_content_call_t *call,
 static void
 ngx_content_s3_upload_created(ngx_content_call_t *call)
 {
-    const char               *cause;
-    ngx_uint_t                early;
-    ngx_content_part_t       *part, *next;
-    ngx_content_upload_t     *up;
-    ngx_content_outcome_e     outcome;
-    ngx_content_s3_upload_t  *s3;
+    const char             *cause;
+    ngx_content_part_t     *part;
+    ngx_content_upload_t   *up;
+    ngx_content_outcome_e   outcome;
 
     up = call->data;
-    s3 = up->state;
-    early = s3->early;
     outcome = ngx_content_s3_upload_id(up, call, &cause);
 
-    /* the parts that wait for the id: the last of them may end the upload */
+    /* the parts that wait for the id; the upload outlives them, see begin() */
 
-    for (part = up->parts; part; part = next) {
-        next = part->next;
+    for (part = up->parts; part; part = part->next) {
 
         /* is still to be hashed, or was canceled */
 
@@ -198,9 +188,7 @@ ngx_content_s3_upload_created(ngx_content_call_t *call)
         ngx_content_upload_stored(up, part, outcome, cause);
     }
 
-    if (early) {
-        ngx_content_upload_begun(up, outcome, cause);
-    }
+    ngx_content_upload_begun(up, outcome, cause);
 }
 
 

@@ -18,7 +18,6 @@ typedef struct {
     ngx_str_t                  version;       /* that was made, if any */
     ngx_event_t                lease;         /* ngx_content_s3_lease.c */
     unsigned                   started:1;     /* CreateMultipartUpload sent */
-    unsigned                   early:1;       /* before the first part */
     unsigned                   told:1;        /* the SHA-256, with it */
     unsigned                   looked:1;      /* by ending(): up->replaced */
 } ngx_content_s3_upload_t;

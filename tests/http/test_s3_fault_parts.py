@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import EDITOR, data, problem, request_head, wait_until
+from harness import EDITOR, chunk, data, problem, request_head, wait_until
 from s3_fault_proxy import (answer, cut, cut_after_forwarding, hold, s3_error,
                             stall)
 from test_s3_faults import (ALWAYS, HTML, MIB, heat, origin, redis,
@@ -76,6 +76,31 @@ def test_client_that_leaves_before_the_upload_has_an_id(origin, proxy, bucket,
     release.set()
     wait_until(lambda: bucket.uploads() == [],
                what="the upload to be aborted")
+
+
+def test_client_that_leaves_with_two_parts_before_the_upload_has_an_id(
+        origin, proxy, bucket, key):
+    """The first waits for the id, the second is not whole: chunks, for with a
+    Content-Length the upload has begun before there is a part."""
+    release = threading.Event()
+    proxy.fault(hold(release), method="POST", query="uploads")
+    connection = origin.connect()
+    connection.send(request_head("PUT", key, {
+        "Host": "x", "Authorization": f"Bearer {EDITOR}",
+        "Transfer-Encoding": "chunked"}) + chunk(data(7 * MIB)))
+    wait_until(bucket.uploads, what="the upload to begin")
+    held = memory(origin)
+    wait_until(lambda: memory(origin) > 5 * MIB, what="the second part")
+    connection.reset()
+    wait_until(lambda: memory(origin) < held, what="the client to be missed")
+    release.set()
+    wait_until(lambda: bucket.uploads() == [],
+               what="the upload to be aborted")
+    assert memory(origin) == 0
+
+
+def memory(origin):
+    return origin.counters()["uploads"]["bytes"]
 
 
 def test_completion_that_nobody_heard_of_is_found_out(origin, proxy, bucket,
