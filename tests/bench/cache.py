@@ -10,7 +10,7 @@ import json
 import struct
 
 import load
-import peers
+import machine
 import tools
 from load import CONNECTIONS
 from peers import MIB, TOKEN, Made, OursMany
@@ -102,7 +102,7 @@ def look_ups(run):
     of ten million.
     """
     most = run.look_up_records
-    if peers.machine.available_memory() < most * 600:
+    if machine.available_memory() < most * 600:
         raise Trouble(f"no memory for {most:,} records")
     say(f"look-ups among {FEW:,} and {most:,} records")
     for _ in range(1 if run.quick else 2):
