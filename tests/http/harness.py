@@ -7,6 +7,7 @@ has logged an [alert] or an [emerg] it was not told to expect, has left a
 connection open, or a sanitizer has reported anything.
 """
 
+import collections
 import hashlib
 import http.client
 import io
@@ -62,16 +63,22 @@ def ports():
     return range(first, first + 2370)
 
 
+GIVEN = collections.deque(maxlen=200)  # nobody may listen there yet
+
+
 def free_port(count=1):
     """The first of `count` free ports."""
     for _ in range(200):
         port = random.choice(ports())
+        if any(port + i in GIVEN for i in range(count)):
+            continue
         sockets = []
         try:
             for i in range(count):
                 s = socket.socket()
                 sockets.append(s)
                 s.bind(("127.0.0.1", port + i))
+            GIVEN.extend(range(port, port + count))
             return port
         except OSError:
             continue
