@@ -16,6 +16,7 @@
 
 #define NGX_CONTENT_HIT_IOVS  8
 
+
 static ngx_chain_t *ngx_content_hit_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 static ssize_t ngx_content_hit_send_head(ngx_connection_t *c, ngx_chain_t *in,

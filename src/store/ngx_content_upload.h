@@ -73,7 +73,10 @@ void ngx_content_upload_abort(ngx_content_upload_t *up);
 
 /* For the stores. */
 
-/* What begin() or ending() began has ended; a failure is the upload's. */
+/*
+ * What begin() or ending() began has ended, or what a store has counted in
+ * up->in_flight by itself; a failure is the upload's.
+ */
 void ngx_content_upload_begun(ngx_content_upload_t *up,
     ngx_content_outcome_e outcome, const char *cause);
 
