@@ -4,8 +4,9 @@ the same objects, measures them in interleaved rounds, and writes medians and
 ratios to docs/benchmarks.md and var/bench.json.
 
 Settings (environment):
-  ROUNDS=3         rounds
-  SECONDS_EACH=3   of one subject in one round, for 1 KiB; larger objects less
+  ROUNDS=9         rounds, of what is measured for some seconds; a third of them
+                   where one measurement takes longer
+  SECONDS_EACH=1   of one subject in one round
   ONLY=hot,l1      parts (hot records mix coherence tags misses uncached put
                    uploads) and, within hot, subjects (return static
                    static_nopush h2o proxy_cache varnish srcache l1 redis
@@ -48,9 +49,9 @@ class Run:
         self.site, self.stack = site, stack
         self.results, self.notes = Results(), {}
         self.quick = os.environ.get("QUICK", "") not in ("", "0")
-        self.rounds = int(os.environ.get("ROUNDS") or (1 if self.quick else 3))
-        self.seconds = int(os.environ.get("SECONDS_EACH")
-                           or (1 if self.quick else 3))
+        self.rounds = int(os.environ.get("ROUNDS") or (1 if self.quick else 9))
+        self.few_rounds = max(1, self.rounds // 3)
+        self.seconds = int(os.environ.get("SECONDS_EACH") or 1)
         self.only = set(os.environ.get("ONLY", "").replace(",", " ").split())
         self.sizes = SIZES[::2] if self.quick else SIZES
         self.medium_size = 8 * MIB if self.quick else 64 * MIB
@@ -83,10 +84,6 @@ class Run:
     def wants(self, subject):
         chosen = self.only & set(table.SUBJECTS)
         return not chosen or subject in chosen
-
-    def seconds_for(self, size):
-        """The larger the object, the sooner the figure is steady."""
-        return max(1, self.seconds - SIZES.index(size))
 
     def make_files(self):
         self.site.files.mkdir()

@@ -82,7 +82,7 @@ def full_cell(run, peer, count):
         raise Trouble(f"it keeps {held} of {count} records")
     say(f"  {count:,} records in {took:.0f} s")
 
-    asked = 40_000 * run.seconds
+    asked = 100_000 * run.seconds
     trace = make_trace(run, f"uniform-{count}", "uniform", count, asked)
 
     def sample():

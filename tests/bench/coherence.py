@@ -111,7 +111,7 @@ def settle(nodes):
 def puts(run, nodes, alone):
     """Of the fleet and alone in turn, one at a time; the nodes in turn too."""
     data = body(KIB)
-    for _ in range(run.rounds):
+    for _ in range(run.few_rounds):
         took = {"fleet": [], "alone": []}
         with contextlib.ExitStack() as stack:
             fleet = [(n, stack.enter_context(contextlib.closing(n.connect())))

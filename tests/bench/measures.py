@@ -64,8 +64,7 @@ def hot(run):
         for size in run.sizes:
             say(f"hot objects of {size_text(size)}")
             interleave(run.results, run.rounds, warm_cells(
-                run, f"hot/{size_text(size)}", running, size,
-                run.seconds_for(size)))
+                run, f"hot/{size_text(size)}", running, size, run.seconds))
         not_modified(run, {p.name: p for p in running})
         ceiling(run, {p.name: p for p in running})
 
@@ -120,7 +119,7 @@ def uncached(run):
         interleave(run.results, run.rounds, warm_cells(
             run, "small", running, SMALL, run.seconds))
         say(f"an uncached object of {size_text(run.medium_size)} from S3")
-        interleave(run.results, run.rounds * 4, [
+        interleave(run.results, run.few_rounds * 4, [
             (f"get/{p.name}", "MiB/s", lambda p=p: run.medium_size / MIB
              / load.curl(f"http://127.0.0.1:{p.server.port}/medium.bin"))
             for p in running])
@@ -160,8 +159,8 @@ def puts(run):
     run.need_s3()
     with started(run, "put", [peers.OursS3(), peers.OursS3Unsigned()]) as ours:
         for kind, file, size, rounds in (
-                ("medium", run.medium, run.medium_size, run.rounds * 3),
-                ("large", run.large, run.large_size, run.rounds * 2 - 1)):
+                ("medium", run.medium, run.medium_size, run.few_rounds * 3),
+                ("large", run.large, run.large_size, run.few_rounds * 2 - 1)):
             say(f"PUT of {size_text(size)} to S3")
             cells = [
                 (f"put/{kind}/curl/unsigned", "MiB/s",
@@ -312,7 +311,7 @@ def misses(run):
 
 def misses_in_rounds(run, peer, where, delay):
     series = f"misses/{where}"
-    for number in range(run.rounds):
+    for number in range(run.few_rounds):
         measure_misses(run, peer, f"{where}-{number}.bin", series, delay)
         run.results.add("misses/writes", "ms", tools.run(
             "replay", run.site.place, "writes", run.clients, CLIENT_CORE,

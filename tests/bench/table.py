@@ -142,8 +142,8 @@ def about(document):
     m, s = document["machine"], document["settings"]
     versions = ", ".join(f"{n} {v}" for n, v in document["versions"].items())
     text = (f"Taken {document['when']} in {document['took_seconds']} s: "
-            f"{s['rounds']} rounds of {s['seconds_each']} s (less for larger "
-            f"objects), {s['connections']} connections.\n\n"
+            f"{s['rounds']} rounds of {s['seconds_each']} s (a third as many "
+            f"of what takes longer), {s['connections']} connections.\n\n"
             f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, "
             f"{m['system']}, Linux {m['kernel']}. {versions}.\n\n"
             "What could not be controlled:\n\n")

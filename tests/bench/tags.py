@@ -106,7 +106,7 @@ def measure(run, stack):
     say(f"purges of one of {TAGS:,} tags, {NODES} nodes, "
         f"nothing in memory and {records:,} records")
     first = 0
-    for _ in range(run.rounds):
+    for _ in range(run.few_rounds):
         sample(run, "tags/empty", node.purges(first, count))
         first += count
 
@@ -117,8 +117,8 @@ def measure(run, stack):
     if held != records:
         raise Trouble(f"it keeps {held} of {records} records")
 
-    purged = range(first, first + run.rounds * count)
-    for _ in range(run.rounds):
+    purged = range(first, first + run.few_rounds * count)
+    for _ in range(run.few_rounds):
         sample(run, "tags/full", node.purges(first, count))
         first += count
 
