@@ -1,16 +1,30 @@
 """A Redis of a test's own."""
 
 import pathlib
+import re
 import signal
 import subprocess
 
 import redis
 
-from harness import Server, wait_until
+from harness import ROOT, Server, wait_until
+
+
+def rights():
+    """(what docs/operations.md says that the module needs, for a fleet also),
+    as Redis's ACL rules."""
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    alone, fleet = re.search(
+        r"With ACLs, the module needs: ([A-Z\s]+),\s.*?"
+        r"for a fleet also ([A-Z\s]+), and", text, re.S).groups()
+    return (["+" + name.lower() for name in alone.split()],
+            ["+" + name.lower() for name in fleet.split()])
 
 
 class Redis(Server):
-    """A redis-server on a unix socket, that keeps what it was told."""
+    """A redis-server on a unix socket, that keeps what it was told.  nginx may
+    do there what the documentation says that it needs, and no more; `client`
+    may do all."""
 
     def __init__(self, workdir, keep=False, password=None):
         self.dir = pathlib.Path(workdir)
@@ -19,10 +33,15 @@ class Redis(Server):
         self.address = f"unix:{self.socket}"
         self.options = (["--appendonly", "yes", "--appendfsync", "always"]
                         if keep else [])
-        if password:
-            self.options += ["--requirepass", password]
+        alone, fleet = rights()
+        self.options += ["--user", "test", "on", ">test", "~*", "&*", "+@all",
+                         "--user", "default", "on",
+                         f">{password}" if password else "nopass",
+                         "resetkeys", "~nc:*", "~site:*",
+                         "resetchannels", "&nc:{fleet}*",
+                         "-@all", *alone, *fleet]
         self.client = redis.Redis(unix_socket_path=str(self.socket),
-                                  password=password)
+                                  username="test", password="test")
         self.start()
 
     def start(self):
@@ -43,10 +62,19 @@ class Redis(Server):
             return False
 
     def stop(self):
+        denied = []
         if self.is_running():
             self.send(signal.SIGCONT)
+            denied = self.denied()
         self.client.connection_pool.disconnect()
         self.end()
+        assert not denied, f"Redis has denied {denied}"
+
+    def denied(self):
+        """What nginx was not allowed to do: (which rule, what)."""
+        return [(entry["reason"], entry["object"])
+                for entry in self.client.acl_log()
+                if entry["reason"] != "auth"]
 
     def kill(self):
         self.client.connection_pool.disconnect()

@@ -59,10 +59,10 @@ def asked_in_one_turn(origin, paths, before=lambda: None):
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(Connection(origin.port))
                        for _ in paths]
-        for connection in connections:          # accepted
-            connection.send(request_head("GET", "/none",
+        for connection in connections:  # accepted, and Redis not asked
+            connection.send(request_head("GET", "/-/status",
                                          {"Host": "localhost"}))
-            assert connection.answer().status == 404
+            assert connection.answer().status == 401
         os.kill(pid, signal.SIGSTOP)
         stack.callback(os.kill, pid, signal.SIGCONT)
         wait_until(lambda: is_stopped(pid))
@@ -188,6 +188,7 @@ def test_look_ups_are_refused_together(hot, redis):
             assert (tier(answer), answer.body) == ("file", bodies()[path])
     assert "NOPERM" in hot.read_log()
     redis.client.acl_setuser("default", enabled=True, commands=["+mget"])
+    redis.client.acl_log_reset()
     heat(hot, paths[0])
 
 
