@@ -19,6 +19,7 @@ typedef struct {
     ngx_content_received_pt   received;
     void                     *data;
     unsigned                  taking:1;
+    unsigned                  paused:1;
     unsigned                  ended:1;
 } ngx_content_receive_t;
 
@@ -34,7 +35,10 @@ static ngx_int_t ngx_content_receive_hand_over(ngx_http_request_t *r,
 static ngx_int_t ngx_content_receive_some(ngx_http_request_t *r,
     ngx_content_upload_t *up, size_t max);
 static void ngx_content_receive_yield(ngx_http_request_t *r);
-static void ngx_content_receive_pause(ngx_http_request_t *r);
+static void ngx_content_receive_pause(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv);
+static void ngx_content_receive_unpause(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv);
 static ngx_int_t ngx_content_receive_whole(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
 static void ngx_content_receive_end(ngx_http_request_t *r,
@@ -107,6 +111,10 @@ ngx_content_receive_resume(ngx_http_request_t *r)
         return;
     }
 
+    if (rcv->paused) {
+        ngx_content_receive_unpause(r, rcv);
+    }
+
     r->read_event_handler = ngx_content_receive_event;
 
     ngx_content_receive_take(r, rcv);
@@ -159,7 +167,7 @@ ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
         }
 
         if (rc == NGX_AGAIN) {
-            ngx_content_receive_pause(r);
+            ngx_content_receive_pause(r, rcv);
             return NGX_AGAIN;
         }
 
@@ -297,13 +305,35 @@ ngx_content_receive_yield(ngx_http_request_t *r)
 
 
 static void
-ngx_content_receive_pause(ngx_http_request_t *r)
+ngx_content_receive_pause(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 {
     if (r->connection->read->timer_set) {
         ngx_del_timer(r->connection->read);
     }
 
+    rcv->paused = 1;
     r->read_event_handler = ngx_http_block_reading;
+}
+
+
+/*
+ * With HTTP/2 nginx has set a timer for what came meanwhile: but it was not the
+ * client that was waited for.
+ */
+
+static void
+ngx_content_receive_unpause(ngx_http_request_t *r, ngx_content_receive_t *rcv)
+{
+    ngx_event_t  *rev;
+
+    rcv->paused = 0;
+    rev = r->connection->read;
+
+    if (rev->timer_set) {
+        ngx_del_timer(rev);
+    }
+
+    rev->timedout = 0;
 }
 
 
