@@ -67,6 +67,10 @@ ngx_content_receive(ngx_http_request_t *r, ngx_content_upload_t *up,
 
     r->request_body_no_buffering = 1;
 
+    /* nginx buffers a body of HTTP/2 that has ended before it is asked for */
+
+    r->request_body_in_file_only = 0;
+
     rc = ngx_http_read_client_request_body(r, ngx_content_receive_start);
 
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;

@@ -175,3 +175,20 @@ def test_who_waits_for_memory_is_not_timed_out(store, tmp_path, key, part):
             connection.data(stream, b"", end=True)
             assert connection.answer(stream) == 201
         assert nginx.get(key).body == b"helloworld"
+
+
+def test_body_that_ended_before_it_was_asked_for(store, tmp_path, key):
+    """limit_req holds the request; nginx is told to put bodies into files."""
+    with start(tmp_path / "nginx", store,
+               http="limit_req_zone $binary_remote_addr zone=z:1m rate=5r/s;",
+               server="client_body_in_file_only on;",
+               location="limit_req zone=z burst=5;") as nginx:
+        with h2.Connection(nginx.http2) as connection:
+            streams = []
+            for i in range(3):
+                streams.append(connection.request("PUT", f"{key}/{i}",
+                                                  headers()))
+                connection.data(streams[i], data(100, i), end=True)
+            assert {connection.answer(s) for s in streams} == {201}
+        for i in range(3):
+            assert nginx.get(f"{key}/{i}").body == data(100, i)
