@@ -10,8 +10,9 @@
  *                in, and how many purges by tag and prefix there were in that
  *                when its filler asked), the 48 of H, then the record's bytes
  *     P{H}:f     the fill token: its id, and the stamp
- *     P{H}:w     the channels of the workers that are to be told when the
+ *     P{H}:t     the channels of the workers that are to be told when the
  *                filler is done
+ *     P{H}:w     the lock of a write: see ngx_content_redis_lock.h
  *     Pepoch     the epoch: 16 digits that stand for the server's history,
  *                then 16 that are drawn anew whenever all records are dropped.
  *                Drawn, not counted, so that an epoch never comes back, even

@@ -2,6 +2,7 @@
 reads, the others wait for its record, and for nothing else.
 """
 
+import concurrent.futures
 import os
 import signal
 import threading
@@ -56,7 +57,7 @@ def ask_both(nodes, proxy, key, answer, count=5, times=1):
 
 
 def words(redis):
-    return [key for key in redis.client.keys() if key.endswith(b"}:w")]
+    return [key for key in redis.client.keys() if key.endswith(b"}:t")]
 
 
 def test_another_node_waits_for_the_record(nodes, proxy, key):
@@ -73,6 +74,23 @@ def test_another_node_is_told_when_the_record_is_there(fleet, proxy, redis,
     assert fleet[1].counters()["node"]["busy_woken"] == 1
     assert fleet[1].counters()["node"]["busy_waits"] == 1
     assert words(redis) == []
+
+
+def test_who_waits_for_a_record_and_who_locks_its_object_do_not_meet(
+        fleet, proxy, redis, key):
+    etag = fleet[0].put(key, SMALL).headers["ETag"]
+    go_on = threading.Event()
+    proxy.fault(hold(go_on, before=True), method="PUT")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(fleet[0].put, key, b"new", if_match=etag)
+        wait_until(lambda: not proxy.pending(), what="the write to be held")
+        try:
+            ask_both(fleet, proxy, key, hold, 1)
+        finally:
+            go_on.set()
+        assert writing.result().status == 204
+    assert fleet[1].counters()["node"]["busy_woken"] == 1
+    assert fleet[1].counters()["redis"]["errors"] == 0
 
 
 def test_another_node_is_told_when_the_filler_gives_up(fleet, proxy, redis,
