@@ -35,10 +35,11 @@ def purge(origin, **what):
 
 
 def stays(origin, path):
-    """Redis has it still: nobody has to put it there."""
-    before = origin.counters()["redis"]["fills"]
+    """Redis has it still: nobody has to put it there.  (A token is counted
+    before its request is answered, a fill some time after it.)"""
+    before = origin.counters()["redis"]["tokens"]
     heat(origin, path)
-    assert origin.counters()["redis"]["fills"] == before
+    assert origin.counters()["redis"]["tokens"] == before
 
 
 def own_tag(path):

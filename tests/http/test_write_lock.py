@@ -157,16 +157,28 @@ def test_writes_without_conditions_and_reads_wait_for_nobody(origin, other,
 
 def test_lock_is_renewed_while_the_write_goes_on(origin, proxy, redis, pool,
                                                  key):
-    etag = origin.put(key, b"0").headers["ETag"]
+    """Again and again; a renewal may be under way when the write ends."""
     go_on = threading.Event()
-    proxy.fault(hold(go_on, before=True), path=key, method="DELETE", query="")
-    held = pool.submit(origin.delete, key, if_match=etag)
+
+    def refuse(exchange):
+        go_on.wait(60)
+        s3_error(412, "PreconditionFailed")(exchange)
+
+    proxy.fault(refuse, path=key, method="PUT")
+    held = pool.submit(origin.put, key, b"1", if_none_match="*")
     lock, = wait_until(lambda: locks(redis))
     assert redis.client.pttl(lock) > 10000
     redis.client.pexpire(lock, 8000)
     wait_until(lambda: redis.client.pttl(lock) > 8000, what="the renewal")
+
+    redis.client.execute_command("CLIENT", "PAUSE", 60000, "WRITE")
+    wait_until(lambda: any(c["cmd"] == "eval" and "b" in c["flags"]
+                           for c in redis.client.client_list()),
+               what="the next renewal")
     go_on.set()
-    assert held.result().status == 204
+    assert held.result().status == 412
+    redis.client.execute_command("CLIENT", "UNPAUSE")
+    wait_until(lambda: not locks(redis), what="the lock to go")
 
 
 @pytest.mark.parametrize("fault, stays", [
@@ -221,6 +233,19 @@ def test_lock_that_is_not_to_be_had(origin, redis, key):
 
     redis.client.pexpire(name + b":w", 300)
     assert origin.put(key, b"2", if_match=etag).status == 204
+
+
+def test_redis_goes_away_while_the_lock_is_waited_for(origin, redis, pool,
+                                                      key):
+    etag = origin.put(key, b"0").headers["ETag"]
+    origin.get(key)
+    name, = {k.rsplit(b":", 1)[0] for k in redis.client.keys("nc:{*")}
+    redis.client.set(name + b":w", "somebody", px=60000)
+    asked = calls(redis, "set")
+    waiting = pool.submit(origin.put, key, b"1", if_match=etag)
+    wait_until(lambda: calls(redis, "set") > asked, what="the writer to ask")
+    redis.kill()
+    problem(waiting.result(), 503, "Redis", "nothing was changed")
 
 
 def test_redis_is_away(origin, redis, key):
