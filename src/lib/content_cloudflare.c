@@ -27,6 +27,8 @@ static void operator_error(content_cloudflare_answer_t *out);
 static void default_message(content_cloudflare_answer_t *out);
 static void add_error(content_out_t *message, json_t *error);
 static void add_text(content_out_t *message, content_str_t text);
+static int is_bearer(content_str_t text);
+static size_t control_length(content_str_t text);
 
 
 static const content_cloudflare_plan_t  plans[] = {
@@ -295,38 +297,68 @@ add_error(content_out_t *message, json_t *error)
 static void
 add_text(content_out_t *message, content_str_t text)
 {
-    size_t         n;
-    content_str_t  bearer;
-
-    bearer = content_cstr("Bearer ");
+    size_t  n;
 
     while (text.len) {
 
-        if (text.len >= bearer.len) {
-            content_str_t  head = { bearer.len, text.data };
-
-            if (content_str_eq_case(head, bearer)) {
-                content_out_text(message, "Bearer ***");
-                return;
-            }
+        if (is_bearer(text)) {
+            content_out_text(message, "Bearer ***");
+            return;
         }
 
-        n = 1;
+        n = control_length(text);
 
-        while (n < text.len && (text.data[n] & 0xc0) == 0x80) {
-            n++;
-        }
-
-        if (*text.data < 0x20 || *text.data == 0x7f) {
+        if (n) {
             content_out_char(message, ' ');
 
         } else {
+            for (n = 1; n < text.len && (text.data[n] & 0xc0) == 0x80; n++) {
+                /* void */
+            }
+
             content_out_mem(message, text.data, n);
         }
 
         text.data += n;
         text.len -= n;
     }
+}
+
+
+/* Whatever separates it from the token. */
+
+static int
+is_bearer(content_str_t text)
+{
+    content_str_t  word;
+
+    static const content_str_t  bearer = content_string("Bearer");
+
+    if (text.len <= bearer.len) {
+        return 0;
+    }
+
+    word.data = text.data;
+    word.len = bearer.len;
+
+    text.data += bearer.len;
+    text.len -= bearer.len;
+
+    return content_str_eq_case(word, bearer)
+           && (*text.data == ' ' || control_length(text));
+}
+
+
+/* Of Unicode's control characters (C0, DEL, C1), if one is the first. */
+
+static size_t
+control_length(content_str_t text)
+{
+    if (*text.data < 0x20 || *text.data == 0x7f) {
+        return 1;
+    }
+
+    return *text.data == 0xc2 && text.len > 1 && text.data[1] < 0xa0 ? 2 : 0;
 }
 
 

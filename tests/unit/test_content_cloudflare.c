@@ -153,6 +153,12 @@ answers(void **state)
         { "an echoed header", 400, FAILED(ERROR("1", "Authorization: "
           "bearer s3cret bad") "," ERROR("2", "x")), "", REJECTED, 0, 0, 1,
           1, "1 Authorization: Bearer ***; 2 x" },
+        { "C1 control characters", 500, FAILED(ERROR("1", "a\\u009b0m"
+          "\\u0085\\u00a0")), "", RETRY, 0, 0, 0, 1, "1 a 0m \302\240" },
+        { "an echoed header, other white space", 400, FAILED(ERROR("1",
+          "Bearer\\ts3cret") "," ERROR("2", "bearer\\u0085s3cret") ","
+          ERROR("3", "Bearers")), "", REJECTED, 0, 0, 1,
+          1, "1 Bearer ***; 2 Bearer ***; 3 Bearers" },
     };
 
     size_t                       i;
