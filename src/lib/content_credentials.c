@@ -26,6 +26,7 @@
 typedef struct {
     content_credentials_t  *credentials;
     content_out_t          *code;
+    unsigned                code_found:1;
 } answer_t;
 
 
@@ -306,6 +307,7 @@ content_credentials_xml(content_credentials_t *c, content_str_t body,
 
     answer.credentials = c;
     answer.code = code;
+    answer.code_found = 0;
 
     rc = content_xml_walk(body, xml_element, &answer, text, sizeof(text));
 
@@ -352,7 +354,10 @@ xml_element(content_xml_t *xml, const char *path)
         return take_expiration(c, text);
     }
 
-    if (strcmp(path, "ErrorResponse/Error/Code") == 0) {
+    if (strcmp(path, "ErrorResponse/Error/Code") == 0
+        && !answer->code_found)
+    {
+        answer->code_found = 1;
         write_code(answer->code, text);
     }
 

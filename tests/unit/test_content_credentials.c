@@ -319,6 +319,8 @@ xml(void **state)
           "2011-06-15/\"><Error><Type>Sender</Type><Code>InvalidIdentityToken"
           "</Code><Message>m</Message></Error><RequestId>r</RequestId>"
           "</ErrorResponse>", CONTENT_ERROR, "InvalidIdentityToken" },
+        { "two codes", "<ErrorResponse><Error><Code>First</Code><Code>Second"
+          "</Code></Error></ErrorResponse>", CONTENT_ERROR, "First" },
         { "an error that is cut", "<ErrorResponse><Error><Code>Expired</Code>",
           CONTENT_ERROR, "Expired" },
         { "no time", XML(XML_KEYS), CONTENT_ERROR, "" },
