@@ -136,6 +136,7 @@ static void
 take(tag_t *tag)
 {
     content_str_t  hex, etag;
+    unsigned char  sha256[CONTENT_SHA256_SIZE];
 
     if (!content_str_eq(tag->tag_key, content_cstr(TAG_KEY))
         || tag->tag_value.len <= HEX_LEN
@@ -150,9 +151,9 @@ take(tag_t *tag)
     etag.len = tag->tag_value.len - HEX_LEN - 1;
 
     if (content_str_eq(etag, tag->etag)
-        && content_digest_unhex(hex, tag->sha256, CONTENT_SHA256_SIZE)
-           == CONTENT_OK)
+        && content_digest_unhex(hex, sha256, sizeof(sha256)) == CONTENT_OK)
     {
+        memcpy(tag->sha256, sha256, sizeof(sha256));
         tag->found = 1;
     }
 }

@@ -101,6 +101,9 @@ static const struct {
     { "no digits", SET(TAG("content-sha256",
         "zz0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
         ":e-2")), "\"e-2\"", CONTENT_ERROR },
+    { "ours, and one that begins alike", SET(OURS("e-2") TAG("content-sha256",
+        "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1ezz"
+        ":e-2")), "\"e-2\"", CONTENT_OK },
     { "no tags", SET(""), "\"e-2\"", CONTENT_ERROR },
     { "an error", "<Error><Code>NoSuchKey</Code></Error>", "\"e-2\"",
       CONTENT_ERROR },
