@@ -112,10 +112,14 @@ version_field(content_xml_t *xml, versions_t *v, const char *name)
     version = &v->version;
     text = content_out_done(&xml->text);
 
-    /* only then it is known how keys are written */
+    /* how keys are written is known only when all has been read once */
 
-    if (strcmp(name, "Key") == 0 && v->visit) {
-        return content_s3xml_key(text, v->encoded, v->key, &version->key);
+    if (strcmp(name, "Key") == 0) {
+        version->key = text;
+
+        return v->visit ? content_s3xml_key(text, v->encoded, v->key,
+                                            &version->key)
+                        : CONTENT_OK;
     }
 
     if (strcmp(name, "VersionId") == 0) {
@@ -151,7 +155,9 @@ visit(versions_t *v, unsigned deleted)
 
     v->version.deleted = deleted;
 
-    if (v->version.id.len == 0 || (!deleted && v->version.size < 0)) {
+    if (v->version.key.len == 0 || v->version.id.len == 0
+        || (!deleted && v->version.size < 0))
+    {
         return CONTENT_ERROR;
     }
 
