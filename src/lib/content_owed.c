@@ -73,6 +73,23 @@ content_owed_read(content_str_t text, content_owed_t *owed)
 }
 
 
+/* None with "everything"; else printable ASCII. */
+
+static int
+is_value(const content_purge_item_t *item)
+{
+    size_t  i;
+
+    for (i = 0; i < item->value.len; i++) {
+        if (item->value.data[i] < 0x20 || item->value.data[i] > 0x7e) {
+            return 0;
+        }
+    }
+
+    return item->kind != CONTENT_PURGE_EVERYTHING || item->value.len == 0;
+}
+
+
 int
 content_owed_next(content_owed_t *owed, content_purge_item_t *item)
 {
@@ -98,6 +115,10 @@ content_owed_next(content_owed_t *owed, content_purge_item_t *item)
     item->kind = (content_purge_kind_t) (kind - kinds);
     item->value.data = rest->data + 2;
     item->value.len = (size_t) (end - item->value.data);
+
+    if (!is_value(item)) {
+        return CONTENT_ERROR;
+    }
 
     rest->len -= (size_t) (end + 1 - rest->data);
     rest->data = end + 1;

@@ -75,6 +75,9 @@ static const struct {
     { "1 00000001 -\nx a\n", CONTENT_OK, CONTENT_ERROR },
     { "1 00000001 -\n\n", CONTENT_OK, CONTENT_ERROR },
     { "1 00000001 -\ntag\n", CONTENT_OK, CONTENT_ERROR },
+    { "1 00000001 -\nt \xc3\xa9\n", CONTENT_OK, CONTENT_ERROR },
+    { "1 00000001 -\nt a\r\n", CONTENT_OK, CONTENT_ERROR },
+    { "1 00000001 -\n* a\n", CONTENT_OK, CONTENT_ERROR },
 };
 
 
