@@ -487,7 +487,8 @@ class Nginx(Server, Client):
     def variables(self):
         variables = {**os.environ, **self.environment}
         sanitizer = f"log_path={self.dir}/sanitizer:detect_leaks=0"
-        variables["ASAN_OPTIONS"] = f"{sanitizer}:abort_on_error=1"
+        more = self.environment.get("ASAN_OPTIONS", "")
+        variables["ASAN_OPTIONS"] = f"{sanitizer}:abort_on_error=1:{more}"
         variables["UBSAN_OPTIONS"] = f"{sanitizer}:print_stacktrace=1"
         if PRELOAD:                 # the sanitizer's has to come first
             more = self.environment.get("LD_PRELOAD", "")

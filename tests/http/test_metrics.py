@@ -1,9 +1,11 @@
 """GET /-/metrics, read by Prometheus's own parser: the numbers of the status."""
 
+import re
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from harness import EDITOR, Nginx, problem, wait_until
+from harness import EDITOR, ROOT, Nginx, problem, wait_until
 
 # In the status, not among the samples of a section.
 NOT_NUMBERS = {"node", "history", "nodes"}
@@ -41,6 +43,18 @@ def node(tmp_path, redis):
         wait_until(lambda: nginx.counters()["fleet"]["lease"] > 0,
                    what="a lease")
         yield nginx
+
+
+def test_every_number_of_the_status_is_documented(node):
+    """In the table of its section in docs/operations.md."""
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    tables = dict(re.findall(
+        r"^\| (\w+)(?:, .*)? \|.*\n\|---\|---\|\n((?:\|.*\n)+)", text, re.M))
+    for section, numbers in node.counters().items():
+        if section == "s3":
+            continue                # by endpoint
+        assert [name for name in set(numbers) - NOT_NUMBERS
+                if f"`{name}`" not in tables[section]] == [], section
 
 
 def test_every_number_of_the_status_is_a_metric(node):

@@ -9,6 +9,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "src/README.md",
+                    *ROOT.glob("tests/*/README.md"),
                     *ROOT.glob("docs/**/*.md")])
 
 # What each layer may include, itself aside.
@@ -32,6 +33,26 @@ def test_files_that_a_document_names_exist(document):
                if not any((place / name).exists()
                           for place in (ROOT, ROOT / "src"))]
     assert missing == []
+
+
+def anchors(document):
+    """Of its headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-")
+            for head in heads}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS,
+                         ids=lambda d: str(d.relative_to(ROOT)))
+def test_links_of_a_document_lead_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    dead = []
+    for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
 
 
 def test_map_has_every_source_file():
