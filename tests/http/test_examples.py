@@ -134,3 +134,35 @@ def test_one_of_several_nodes(tmp_path, redis, fake, bucket):
                  (r"(content_s3_region) .*;", r"\1 us-east-1;"),
                  (r"(content_s3_style) .*;", r"\1 path;")) as node:
         serves(node)
+
+
+def test_site_of_pages(tmp_path, redis, fake):
+    """conf/site.conf, in place of the locations of nginx.conf's first
+    server."""
+    files = tmp_path / "objects"
+    files.mkdir()
+    with Example(tmp_path / "n", "nginx.conf", "file", redis, fake,
+                 ("/var/lib/content", str(files)),
+                 (r"(?s)(content_anonymous read;).*?(    }\n\n    # What)",
+                  rf"\1 include {ROOT}/conf/site.conf;\n\2")) as node:
+        page = ("-T", node.conf)
+
+        def put(path):
+            return node.ask(UPLOAD, path, *page, token=EDITOR)[0]
+        for path in ("/index.html", "/a%20b/index.html", "/404.html"):
+            assert put(path) == 201
+        pages = [node.ask(MEDIA, path) for path in (
+            "/", "/index.html", "/a%20b/", "/a%20b/index.html")]
+        assert {status for status, _, _ in pages} == {200}
+        tags = [headers["cache-tag"] for _, headers, _ in pages]
+        assert tags[0] == tags[1] != tags[2] == tags[3]
+
+        for path in ("/none", "/none/"):
+            status, headers, body = node.ask(MEDIA, path)
+            assert (status, body) == (404, node.conf.read_bytes())
+            assert headers["cache-control"] == "no-store"
+        for path in ("/", "/index.html"):
+            assert node.ask(MEDIA, path, *page, "-H", "Expect:", "-X", "PUT",
+                            token=EDITOR)[0] == 403
+        for path in ("/-/", "/-/status", "/-/list/"):
+            assert node.ask(MEDIA, path, token=EDITOR)[0] == 404
