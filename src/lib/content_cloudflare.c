@@ -28,7 +28,6 @@ static void default_message(content_cloudflare_answer_t *out);
 static void add_error(content_out_t *message, json_t *error);
 static void add_text(content_out_t *message, content_str_t text);
 static int is_bearer(content_str_t text);
-static size_t control_length(content_str_t text);
 
 
 static const content_cloudflare_plan_t  plans[] = {
@@ -306,7 +305,7 @@ add_text(content_out_t *message, content_str_t text)
             return;
         }
 
-        n = control_length(text);
+        n = content_str_control(text);
 
         if (n) {
             content_out_char(message, ' ');
@@ -345,20 +344,7 @@ is_bearer(content_str_t text)
     text.len -= bearer.len;
 
     return content_str_eq_case(word, bearer)
-           && (*text.data == ' ' || control_length(text));
-}
-
-
-/* Of Unicode's control characters (C0, DEL, C1), if one is the first. */
-
-static size_t
-control_length(content_str_t text)
-{
-    if (*text.data < 0x20 || *text.data == 0x7f) {
-        return 1;
-    }
-
-    return *text.data == 0xc2 && text.len > 1 && text.data[1] < 0xa0 ? 2 : 0;
+           && (*text.data == ' ' || content_str_control(text));
 }
 
 

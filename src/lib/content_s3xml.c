@@ -32,9 +32,11 @@ typedef struct {
 
 
 static int error_element(content_xml_t *xml, const char *path);
+static int copy_code(content_xml_t *xml, content_out_t *out);
 static int result(content_str_t body, const char *path, content_out_t *value,
     content_out_t *code);
 static int result_element(content_xml_t *xml, const char *path);
+static int is_visible(content_str_t text);
 static int decode_url(content_str_t text, content_out_t *out);
 
 
@@ -103,7 +105,7 @@ error_element(content_xml_t *xml, const char *path)
 
     if (strcmp(path, "Error/Code") == 0) {
         error->found = 1;
-        return content_xml_copy(xml, error->code);
+        return copy_code(xml, error->code);
     }
 
     if (strcmp(path, "Error/Message") == 0) {
@@ -115,10 +117,23 @@ error_element(content_xml_t *xml, const char *path)
             text.len = (size_t) (out->end - out->pos);
         }
 
-        content_out_str(out, text);
+        content_out_line(out, text);
     }
 
     return CONTENT_OK;
+}
+
+
+static int
+copy_code(content_xml_t *xml, content_out_t *out)
+{
+    if (xml->text.overflow) {
+        return CONTENT_OVERFLOW;
+    }
+
+    content_out_line(out, content_out_done(&xml->text));
+
+    return out->overflow ? CONTENT_OVERFLOW : CONTENT_OK;
 }
 
 
@@ -190,7 +205,8 @@ result_element(content_xml_t *xml, const char *path)
     r = xml->data;
 
     if (strcmp(path, r->path) == 0) {
-        if (r->found || (xml->text.pos == xml->text.start && r->code == NULL))
+        if (r->found || (xml->text.pos == xml->text.start && r->code == NULL)
+            || !is_visible(content_out_done(&xml->text)))
         {
             return CONTENT_ERROR;
         }
@@ -200,10 +216,27 @@ result_element(content_xml_t *xml, const char *path)
     }
 
     if (strcmp(path, "Error/Code") == 0 && r->code) {
-        (void) content_xml_copy(xml, r->code);      /* an error, fits or not */
+        (void) copy_code(xml, r->code);             /* an error, fits or not */
     }
 
     return CONTENT_OK;
+}
+
+
+/* These texts are sent on in headers. */
+
+static int
+is_visible(content_str_t text)
+{
+    size_t  i;
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] <= ' ' || text.data[i] > '~') {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

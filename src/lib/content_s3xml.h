@@ -31,8 +31,8 @@ int content_s3xml_walk(content_str_t body, content_xml_element_t element,
 
 /*
  * <Error>: its code, such as "NoSuchKey", and its message for the log, cut
- * to what buf has left and to some hundred bytes.  Both point into buf, which
- * has size bytes.  A body that is empty, as in answers to HEAD, gives both
+ * to what buf has left and to some hundred bytes; neither has a control
+ * character.  Both point into buf, which has size bytes.  A body that is empty, as in answers to HEAD, gives both
  * empty and CONTENT_OK.
  * Returns CONTENT_OK; CONTENT_ERROR when the body is not an S3 error, as when
  * a proxy answered; CONTENT_OVERFLOW when the code does not fit.
@@ -56,7 +56,9 @@ int content_s3xml_key(content_str_t text, unsigned encoded, unsigned char *buf,
 
 
 /*
- * CreateMultipartUpload: writes the upload's id.
+ * CreateMultipartUpload: writes the upload's id.  It, regions and ETags are
+ * visible ASCII, as they go into headers and queries: anything else is an
+ * error.
  * Returns CONTENT_OK; CONTENT_ERROR when there is none; CONTENT_OVERFLOW.
  */
 int content_s3xml_upload_id(content_str_t body, content_out_t *id);

@@ -78,6 +78,22 @@ content_str_trim(content_str_t s)
 }
 
 
+size_t
+content_str_control(content_str_t s)
+{
+    if (s.len == 0) {
+        return 0;
+    }
+
+    if (s.data[0] < 0x20 || s.data[0] == 0x7f) {
+        return 1;
+    }
+
+    return s.len > 1 && s.data[0] == 0xc2 && s.data[1] >= 0x80
+           && s.data[1] <= 0x9f ? 2 : 0;
+}
+
+
 int
 content_str_next(content_str_t *rest, unsigned char delimiter,
     content_str_t *member)
@@ -221,6 +237,23 @@ content_out_hex(content_out_t *out, const void *data, size_t len)
     }
 
     out->pos = to;
+}
+
+
+void
+content_out_line(content_out_t *out, content_str_t s)
+{
+    size_t  n;
+
+    while (s.len) {
+        n = content_str_control(s);
+
+        content_out_char(out, n ? ' ' : *s.data);
+
+        n = n ? n : 1;
+        s.data += n;
+        s.len -= n;
+    }
 }
 
 

@@ -68,6 +68,12 @@ int content_str_cmp(content_str_t a, content_str_t b);
 content_str_t content_str_trim(content_str_t s);
 
 /*
+ * The length of the control character that s begins with, or 0: Unicode's,
+ * that is C0, DEL, and C1 in UTF-8, which terminals take for commands too.
+ */
+size_t content_str_control(content_str_t s);
+
+/*
  * Takes the next member of a list such as "a, b,,c" off *rest: trimmed, empty
  * members skipped (RFC 9110, 5.6.1).  Returns 1, or 0 at the end of the list.
  * Knows nothing of quoted strings.
@@ -89,6 +95,10 @@ void content_out_str(content_out_t *out, content_str_t s);
 void content_out_text(content_out_t *out, const char *text);
 void content_out_uint(content_out_t *out, uint64_t value);
 void content_out_hex(content_out_t *out, const void *data, size_t len);
+
+/* Text for a line of the log: a space for each control character. */
+
+void content_out_line(content_out_t *out, content_str_t s);
 
 /* The text between the quotes of a JSON string (RFC 8259, 7). */
 void content_out_json(content_out_t *out, content_str_t s);

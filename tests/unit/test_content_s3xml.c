@@ -52,6 +52,9 @@ test_error(void **state)
         { "a code elsewhere",
           "<Error><Detail><Code>Y</Code></Detail><Code>X</Code></Error>",
           CONTENT_OK, "X", "" },
+        { "control characters", "<Error><Code>X&#10;\xc2\x9b</Code><Message>a\n"
+          "&#13;b&#x7f;\xc2\x85\xc3\xa9</Message></Error>",
+          CONTENT_OK, "X  ", "a  b  \xc3\xa9" },
         { "no body", "", CONTENT_OK, "", "" },
         { "white space only", " \r\n\t", CONTENT_OK, "", "" },
 
@@ -180,6 +183,8 @@ test_upload_id(void **state)
         { "too long", "<InitiateMultipartUploadResult><UploadId>0123456789"
                       "abcdefg</UploadId></InitiateMultipartUploadResult>",
           CONTENT_OVERFLOW, "" },
+        { "with a line's end", "<InitiateMultipartUploadResult><UploadId>a&#10;"
+          "</UploadId></InitiateMultipartUploadResult>", CONTENT_ERROR, "" },
         { "two", "<InitiateMultipartUploadResult><UploadId>a</UploadId>"
                  "<UploadId>b</UploadId></InitiateMultipartUploadResult>",
           CONTENT_ERROR, "a" },
@@ -240,6 +245,15 @@ test_results(void **state)
           CONTENT_ERROR, "", "InvalidPart" },
         { "a code that does not fit", content_s3xml_completed,
           "<Error><Code>0123456789012345678901234</Code></Error>",
+          CONTENT_ERROR, "", "" },
+        { "an ETag that ends a header", content_s3xml_completed,
+          "<CompleteMultipartUploadResult><ETag>\"a&#13;&#10;X-B: c\"</ETag>"
+          "</CompleteMultipartUploadResult>", CONTENT_ERROR, "", "" },
+        { "an ETag with a control character", content_s3xml_copied,
+          "<CopyObjectResult><ETag>\"a&#127;\"</ETag></CopyObjectResult>",
+          CONTENT_ERROR, "", "" },
+        { "an ETag with a letter of no header", content_s3xml_part_copied,
+          "<CopyPartResult><ETag>\"\xc3\xa9\"</ETag></CopyPartResult>",
           CONTENT_ERROR, "", "" },
         { "no ETag", content_s3xml_completed,
           "<CompleteMultipartUploadResult/>", CONTENT_ERROR, "", "" },

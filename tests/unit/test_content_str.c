@@ -89,6 +89,35 @@ test_trim(void **state)
 
 
 static void
+test_line(void **state)
+{
+    size_t         i;
+    content_out_t  out;
+    unsigned char  buf[16];
+
+    static const struct {
+        const char  *text;
+        const char  *line;
+    } rows[] = {
+        { "", "" },
+        { "a b", "a b" },
+        { "a\r\n\x1b[0m\x7f", "a   [0m " },
+        { "\xc2\x80\xc2\x9f\xc2\xa0", "  \xc2\xa0" },
+        { "\xc3\x80", "\xc3\x80" },
+        { "\xc2", "\xc2" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < ROWS(rows); i++) {
+        content_out_init(&out, buf, sizeof(buf));
+        content_out_line(&out, content_cstr(rows[i].text));
+        assert_text(rows[i].line, content_out_done(&out), rows[i].line);
+    }
+}
+
+
+static void
 test_next(void **state)
 {
     size_t         i;
@@ -319,6 +348,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_eq),
         cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_line),
         cmocka_unit_test(test_next),
         cmocka_unit_test(test_uint),
         cmocka_unit_test(test_out),
