@@ -5,7 +5,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-kill bench bench-instructions soak unit unit-programs module lib install-deps check \
-        check-trixie clean model check-consistency
+        check-trixie clean model check-consistency fuzz fuzz-programs
 
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make bench-instructions [ONLY=l1]      instructions of a request, by callgrind (a minute)'
 	@echo 'make soak [MINUTES=5] [SANITIZE=1]     mixed load: nothing may grow'
 	@echo 'make unit [SANITIZE=1]                 only the unit tests'
+	@echo 'make fuzz [SECONDS=60] [ONLY=key]      what src/lib reads of others, by libFuzzer (15 minutes)'
 	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
 	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
 	@echo 'make check-consistency [BROKEN=all]     is a read older than a write, while all breaks (10 minutes)'
@@ -86,6 +87,13 @@ model:
 	@scripts/install-packages.sh model
 	@exec /usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/model/run.py $(ONLY)
 
+# Seconds for each target of tests/fuzz; 0: until it is stopped.
+fuzz:
+	@scripts/install-packages.sh fuzz
+	@$(MAKE) --no-print-directory -s $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) \
+		FUZZ=1 fuzz-programs
+	@exec scripts/fuzz.sh "$(or $(SECONDS),60)" $(ONLY)
+
 module:
 	@scripts/build-module.sh $(FLAVOUR)
 
@@ -121,21 +129,31 @@ LIB_FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined \
              -fno-omit-frame-pointer
 endif
 
-TEST_FLAGS := $(LIB_FLAGS) -D_GNU_SOURCE -Itests/unit
+ifeq ($(FUZZ),1)
+UNIT      := build/fuzz
+CC        := clang
+LIB_FLAGS += -fsanitize=fuzzer-no-link,address,undefined \
+             -fno-sanitize-recover=undefined -Wno-string-plus-int
+endif
+
+TEST_FLAGS := $(LIB_FLAGS) -D_GNU_SOURCE -Itests/unit -Itests/fuzz
 
 LIB      := $(UNIT)/libcontent.a
 LIB_OBJS := $(patsubst src/lib/%.c,$(UNIT)/lib/%.o,$(wildcard src/lib/*.c))
 TESTS    := $(patsubst tests/unit/%.c,$(UNIT)/%,$(wildcard tests/unit/test_*.c))
+FUZZED   := $(patsubst tests/fuzz/%.c,$(UNIT)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 lib: $(LIB)
 
-unit-programs: $(TESTS)
+unit-programs: $(TESTS) $(FUZZED)
+
+fuzz-programs: $(FUZZED)
 
 unit:
 	@scripts/install-packages.sh unit
 	@$(MAKE) --no-print-directory -s $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) \
 		unit-programs
-	@scripts/unit.sh $(TESTS)
+	@scripts/unit.sh $(TESTS) $(FUZZED)
 
 $(LIB): $(LIB_OBJS)
 	rm -f $@
@@ -146,6 +164,13 @@ $(UNIT)/lib/%.o: src/lib/%.c Makefile | $(UNIT)/lib
 
 $(UNIT)/%: tests/unit/%.c $(LIB) Makefile
 	$(CC) $(TEST_FLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(LDLIBS)
+
+# With libFuzzer, or as a unit test.
+FUZZ_MAIN := $(if $(filter 1,$(FUZZ)),tests/fuzz/libfuzzer.c -fsanitize=fuzzer,tests/fuzz/replay.c)
+
+$(UNIT)/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.[ch]) $(LIB) Makefile
+	$(CC) $(TEST_FLAGS) -MMD -MP -MF $@.d -o $@ $< tests/fuzz/fuzz.c tests/fuzz/vary.c \
+		$(FUZZ_MAIN) $(LIB) $(LDLIBS)
 
 $(UNIT)/lib:
 	mkdir -p $@

@@ -11,6 +11,7 @@
 #   unit     the unit tests
 #   test     what `make test` needs besides all of these (without image)
 #   bench    what `make bench` needs besides build, run and s3: the peers
+#   fuzz     what `make fuzz` needs
 #   model    the model checker of `make model`
 #   check    what `make check` and `make check-trixie` need
 #
@@ -40,6 +41,8 @@ packages_of() {
         bench)  echo python3 wrk redis-tools varnish h2o memcached \
                      libnginx-mod-http-srcache-filter \
                      libnginx-mod-http-memc ;;
+        fuzz)   echo clang libclang-rt-dev libc6-dev make libcmocka-dev \
+                     libssl-dev libjansson-dev libexpat1-dev ;;
         model)  echo spin gcc libc6-dev python3 ;;
         check)  echo shellcheck debootstrap ;;
         *)      echo "install-packages: no group \"$1\"" >&2
