@@ -37,6 +37,8 @@ static ngx_int_t ngx_content_object_twice(ngx_http_request_t *r,
     ngx_table_elt_t *h);
 static ngx_int_t ngx_content_object_meta(ngx_http_request_t *r,
     ngx_table_elt_t *h, content_object_t *object, ngx_pool_t *pool);
+static ngx_int_t ngx_content_object_meta_name(ngx_http_request_t *r,
+    ngx_table_elt_t *h, content_str_t name);
 static ngx_int_t ngx_content_object_tags(ngx_http_request_t *r,
     content_str_t list, content_object_t *object, ngx_pool_t *pool);
 
@@ -240,12 +242,10 @@ ngx_content_object_meta(ngx_http_request_t *r, ngx_table_elt_t *h,
     name.data = h->lowcase_key + ngx_content_meta_prefix.len;
     name.len = h->key.len - ngx_content_meta_prefix.len;
 
-    if (name.len == 0
-        || content_str_eq(name, content_cstr("cache-tag"))
-        || content_str_eq(name, content_cstr("sha256")))
-    {
-        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                                   "%V: this name is reserved", &h->key);
+    rc = ngx_content_object_meta_name(r, h, name);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (object->nmeta == CONTENT_OBJECT_META_MAX) {
@@ -278,6 +278,30 @@ ngx_content_object_meta(ngx_http_request_t *r, ngx_table_elt_t *h,
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_content_object_meta_name(ngx_http_request_t *r, ngx_table_elt_t *h,
+    content_str_t name)
+{
+    if (name.len == 0
+        || content_str_eq(name, content_cstr("cache-tag"))
+        || content_str_eq(name, content_cstr("sha256")))
+    {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                   "%V: this name is reserved", &h->key);
+    }
+
+    /* nginx lets it in with ignore_invalid_headers off */
+
+    if (content_policy_name_check(name) != CONTENT_OK) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                   "X-Content-Meta-*: a name that is no name "
+                                   "of a header");
+    }
+
+    return NGX_OK;
 }
 
 

@@ -395,6 +395,21 @@ content_policy_tags_parse(content_str_t header, content_out_t *out,
 
 
 int
+content_policy_name_check(content_str_t name)
+{
+    size_t  i;
+
+    for (i = 0; i < name.len; i++) {
+        if (!is_tchar(name.data[i])) {
+            return CONTENT_ERROR;
+        }
+    }
+
+    return name.len ? CONTENT_OK : CONTENT_ERROR;
+}
+
+
+int
 content_policy_field_check(content_str_t value)
 {
     size_t  i;

@@ -102,5 +102,11 @@ int content_policy_tags_parse(content_str_t header, content_out_t *out,
  */
 int content_policy_field_check(content_str_t value);
 
+/*
+ * Whether it is the name of a header, or the end of one: a token (RFC 9110,
+ * 5.6.2).  Returns CONTENT_OK or CONTENT_ERROR.
+ */
+int content_policy_name_check(content_str_t name);
+
 
 #endif

@@ -296,6 +296,20 @@ def test_bad_metadata_is_400_and_named(origin, key, name, header, values):
     assert now.headers["Cache-Tag"].endswith(",old")
 
 
+@pytest.mark.parametrize("name", [b"a(b)", b"a\"b", b"\xc3\xa9", b"a/b"])
+def test_name_of_metadata_that_is_no_name_is_400(store, tmp_path, key, name):
+    """Where nginx is told to take all names."""
+    with Nginx(tmp_path, store, http="ignore_invalid_headers off;") as nginx:
+        with nginx.connect() as connection:
+            head = request_head("PUT", key, {
+                "Host": "origin.test", "Content-Length": 1,
+                "Authorization": f"Bearer {EDITOR}"})
+            connection.send(head[:-2] + b"X-Content-Meta-" + name
+                            + b": 1\r\n\r\nx")
+            problem(connection.answer("PUT"), 400, "X-Content-Meta-*")
+        assert nginx.get(key).status == 404
+
+
 def test_too_much_metadata_in_all_is_400(origin, key):
     meta = {f"X-Content-Meta-N{i}": "x" * 200 for i in range(11)}
     problem(origin.put(key, b"x", **meta), 400, "X-Content-Meta")

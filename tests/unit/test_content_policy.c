@@ -478,6 +478,40 @@ field_check(void **state)
 }
 
 
+static void
+name_check(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        const char     *name;
+        content_str_t   value;
+        int             rc;
+    } rows[] = {
+        { "empty", content_string(""), CONTENT_ERROR },
+        { "plain", content_string("author-2"), CONTENT_OK },
+        { "all marks", content_string("!#$%&'*+-.^_`|~"), CONTENT_OK },
+        { "space", content_string("a b"), CONTENT_ERROR },
+        { "colon", content_string("a:b"), CONTENT_ERROR },
+        { "slash", content_string("a/"), CONTENT_ERROR },
+        { "bracket", content_string("(a"), CONTENT_ERROR },
+        { "quote", content_string("\"a"), CONTENT_ERROR },
+        { "LF", content_string("a\nb"), CONTENT_ERROR },
+        { "NUL", content_string("a\0b"), CONTENT_ERROR },
+        { "DEL", content_string("a\x7f"), CONTENT_ERROR },
+        { "UTF-8", content_string("\xc3\xa9"), CONTENT_ERROR }
+    };
+
+    (void) state;
+
+    for (i = 0; i < ROWS(rows); i++) {
+        if (content_policy_name_check(rows[i].value) != rows[i].rc) {
+            fail_msg("%s", rows[i].name);
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -492,7 +526,8 @@ main(void)
         cmocka_unit_test(tags_lengths),
         cmocka_unit_test(tags_most),
         cmocka_unit_test(tags_overflow),
-        cmocka_unit_test(field_check)
+        cmocka_unit_test(field_check),
+        cmocka_unit_test(name_check)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
