@@ -96,9 +96,11 @@ ngx_content_s3_object_field(content_object_t *object, content_str_t name,
     for (f = ngx_content_s3_fields; f->name.len; f++) {
         if (content_str_eq_case(name, f->name)) {
 
-            /* S3's own choice where none was sent */
+            /* S3's own choice where no type was sent */
 
-            if (content_str_eq(value, content_cstr("binary/octet-stream"))) {
+            if (f->offset == offsetof(content_object_t, type)
+                && content_str_eq(value, content_cstr("binary/octet-stream")))
+            {
                 value.len = 0;
             }
 

@@ -265,6 +265,14 @@ def test_headers_of_the_put_come_back(origin, key, size):
             assert answer.all(name) == [value]
 
 
+def test_what_s3_calls_no_type_is_a_value_elsewhere(origin, key):
+    value = "binary/octet-stream"
+    origin.put(key, b"x", content_disposition=value, content_language=value)
+    answer = origin.get(key)
+    assert answer.all("Content-Disposition") == [value]
+    assert answer.all("Content-Language") == [value]
+
+
 def test_headers_are_replaced_with_the_object(origin, key):
     origin.put(key, b"1", **KEPT, cache_tag="old")
     origin.put(key, b"2", content_type="text/plain")
