@@ -110,6 +110,33 @@ def test_follower_that_is_killed_leaves_nothing(several, proxy, key):
     for i in range(40):                     # more than the zone has room for
         several.put(f"{key}-{i}", BODY)
         assert several.get(f"{key}-{i}").body == BODY
+    go_on.clear()
+    put(several, proxy, key + "-last", BODY)
+    proxy.fault(in_pieces(go_on, MIB // 2), method="GET")
+    crowd = Crowd(several.port, key + "-last", 100)
+    crowd.read(lambda: crowd.streaming() == 100)
+    go_on.set()
+    crowd.read(lambda: False)
+    assert len(reads(proxy, key + "-last")) == 1
+
+
+def test_more_fills_than_the_zone_has_room_for(several, proxy, key):
+    """What has none is read by each worker, into memory of its own."""
+    keys = [f"{key}-{i}" for i in range(24)]
+    for each in keys:
+        several.put(each, BODY)
+    proxy.clear()
+    go_on = threading.Event()
+    proxy.fault(in_pieces(go_on, MIB // 2), method="GET", times=100)
+    crowds = [Crowd(several.port, each, 12) for each in keys]
+    for crowd in crowds:
+        crowd.read(lambda crowd=crowd: crowd.streaming() == 12)
+    shared = sum(len(reads(proxy, each)) == 1 for each in keys)
+    assert 8 <= shared < 20
+    go_on.set()
+    for crowd in crowds:
+        crowd.read(lambda: False)
+        assert crowd.all_got(BODY)
 
 
 def test_write_by_another_worker_is_seen(several, proxy, key):

@@ -356,6 +356,28 @@ def test_slow_reader_gets_what_it_began_with(tmp_path, readers):
         wait_until(lambda: nginx.counters()["memory"]["held"] == 0)
 
 
+def test_reader_for_whom_there_is_no_hold_gets_what_it_began_with(tmp_path):
+    with Nginx(tmp_path / "n", http="content_memory 32m max=2m;", workers=1,
+               listen="sndbuf=512k") as nginx:
+        first, last = (os.urandom(2 * MIB - 5000) for _ in range(2))
+        nginx.put("/first", first)
+        nginx.put("/last", last)
+        warm(nginx, "/first")
+        warm(nginx, "/last")
+        slow = [SlowReader(nginx, "/first") for _ in range(123)]
+        wait_until(lambda: nginx.counters()["memory"]["held"] == 123)
+        slower = SlowReader(nginx, "/last")
+        assert slow[0].finish().body == first
+        nginx.put("/last", b"new")
+        for i in range(40):
+            nginx.put(f"/{i % 20}", os.urandom(2 * MIB - 5000))
+            nginx.get(f"/{i % 20}")
+            nginx.get(f"/{i % 20}")
+        assert slower.finish().body == last
+        for reader in slow[1:]:
+            assert reader.finish().body == first
+
+
 def test_slow_reader_by_http_2_gets_what_it_began_with(tmp_path):
     with Nginx(tmp_path / "n", http=MEMORY, listen="http2 sndbuf=512k",
                start=False) as nginx:

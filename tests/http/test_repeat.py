@@ -12,7 +12,7 @@ from test_fleet import Fleet
 from test_purge import FAST, tag_of
 
 MIB = 1024 * 1024
-OLD = os.urandom(2 * MIB - 5000)
+OLD, NEW = (os.urandom(2 * MIB - 5000) for _ in range(2))
 
 
 def sent_once(fake):
@@ -32,7 +32,7 @@ def test_purge_is_repeated_when_an_older_response_has_ended(tmp_path, fake,
         slow = SlowReader(origin, "/a")
         if http:
             wait_until(lambda: origin.counters()["memory"]["held"] == 1)
-        location = origin.put("/a", b"new").headers["X-Content-Purge"]
+        location = origin.put("/a", NEW).headers["X-Content-Purge"]
         sent_once(fake)
         wait_until(lambda: origin.job(location)["done"] == 1)
         assert origin.job(location)["state"] == "running"
@@ -42,7 +42,7 @@ def test_purge_is_repeated_when_an_older_response_has_ended(tmp_path, fake,
         assert (job["state"], job["items"], job["done"]) == ("done", 2, 2)
         assert [c["body"] for c in fake.calls()] == [
             {"tags": [tag_of("/a")]}] * 2
-        assert newer.finish().body == b"new"
+        assert newer.finish().body == NEW
 
 
 @pytest.mark.parametrize("body", [{"tags": ["t"]}, {"everything": True},
