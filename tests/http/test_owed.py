@@ -168,6 +168,7 @@ def test_other_nodes_pay_for_one_that_stays_away(tmp_path, fake):
 
 
 def test_full_queue_owes_nothing(tmp_path, fake, redis):
+    """And takes what was owed before when there is room again."""
     with FaultProxy(fake.address) as proxy, \
          Nginx(tmp_path / "n", purge=fake, redis=redis, server=FAST,
                http="content_zone 4m;", start=False,
@@ -183,6 +184,17 @@ def test_full_queue_owes_nothing(tmp_path, fake, redis):
         assert before > 0
         assert origin.post("/-/purge", many).status == 503
         wait_until(lambda: owed(redis) == before)
+
+        key, = redis.client.keys("nc:{fleet}:owed:*")
+        left = redis.client.hvals(key)[0]
+        redis.client.hset(key, "ab" * 16, left)
+        redis.client.config_resetstat()
+        origin.send(signal.SIGHUP)
+        wait_until(lambda: "cmdstat_hscan"
+                   in redis.client.info("commandstats"))
+        assert origin.get("/-/purge/" + "ab" * 16,
+                          token=EDITOR).status == 404
+
         proxy.accept()
         wait_until(lambda: owed(redis) == 0, 60)
 
