@@ -223,6 +223,31 @@ def test_request_that_came_while_the_node_was_paused_is_not_stale(fleet):
         assert connection.answer().body == b"new"
 
 
+def test_node_counts_by_when_it_was_heard_here(tmp_path, redis):
+    """Whatever Redis says of its last ping, as when its clock was set."""
+    fleet = Fleet(tmp_path, redis, fleet="on lease=12s")
+    try:
+        redis.client.delete("nc:{fleet}:new")   # that Redis is new
+        fleet[0].put("/a", b"old")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            with paused(fleet[2]):
+                third, = (name for name in
+                          redis.client.zrange("nc:{fleet}:nodes", 0, -1)
+                          if name.endswith(b" n2"))
+                redis.client.zadd("nc:{fleet}:nodes", {third: 1})
+                told = fleet[1].counters()["fleet"]["forgotten"]
+                writing = pool.submit(fleet[0].put, "/a", b"new")
+                wait_until(lambda: fleet[1].counters()["fleet"]["forgotten"]
+                           > told)
+                for _ in range(20):             # its word is heard meanwhile
+                    fleet[0].counters()
+                assert not writing.done()
+            assert writing.result().status == 204
+        assert fleet[0].counters()["fleet"]["waited"] == 0
+    finally:
+        fleet.stop()
+
+
 def test_dead_node_holds_up_one_lease_at_most(fleet):
     fleet[0].put("/a", b"old")
     fleet.warm("/a")
@@ -375,6 +400,29 @@ def test_redis_that_may_evict_the_fleet_gives_no_lease(tmp_path, redis):
         assert not has_lease(node)
         redis.client.config_set("maxmemory-policy", "volatile-lru")
         wait_until(lambda: has_lease(node))
+
+
+def test_write_of_which_other_nodes_may_not_know_is_504(fleet, redis):
+    """Redis does not say whether they were told; the intent stays."""
+    fleet[0].put("/a", b"old")
+    redis.client.delete("nc:{fleet}:new")
+    redis.client.lpush("nc:{fleet}:new", "no number")
+    problem(fleet[0].put("/a", b"new", timeout=20), 504)
+    assert redis.client.xlen("nc:{fleet}:intents") == 1
+    redis.client.delete("nc:{fleet}:new")
+    assert fleet[0].put("/a", b"newer").status == 204
+
+
+@pytest.mark.parametrize("entry", ["91", "1ffff", "1000", "1ffff" + "k" * 65535],
+                         ids=["kind", "end", "length", "long"])
+def test_notice_that_can_not_be_read_empties_the_memory(fleet, redis, entry):
+    """As one of a node of another version."""
+    fleet[0].put("/a", b"old")
+    fleet.warm("/a")
+    told = fleet[1].counters()["fleet"]["forgotten"]
+    redis.client.publish("nc:{fleet}", "f" + 4 * 16 * "0" + entry)
+    wait_until(lambda: fleet[1].counters()["fleet"]["forgotten"] > told)
+    assert tier(fleet[1].get("/a")) != "memory"
 
 
 # Intents

@@ -8,7 +8,7 @@ import pytest
 
 from harness import EDITOR, Nginx, wait_until
 from readers import SlowReader
-from test_fleet import Fleet
+from test_fleet import Fleet, paused
 from test_purge import FAST, tag_of
 
 MIB = 1024 * 1024
@@ -105,5 +105,35 @@ def test_another_node_tells_of_its_older_responses(tmp_path, fake, redis):
         location = fleet[0].put("/a", b"3").headers["X-Content-Purge"]
         assert fleet[0].finished_job(location)["items"] == 1
         assert len(fake.calls()) == 3
+    finally:
+        fleet.stop()
+
+
+def test_node_that_says_nothing_counts_as_one_that_sends(tmp_path, fake,
+                                                         redis):
+    fleet = Fleet(tmp_path, redis, count=2, purge=fake, server=FAST,
+                  listen="sndbuf=64k", workers=1)
+    try:
+        fleet[0].put("/a", OLD)
+        slow = SlowReader(fleet[1], "/a")
+        with paused(fleet[1]):
+            location = fleet[0].put("/a", b"new", token=EDITOR,
+                                    timeout=20).headers["X-Content-Purge"]
+            sent_once(fake)
+            assert fleet[0].job(location)["items"] == 2
+        assert slow.finish().body == OLD
+        assert fleet[0].finished_job(location)["done"] == 2
+    finally:
+        fleet.stop()
+
+
+def test_nobody_waits_to_exit_for_what_other_nodes_send(tmp_path, redis):
+    fleet = Fleet(tmp_path, redis, count=2, listen="sndbuf=64k")
+    try:
+        fleet[0].put("/a", OLD)
+        slow = SlowReader(fleet[1], "/a")
+        assert fleet[0].put("/a", b"new").status == 204
+        fleet[0].reload()
+        assert slow.finish().body == OLD
     finally:
         fleet.stop()
