@@ -206,6 +206,10 @@ struct ngx_content_redis_op_s {
     struct ngx_content_redis_conn_s  *conn;
     ngx_queue_t                    queue;
     ngx_msec_t                     deadline;
+    ngx_content_redis_op_t        *same;         /* lookup: the next one that
+                                                    its reply is for; NULL */
+    ngx_content_redis_op_t       **place;        /* lookup: in conn->asked */
+    ngx_uint_t                     batch;        /* lookup: with which it goes */
     ngx_uint_t                     kind;
     ngx_atomic_uint_t              dirty;        /* shared->dirty when sent */
     size_t                         size;         /* of a fill's record */

@@ -22,6 +22,7 @@
 #define NGX_CONTENT_REDIS_PREFIX  64        /* the longest prefix */
 #define NGX_CONTENT_REDIS_DIGITS  16        /* of a history, of a draw */
 #define NGX_CONTENT_REDIS_AWAITING  64      /* buckets of those who await */
+#define NGX_CONTENT_REDIS_ASKED   128       /* places of what is asked for */
 
 
 typedef enum {
@@ -89,6 +90,9 @@ struct ngx_content_redis_conn_s {
     ngx_msec_t                    heard;      /* when anything was received, or
                                                  was first awaited */
     size_t                        filling;    /* bytes of fills under way */
+    ngx_content_redis_op_t       *asked[NGX_CONTENT_REDIS_ASKED];
+                                              /* the last look-up of an object:
+                                                 ngx_content_redis_asked.c */
 
     /* the guard of look-ups: ngx_content_redis_guard.c */
 

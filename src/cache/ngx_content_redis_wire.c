@@ -108,8 +108,7 @@ ngx_content_redis_send_lookup(ngx_content_redis_op_t *op)
     p = ngx_cpymem(p, NGX_CONTENT_REDIS_RECORD_KEY CRLF,
                    sizeof(NGX_CONTENT_REDIS_RECORD_KEY CRLF) - 1);
 
-    return ngx_content_hiredis_get(op->conn->hc, ngx_content_redis_reply, op,
-                                   buf, p - buf);
+    return ngx_content_redis_ask(op, buf, p - buf);
 }
 
 

@@ -73,4 +73,14 @@ ngx_int_t ngx_content_redis_take_call(ngx_content_redis_op_t *op,
 void ngx_content_redis_reply(redisReply *reply, void *data);
 
 
+/* ngx_content_redis_asked.c */
+
+/*
+ * Queues op's GET, of the key as ngx_content_hiredis_get() takes it, or joins
+ * one that is queued.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_content_redis_ask(ngx_content_redis_op_t *op, u_char *key,
+    size_t len);
+
+
 #endif

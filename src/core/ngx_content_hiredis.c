@@ -260,6 +260,13 @@ ngx_content_hiredis_get(ngx_content_hiredis_t *hc,
 }
 
 
+ngx_uint_t
+ngx_content_hiredis_batch(ngx_content_hiredis_t *hc)
+{
+    return hc->batch + (hc->gets == NGX_CONTENT_HIREDIS_GETS);
+}
+
+
 /* Before anything else is queued, and before it is written. */
 
 static void
@@ -269,6 +276,7 @@ ngx_content_hiredis_join(ngx_content_hiredis_t *hc)
         ngx_content_hiredis_out_end(&hc->out, hc->gets_at, hc->gets);
         ngx_content_hiredis_waits_join(&hc->waits, hc->gets);
         hc->gets = 0;
+        hc->batch++;
     }
 }
 

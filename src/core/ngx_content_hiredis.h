@@ -87,6 +87,12 @@ ngx_int_t ngx_content_hiredis_get(ngx_content_hiredis_t *hc,
     ngx_content_hiredis_reply_pt fn, void *data, u_char *key, size_t len);
 
 /*
+ * Which MGET a GET would be a part of that is queued now: a number that is
+ * another one when anything else was queued or written, or that MGET is full.
+ */
+ngx_uint_t ngx_content_hiredis_batch(ngx_content_hiredis_t *hc);
+
+/*
  * Subscribes to a channel.  From now on what comes when no command waits for a
  * reply goes to push, with data, again and again; that it is subscribed
  * comes there, too.  Other commands are over by then.
@@ -105,8 +111,8 @@ ngx_uint_t ngx_content_hiredis_writes(ngx_content_hiredis_t *hc);
 
 /*
  * For a callback: its reply is a string, whose bytes are to last as long as
- * pool.  NGX_OK: they do.  NGX_DECLINED: they stand among others, and the caller
- * has to copy what it needs.  NGX_ERROR: no memory.
+ * pool, or several pools.  NGX_OK: they do.  NGX_DECLINED: they stand among
+ * others, and the caller has to copy what it needs.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_content_hiredis_keep(redisReply *reply, ngx_pool_t *pool);
 

@@ -47,6 +47,7 @@ struct ngx_content_hiredis_s {
     ngx_content_hiredis_out_t       out;
     ngx_uint_t                      gets;        /* at its end, to be joined */
     size_t                          gets_at;
+    ngx_uint_t                      batch;       /* how often they were */
     ngx_uint_t                      writes;
 
     ngx_content_hiredis_reply_pt    push;

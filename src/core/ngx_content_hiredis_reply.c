@@ -22,6 +22,14 @@
 #define NGX_CONTENT_HIREDIS_ELEMENTS  1024   /* of an array: ours have a few */
 
 
+/* A string that outlives its reply: who is the last to need it frees it. */
+
+struct ngx_content_hiredis_kept_s {
+    void          *data;
+    ngx_uint_t     n;             /* how many need it */
+};
+
+
 #if (HIREDIS_MAJOR >= 1)
 typedef size_t  ngx_content_hiredis_elements_t;
 #else
@@ -41,7 +49,13 @@ static void *ngx_content_hiredis_array(const redisReadTask *task,
 static void *ngx_content_hiredis_integer(const redisReadTask *task,
     long long n);
 static void *ngx_content_hiredis_nil(const redisReadTask *task);
-static void ngx_content_hiredis_free(void *data);
+static ngx_pool_large_t *ngx_content_hiredis_alone(
+    ngx_content_hiredis_object_t *object);
+static ngx_content_hiredis_kept_t *ngx_content_hiredis_detach(
+    ngx_pool_t *pool, ngx_pool_large_t *large);
+static ngx_int_t ngx_content_hiredis_need(ngx_content_hiredis_kept_t *kept,
+    ngx_pool_t *pool);
+static void ngx_content_hiredis_release(void *data);
 #if (HIREDIS_MAJOR >= 1)
 static void *ngx_content_hiredis_double(const redisReadTask *task, double n,
     char *text, size_t len);
@@ -85,12 +99,14 @@ ngx_content_hiredis_reader(ngx_content_hiredis_replies_t *replies)
 }
 
 
-/* A pool that has grown for one reply does not stay so. */
+/* A pool that has grown for one reply, or is to release it, does not stay. */
 
 ngx_int_t
 ngx_content_hiredis_replies_reset(ngx_content_hiredis_replies_t *replies)
 {
-    if (replies->pool->d.next == NULL && !NGX_CONTENT_HIREDIS_FRESH) {
+    if (replies->pool->d.next == NULL && replies->pool->cleanup == NULL
+        && !NGX_CONTENT_HIREDIS_FRESH)
+    {
         ngx_reset_pool(replies->pool);
         return NGX_OK;
     }
@@ -287,41 +303,97 @@ ngx_content_hiredis_bool(const redisReadTask *task, int n)
 #endif
 
 
-/* What a pool has allocated alone is moved. */
+/* The reply itself needs it until it was given to all who wait for it. */
 
 ngx_int_t
 ngx_content_hiredis_keep(redisReply *reply, ngx_pool_t *pool)
 {
-    ngx_pool_t          *from;
-    ngx_pool_large_t    *large;
-    ngx_pool_cleanup_t  *cln;
+    ngx_pool_large_t              *large;
+    ngx_content_hiredis_object_t  *object;
 
-    from = ((ngx_content_hiredis_object_t *) reply)->pool;
+    object = (ngx_content_hiredis_object_t *) reply;
 
-    for (large = from ? from->large : NULL; large; large = large->next) {
+    if (object->kept == NULL) {
+        large = ngx_content_hiredis_alone(object);
 
-        if (large->alloc != reply->str) {
-            continue;
+        if (large == NULL) {
+            return NGX_DECLINED;
         }
 
-        cln = ngx_pool_cleanup_add(pool, 0);
-        if (cln == NULL) {
-            return NGX_ERROR;
-        }
-
-        cln->handler = ngx_content_hiredis_free;
-        cln->data = reply->str;
-        large->alloc = NULL;
-
-        return NGX_OK;
+        object->kept = ngx_content_hiredis_detach(object->pool, large);
     }
 
-    return NGX_DECLINED;
+    return object->kept ? ngx_content_hiredis_need(object->kept, pool)
+                        : NGX_ERROR;
+}
+
+
+/* A string that its pool has allocated by itself, as it does large ones. */
+
+static ngx_pool_large_t *
+ngx_content_hiredis_alone(ngx_content_hiredis_object_t *object)
+{
+    ngx_pool_large_t  *large;
+
+    large = object->pool ? object->pool->large : NULL;
+
+    while (large && large->alloc != object->reply.str) {
+        large = large->next;
+    }
+
+    return large;
+}
+
+
+static ngx_content_hiredis_kept_t *
+ngx_content_hiredis_detach(ngx_pool_t *pool, ngx_pool_large_t *large)
+{
+    ngx_content_hiredis_kept_t  *kept;
+
+    kept = ngx_alloc(sizeof(ngx_content_hiredis_kept_t), pool->log);
+    if (kept == NULL) {
+        return NULL;
+    }
+
+    kept->data = large->alloc;
+    kept->n = 0;
+
+    if (ngx_content_hiredis_need(kept, pool) != NGX_OK) {
+        ngx_free(kept);
+        return NULL;
+    }
+
+    large->alloc = NULL;
+
+    return kept;
+}
+
+
+static ngx_int_t
+ngx_content_hiredis_need(ngx_content_hiredis_kept_t *kept, ngx_pool_t *pool)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_content_hiredis_release;
+    cln->data = kept;
+    kept->n++;
+
+    return NGX_OK;
 }
 
 
 static void
-ngx_content_hiredis_free(void *data)
+ngx_content_hiredis_release(void *data)
 {
-    ngx_free(data);
+    ngx_content_hiredis_kept_t *kept = data;
+
+    if (--kept->n == 0) {
+        ngx_free(kept->data);
+        ngx_free(kept);
+    }
 }

@@ -21,11 +21,15 @@ typedef struct {
 } ngx_content_hiredis_replies_t;
 
 
-/* A reply as it is made: keep() finds the pool by it. */
+/* A reply as it is made: keep() finds by it what is to last. */
+
+typedef struct ngx_content_hiredis_kept_s  ngx_content_hiredis_kept_t;
 
 typedef struct {
-    redisReply     reply;         /* the first */
-    ngx_pool_t    *pool;          /* NULL: of a string that lies elsewhere */
+    redisReply                   reply;   /* the first */
+    ngx_pool_t                  *pool;    /* NULL: of a string that lies
+                                             elsewhere */
+    ngx_content_hiredis_kept_t  *kept;    /* NULL: nobody has asked for it */
 } ngx_content_hiredis_object_t;
 
 

@@ -85,17 +85,17 @@ def ceiling(run, running):
     """
     What Redis itself gives to one connection.  nginx's worker has one, on
     which the look-ups of all its clients are pipelined: as many at a time as
-    came up while the worker was busy.  How many, Redis counts (commands per
-    read of its socket); redis-benchmark then does the same: -c 1 -P depth.
+    came up while the worker was busy.  How many is seen by Redis's reads of its
+    socket; redis-benchmark then does the same: -c 1 -P depth.
     """
     ours = running.get("redis")
     if ours is None or run.results.median("hot/1 KiB/redis") is None:
         return
     say("Redis by itself")
-    before = ours.redis.traffic()
+    lookups, reads = ours.lookups(), ours.redis.reads()
     load.wrk(ours.url(KIB), 1)
-    lookups, reads = (b - a for a, b in zip(before, ours.redis.traffic()))
-    depth = max(1, round(lookups / max(1, reads)))
+    depth = max(1, round((ours.lookups() - lookups)
+                         / max(1, ours.redis.reads() - reads)))
     run.notes["redis_depth"] = depth
 
     ours.redis.cli("set", "bench:1k", peers.body(KIB).decode())

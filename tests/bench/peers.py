@@ -339,6 +339,18 @@ class OursHot(Peer):
                            self.endpoint)
         fill(self, site)
 
+    def status(self):
+        """What /-/status says."""
+        with contextlib.closing(http.client.HTTPConnection(
+                "127.0.0.1", self.server.port, timeout=20)) as connection:
+            connection.request("GET", "/-/status", headers={
+                "Authorization": f"Bearer {TOKEN}"})
+            return json.load(connection.getresponse())
+
+    def lookups(self):
+        """How many requests have asked Redis."""
+        return self.status()["redis"]["lookups"]
+
     def is_warm(self, headers):
         status = headers.get("cache-status", "")
         return "; hit" in status and self.source in (
@@ -397,11 +409,7 @@ class OursCold(OursHot):
 
     def waiting(self):
         """How many requests have begun a fill or joined one."""
-        with contextlib.closing(http.client.HTTPConnection(
-                "127.0.0.1", self.server.port, timeout=20)) as connection:
-            connection.request("GET", "/-/status", headers={
-                "Authorization": f"Bearer {TOKEN}"})
-            node = json.load(connection.getresponse())["node"]
+        node = self.status()["node"]
         return node["fills"] + node["fills_joined"]
 
     def reads(self, key):

@@ -232,8 +232,9 @@ def redis_note(document, results):
     rate = results.median("ceiling/get") or 0
     return ("### Redis by itself\n\n"
             "A worker has one connection to Redis, on which the look-ups of "
-            "all its clients are pipelined. Redis counted "
-            f"{depth} of them per read of its socket, so redis-benchmark was "
+            "all its clients are pipelined; those of one object that go "
+            "together, as all do here, are one question. There were "
+            f"{depth} of them per read of Redis's socket, so redis-benchmark was "
             f"run with `-c 1 -P {depth}`, in the place of the worker: "
             f"{rate:,.0f}/s with GET of a string of 1 KiB.\n")
 

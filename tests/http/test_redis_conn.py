@@ -52,12 +52,13 @@ def is_stopped(pid):
 
 
 @contextlib.contextmanager
-def asked_in_one_turn(origin, paths, before=lambda: None):
+def asked_in_one_turn(origin, paths, before=lambda: None, receive=None):
     """The same, with the worker stopped: it finds all of them together.
     before() is called when all is ready."""
     pid, = origin.workers()
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(Connection(origin.port))
+        connections = [stack.enter_context(Connection(origin.port,
+                                                      receive=receive))
                        for _ in paths]
         for connection in connections:  # accepted, and Redis not asked
             connection.send(request_head("GET", "/-/status",
@@ -180,7 +181,7 @@ def test_answer_to_many_look_ups_that_is_none(tmp_path, redis, name, change,
 
 def test_look_ups_are_refused_together(hot, redis):
     """By an error, in the place of an array."""
-    paths = [path for path in bodies() if len(path) < 6]
+    paths = [path for path in bodies() if len(path) < 6] * 2
     redis.client.acl_setuser("default", enabled=True, commands=["-mget"])
     with asked_in_one_turn(hot, paths) as connections:
         for connection, path in zip(connections, paths):
@@ -207,6 +208,80 @@ def test_look_ups_of_one_turn_go_together(hot, redis, n, commands):
             answer = connection.answer()
             assert (tier(answer), answer.body) == ("redis", bodies()[path])
         assert calls() == commands
+
+
+# Look-ups of one object that go together are one
+
+def keys_asked(redis):
+    """But for the guard's."""
+    stats = redis.client.info("everything")
+    return (stats["keyspace_hits"] + stats["keyspace_misses"]
+            - stats["cmdstat_getex"]["calls"])
+
+
+@pytest.mark.parametrize("paths, keys", [
+    (["/800"] * 100, 1), (["/800", "/15", "/0"] * 20, 3),
+    (["/200000", "/800"] * 20, 2), ([*bodies()][:63] * 3, 63)],
+    ids=["small", "three", "large", "many"])
+def test_look_ups_of_one_object_are_one(hot, redis, paths, keys):
+    with asked_in_one_turn(hot, paths,
+                           redis.client.config_resetstat) as connections:
+        for connection, path in zip(connections, paths):
+            answer = connection.answer()
+            assert (tier(answer), answer.body) == ("redis", bodies()[path])
+        assert keys_asked(redis) == keys
+
+
+def test_look_up_has_no_answer_to_what_was_sent_before_it(hot, redis):
+    redis.client.config_resetstat()
+    with asked_at_once(hot, redis, ["/800"]) as (first,):
+        with asked_at_once(hot, redis, ["/800"]) as (second,):
+            redis.resume()
+            for connection in (first, second):
+                assert connection.answer().body == bodies()["/800"]
+    assert keys_asked(redis) == 2
+
+
+def test_each_look_up_of_what_is_not_there_asks_for_the_token(hot, redis):
+    redis.client.delete(*redis.records())
+    before = hot.counters()["redis"]
+    with asked_in_one_turn(hot, ["/800"] * 20) as connections:
+        for connection in connections:
+            assert connection.answer().body == bodies()["/800"]
+    after = hot.counters()["redis"]
+    assert [after[name] - before[name] for name in ("tokens", "busy")
+            ] == [1, 19]
+
+
+def test_clients_that_leave_take_no_answer_along(hot, redis):
+    redis.pause()
+    asked = hot.counters()["redis"]["lookups"] + 10
+    with asked_in_one_turn(hot, ["/800"] * 10) as connections:
+        wait_until(lambda: hot.counters()["redis"]["lookups"] == asked)
+        for connection in connections[::3]:
+            connection.close()
+        redis.resume()
+        for i, connection in enumerate(connections):
+            if i % 3:
+                assert connection.answer().body == bodies()["/800"]
+
+
+def test_body_lasts_until_the_last_slow_client_has_taken_it(tmp_path, redis):
+    body = random.Random(1).randbytes(300_000)
+    with Nginx(tmp_path / "n", redis=redis, workers=1, listen="sndbuf=4k",
+               http=HTTP) as origin:
+        origin.put("/a", body)
+        heat(origin, "/a")
+        hits = origin.counters()["redis"]["hits"] + 6
+        with asked_in_one_turn(origin, ["/a"] * 6,
+                               receive=4096) as connections:
+            wait_until(lambda: origin.counters()["redis"]["hits"] == hits)
+            for connection in connections[::2]:
+                connection.close()
+            others_come(origin)
+            for connection in connections[1::2]:
+                answer = connection.answer()
+                assert (tier(answer), answer.body) == ("redis", body)
 
 
 # A body is sent from where its reply lies: what is not sent while it does
