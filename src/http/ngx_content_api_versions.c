@@ -393,7 +393,9 @@ ngx_content_version_headers(ngx_content_read_t *read)
 
     ctx->answered = 1;
 
-    if (ngx_content_object_headers(r, read->object, &cache) != NGX_OK
+    if (ngx_content_object_headers(r, read->object,
+                                   ngx_content_cache_status(r, &cache))
+        != NGX_OK
         || (read->object->has_sha256
             && ngx_content_digest_headers(r, read->object->sha256) != NGX_OK))
     {

@@ -9,8 +9,7 @@
 #include "lib/content_range.h"
 
 
-static void ngx_content_get_whence(ngx_content_get_t *get,
-    content_cache_status_t *cache);
+static content_str_t ngx_content_get_whence(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_partial(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_send_lent(ngx_content_get_t *get,
     ngx_chain_t *out);
@@ -20,10 +19,10 @@ static void ngx_content_get_told(ngx_content_get_t *get);
 ngx_int_t
 ngx_content_get_headers(ngx_content_read_t *read)
 {
-    ngx_uint_t               status;
-    ngx_http_request_t      *r;
-    ngx_content_get_t       *get;
-    content_cache_status_t   cache;
+    ngx_uint_t           status;
+    content_str_t        whence;
+    ngx_http_request_t  *r;
+    ngx_content_get_t   *get;
 
     static content_str_t  bytes = content_string("bytes");
 
@@ -31,7 +30,7 @@ ngx_content_get_headers(ngx_content_read_t *read)
     r = read->request;
     status = r->headers_out.status;
 
-    ngx_content_get_whence(get, &cache);
+    whence = ngx_content_get_whence(get);
     ngx_content_get_told(get);
 
     /* nothing will pass by */
@@ -42,7 +41,7 @@ ngx_content_get_headers(ngx_content_read_t *read)
         ngx_content_keep_metadata(&get->keep, read->object);
     }
 
-    if (ngx_content_object_headers(r, read->object, &cache) != NGX_OK) {
+    if (ngx_content_object_headers(r, read->object, whence) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -52,7 +51,7 @@ ngx_content_get_headers(ngx_content_read_t *read)
         ngx_http_clear_content_length(r);
     }
 
-    if (read->object->has_sha256
+    if (read->digest && read->object->has_sha256
         && ngx_content_digest_headers(r, read->object->sha256) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -81,30 +80,39 @@ ngx_content_get_headers(ngx_content_read_t *read)
 
 /* Where the answer comes from, for Cache-Status and for the log. */
 
-static void
-ngx_content_get_whence(ngx_content_get_t *get, content_cache_status_t *cache)
+static content_str_t
+ngx_content_get_whence(ngx_content_get_t *get)
 {
+    ngx_content_ctx_t       *ctx;
+    content_cache_status_t   status;
+
+    static content_str_t  hit =
+        content_string("ngx_content; hit; detail=redis");
     static content_str_t  redis = content_string("redis");
 
-    ngx_memzero(cache, sizeof(content_cache_status_t));
+    ctx = get->ctx;
+
+    ctx->answered = 1;
+    ctx->size = get->read.object->size;
 
     if (get->hit) {
-        cache->cache = CONTENT_CACHE_HIT;
-        cache->detail = redis;
-        ngx_content_stale_status(get->ctx, cache);
+        ctx->tier = "redis";
 
-    } else {
-        cache->cache = get->ctx->expired ? CONTENT_CACHE_STALE
-                                        : CONTENT_CACHE_URI_MISS;
-        cache->collapsed = get->joined;
-        cache->detail = ngx_content_from_ngx(get->read.store->name);
+        return ctx->age == 0
+               ? hit : ngx_content_stale_status(get->request, ctx, redis);
     }
 
-    get->ctx->answered = 1;
-    get->ctx->size = get->read.object->size;
-    get->ctx->tier = get->hit ? "redis"
-                     : get->joined ? "joined"
-                     : get->wait.fill && !get->large ? "fill" : "store";
+    ctx->tier = get->joined ? "joined"
+                : get->wait.fill && !get->large ? "fill" : "store";
+
+    ngx_memzero(&status, sizeof(content_cache_status_t));
+
+    status.cache = ctx->expired ? CONTENT_CACHE_STALE
+                                : CONTENT_CACHE_URI_MISS;
+    status.collapsed = get->joined;
+    status.detail = ngx_content_from_ngx(get->read.store->name);
+
+    return ngx_content_cache_status(get->request, &status);
 }
 
 

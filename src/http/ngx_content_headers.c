@@ -12,7 +12,7 @@
 
 
 typedef struct {
-    const char       *name;
+    ngx_str_t         name;
     size_t            offset;       /* of a content_str_t in the object */
 } ngx_content_object_header_t;
 
@@ -30,20 +30,25 @@ static ngx_int_t ngx_content_modified_header(ngx_http_request_t *r,
 static ngx_int_t ngx_content_meta_headers(ngx_http_request_t *r,
     const content_object_t *object);
 static ngx_int_t ngx_content_cache_headers(ngx_http_request_t *r,
-    const content_object_t *object, const content_cache_status_t *status);
+    const content_object_t *object, content_str_t cache_status);
+static ngx_int_t ngx_content_cacheable_headers(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, const content_object_t *object);
+static content_str_t ngx_content_tag_header(ngx_http_request_t *r,
+    ngx_content_ctx_t *ctx, const content_object_t *object);
 
 
 static const ngx_content_object_header_t  ngx_content_object_fields[] = {
-    { "ETag",                offsetof(content_object_t, etag) },
-    { "Content-Encoding",    offsetof(content_object_t, encoding) },
-    { "Content-Language",    offsetof(content_object_t, language) },
-    { "Content-Disposition", offsetof(content_object_t, disposition) },
-    { NULL, 0 }
+    { ngx_string("ETag"), offsetof(content_object_t, etag) },
+    { ngx_string("Content-Encoding"), offsetof(content_object_t, encoding) },
+    { ngx_string("Content-Language"), offsetof(content_object_t, language) },
+    { ngx_string("Content-Disposition"),
+      offsetof(content_object_t, disposition) },
+    { ngx_null_string, 0 }
 };
 
 
 ngx_int_t
-ngx_content_header(ngx_http_request_t *r, const char *name,
+ngx_content_header_add(ngx_http_request_t *r, ngx_str_t name,
     content_str_t value)
 {
     ngx_table_elt_t  *h;
@@ -60,8 +65,7 @@ ngx_content_header(ngx_http_request_t *r, const char *name,
     ngx_memzero(h, sizeof(ngx_table_elt_t));
 
     h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
+    h->key = name;
     h->value = ngx_content_to_ngx(value);
 
     return ngx_content_header_known(r, h);
@@ -196,7 +200,7 @@ ngx_content_request_header_but(ngx_http_request_t *r, const char *name,
 
 ngx_int_t
 ngx_content_object_headers(ngx_http_request_t *r,
-    const content_object_t *object, const content_cache_status_t *status)
+    const content_object_t *object, content_str_t cache_status)
 {
     content_str_t                       *value;
     const ngx_content_object_header_t   *f;
@@ -211,10 +215,10 @@ ngx_content_object_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    for (f = ngx_content_object_fields; f->name; f++) {
+    for (f = ngx_content_object_fields; f->name.len; f++) {
         value = (content_str_t *) ((u_char *) object + f->offset);
 
-        if (ngx_content_header(r, f->name, *value) != NGX_OK) {
+        if (ngx_content_header_add(r, f->name, *value) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -223,7 +227,7 @@ ngx_content_object_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return ngx_content_cache_headers(r, object, status);
+    return ngx_content_cache_headers(r, object, cache_status);
 }
 
 
@@ -280,24 +284,26 @@ static ngx_int_t
 ngx_content_meta_headers(ngx_http_request_t *r,
     const content_object_t *object)
 {
-    u_char          *name, *p;
+    u_char          *p;
+    ngx_str_t        name;
     ngx_uint_t       i;
 
     static const char  prefix[] = "X-Content-Meta-";
 
     for (i = 0; i < object->nmeta; i++) {
-        name = ngx_pnalloc(r->pool, sizeof(prefix) + object->meta[i].name.len);
-        if (name == NULL) {
+        name.len = sizeof(prefix) - 1 + object->meta[i].name.len;
+        name.data = ngx_pnalloc(r->pool, name.len + 1);
+
+        if (name.data == NULL) {
             return NGX_ERROR;
         }
 
-        p = ngx_cpymem(name, prefix, sizeof(prefix) - 1);
+        p = ngx_cpymem(name.data, prefix, sizeof(prefix) - 1);
         p = ngx_cpymem(p, object->meta[i].name.data,
                        object->meta[i].name.len);
         *p = '\0';
 
-        if (ngx_content_header(r, (char *) name, object->meta[i].value)
-            != NGX_OK)
+        if (ngx_content_header_add(r, name, object->meta[i].value) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -309,40 +315,33 @@ ngx_content_meta_headers(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_content_cache_headers(ngx_http_request_t *r,
-    const content_object_t *object, const content_cache_status_t *status)
+    const content_object_t *object, content_str_t cache_status)
 {
-    u_char                  *buf;
-    size_t                   size;
-    content_str_t            own;
-    content_out_t            tag, cache;
-    ngx_content_ctx_t       *ctx;
-    ngx_content_loc_conf_t  *lcf;
+    ngx_int_t           rc;
+    ngx_content_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_content_module);
-    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
-    own.data = ctx->tag;
-    own.len = CONTENT_KEY_TAG_LEN;
+    rc = ngx_content_uncacheable(r, ctx)
+         ? ngx_content_uncacheable_headers(r)
+         : ngx_content_cacheable_headers(r, ctx, object);
 
-    size = own.len + 1 + object->tags.len;
-
-    buf = ngx_pnalloc(r->pool, size + NGX_CONTENT_STATUS_MAX);
-    if (buf == NULL) {
+    if (rc != NGX_OK || cache_status.len == 0) {
         return NGX_ERROR;
     }
 
-    content_out_init(&tag, buf, size);
-    content_policy_cache_tag(&tag, own, object->tags);
+    return ngx_content_header(r, "Cache-Status", cache_status);
+}
 
-    content_out_init(&cache, buf + size, NGX_CONTENT_STATUS_MAX);
-    content_policy_cache_status(&cache, status);
 
-    if (ngx_content_uncacheable(r, ctx)) {
-        return ngx_content_uncacheable_headers(r) == NGX_OK
-               ? ngx_content_header(r, "Cache-Status",
-                                    content_out_done(&cache))
-               : NGX_ERROR;
-    }
+static ngx_int_t
+ngx_content_cacheable_headers(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    const content_object_t *object)
+{
+    content_str_t            tag;
+    ngx_content_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
     if (ngx_content_header(r, "Cache-Control",
                            content_policy_cache_control(object, &lcf->policy))
@@ -350,14 +349,58 @@ ngx_content_cache_headers(ngx_http_request_t *r,
         || ngx_content_header(r, "CDN-Cache-Control",
                          content_policy_cdn_cache_control(object,
                                                           &lcf->policy))
-           != NGX_OK
-        || ngx_content_header(r, "Cache-Tag", content_out_done(&tag))
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_content_header(r, "Cache-Status", content_out_done(&cache));
+    tag = ngx_content_tag_header(r, ctx, object);
+
+    return tag.len ? ngx_content_header(r, "Cache-Tag", tag) : NGX_ERROR;
+}
+
+
+/* Empty: no memory.  Most objects have their own tag alone. */
+
+static content_str_t
+ngx_content_tag_header(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    const content_object_t *object)
+{
+    u_char         *buf;
+    size_t          size;
+    content_str_t   own;
+    content_out_t   out;
+
+    own.data = ctx->tag;
+    own.len = CONTENT_KEY_TAG_LEN;
+
+    if (object->tags.len == 0) {
+        return own;
+    }
+
+    size = own.len + 1 + object->tags.len;
+    buf = ngx_pnalloc(r->pool, size);
+
+    content_out_init(&out, buf, buf ? size : 0);
+    content_policy_cache_tag(&out, own, object->tags);
+
+    return content_out_done(&out);
+}
+
+
+content_str_t
+ngx_content_cache_status(ngx_http_request_t *r,
+    const content_cache_status_t *status)
+{
+    u_char         *buf;
+    content_out_t   out;
+
+    buf = ngx_pnalloc(r->pool, NGX_CONTENT_STATUS_MAX);
+
+    content_out_init(&out, buf, buf ? NGX_CONTENT_STATUS_MAX : 0);
+    content_policy_cache_status(&out, status);
+
+    return content_out_done(&out);
 }
 
 
@@ -366,51 +409,29 @@ ngx_content_cache_headers(ngx_http_request_t *r,
  * if storage was asked and failed, that, and with what.
  */
 
-void
-ngx_content_stale_status(ngx_content_ctx_t *ctx,
-    content_cache_status_t *status)
-{
-    if (ctx->age == 0) {
-        return;
-    }
-
-    status->has_ttl = 1;
-    status->ttl = -((ctx->age + 999) / 1000);
-
-    if (ctx->fault) {
-        status->cache = CONTENT_CACHE_STALE;
-        status->fwd_status = ctx->fault;
-
-        if (ctx->age < 0) {                  /* fresh, but not asked for */
-            status->ttl = -ctx->age / 1000;
-        }
-    }
-}
-
-
-ngx_int_t
-ngx_content_stale_header(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+content_str_t
+ngx_content_stale_status(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     content_str_t detail)
 {
-    u_char                  *buf;
-    content_out_t            out;
-    content_cache_status_t   status;
+    content_cache_status_t  status;
 
     ngx_memzero(&status, sizeof(content_cache_status_t));
+
     status.cache = CONTENT_CACHE_HIT;
     status.detail = detail;
+    status.has_ttl = 1;
+    status.ttl = -((ctx->age + 999) / 1000);
 
-    ngx_content_stale_status(ctx, &status);
+    if (ctx->fault) {
+        status.cache = CONTENT_CACHE_STALE;
+        status.fwd_status = ctx->fault;
 
-    buf = ngx_pnalloc(r->pool, NGX_CONTENT_STATUS_MAX);
-    if (buf == NULL) {
-        return NGX_ERROR;
+        if (ctx->age < 0) {                  /* fresh, but not asked for */
+            status.ttl = -ctx->age / 1000;
+        }
     }
 
-    content_out_init(&out, buf, NGX_CONTENT_STATUS_MAX);
-    content_policy_cache_status(&out, &status);
-
-    return ngx_content_header(r, "Cache-Status", content_out_done(&out));
+    return ngx_content_cache_status(r, &status);
 }
 
 

@@ -268,7 +268,9 @@ static ngx_int_t
 ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     ngx_content_head_t *head, ngx_table_elt_t *h)
 {
-    static content_str_t  status =
+    content_str_t  status;
+
+    static content_str_t  hit =
         content_string("ngx_content; hit; detail=memory");
     static content_str_t  memory = content_string("memory");
 
@@ -282,8 +284,10 @@ ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    return ctx->age == 0 ? ngx_content_header(r, "Cache-Status", status)
-                         : ngx_content_stale_header(r, ctx, memory);
+    status = ctx->age == 0 ? hit : ngx_content_stale_status(r, ctx, memory);
+
+    return status.len ? ngx_content_header(r, "Cache-Status", status)
+                      : NGX_ERROR;
 }
 
 

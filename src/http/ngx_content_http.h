@@ -74,12 +74,28 @@ ngx_int_t ngx_content_problem(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_content_problem_init(ngx_conf_t *cf);
 
 /*
- * Adds a response header.  name is a static text; value is not copied.  The
- * header replaces one that nginx keeps a pointer to (Cache-Control), so that
- * "expires" and "add_header" know it.
+ * Adds a response header, unless value is empty.  Neither name nor value is
+ * copied.  The header replaces one that nginx keeps a pointer to
+ * (Cache-Control), so that "expires" and "add_header" know it.
  */
-ngx_int_t ngx_content_header(ngx_http_request_t *r, const char *name,
+ngx_int_t ngx_content_header_add(ngx_http_request_t *r, ngx_str_t name,
     content_str_t value);
+
+
+/* Here, so that the length of a literal is computed by the compiler. */
+
+static ngx_inline ngx_int_t
+ngx_content_header(ngx_http_request_t *r, const char *name,
+    content_str_t value)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) name;
+    s.len = ngx_strlen(name);
+
+    return ngx_content_header_add(r, s, value);
+}
+
 
 /*
  * Whether no shared cache may keep the object that is answered: a token was
@@ -90,17 +106,20 @@ ngx_uint_t ngx_content_uncacheable(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 ngx_int_t ngx_content_uncacheable_headers(ngx_http_request_t *r);
 
-/* Fills r->headers_out for the whole object (status 200). */
+/*
+ * Fills r->headers_out for the whole object (status 200), cache_status being its
+ * Cache-Status; empty: there was no memory for it.
+ */
 ngx_int_t ngx_content_object_headers(ngx_http_request_t *r,
-    const content_object_t *object, const content_cache_status_t *status);
+    const content_object_t *object, content_str_t cache_status);
 
 /*
- * How an answer that is not fresh was found, into *status, by ctx->age and
- * ctx->fault; and its Cache-Status, for where that is not made elsewhere.
+ * As Cache-Status, in the request's memory; the second of what a cache, detail,
+ * has answered that is not fresh, by ctx->age and ctx->fault.  Empty: no memory.
  */
-void ngx_content_stale_status(ngx_content_ctx_t *ctx,
-    content_cache_status_t *status);
-ngx_int_t ngx_content_stale_header(ngx_http_request_t *r,
+content_str_t ngx_content_cache_status(ngx_http_request_t *r,
+    const content_cache_status_t *status);
+content_str_t ngx_content_stale_status(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, content_str_t detail);
 
 /* Conditions and ranges of the request are not about this object. */

@@ -168,6 +168,10 @@ content_str_t
 content_policy_cdn_cache_control(const content_object_t *object,
     const content_policy_t *policy)
 {
+    if (object->cache_control.len == 0) {
+        return policy->cdn_cache_control;
+    }
+
     if (has_directive(object->cache_control, "no-store")) {
         return content_cstr("no-store");
     }
