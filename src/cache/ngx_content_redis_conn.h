@@ -40,7 +40,7 @@ typedef enum {
     NGX_CONTENT_REDIS_GUARD_BEGUN,            /* replies are in step */
     NGX_CONTENT_REDIS_GUARD_LOST,             /* the server may write, but has
                                                  no epoch */
-    NGX_CONTENT_REDIS_GUARD_HELD              /* ... and conn->epoch is its */
+    NGX_CONTENT_REDIS_GUARD_HELD              /* ... and conn->stamp is its */
 } ngx_content_redis_guard_e;
 
 
@@ -97,7 +97,8 @@ struct ngx_content_redis_conn_s {
     /* the guard of look-ups: ngx_content_redis_guard.c */
 
     ngx_content_redis_guard_e     guard;
-    u_char                        epoch[NGX_CONTENT_REDIS_EPOCH];
+    u_char                        stamp[NGX_CONTENT_REDIS_STAMP];
+                                                 /* the epoch, and in digits: */
     uint32_t                      purges;        /* in that epoch, so far */
     ngx_content_redis_purges_t    copy;          /* of their table */
     uint64_t                      guards_sent;

@@ -145,7 +145,7 @@ ngx_content_redis_guard_epoch(redisReply *reply, void *data)
         return;
     }
 
-    if (ngx_memcmp(conn->epoch, conn->history.digits,
+    if (ngx_memcmp(conn->stamp, conn->history.digits,
                    NGX_CONTENT_REDIS_DIGITS)
         != 0)
     {

@@ -15,8 +15,6 @@
 #include "cache/ngx_content_redis_wire.h"
 
 
-#define NGX_CONTENT_REDIS_NUMBER  (NGX_CONTENT_REDIS_STAMP                   \
-                                   - NGX_CONTENT_REDIS_EPOCH)
 #define NGX_CONTENT_REDIS_PLACE   5          /* digits */
 #define NGX_CONTENT_REDIS_TABLE   (NGX_CONTENT_REDIS_STAMP                   \
                                    + 4 * CONTENT_SELECTOR_PLACES)
@@ -103,34 +101,30 @@ ngx_content_redis_purges_heard(ngx_content_redis_conn_t *conn,
     redisReply *reply)
 {
     u_char     *p;
-    size_t      rest;
+    size_t      len, rest;
     ngx_int_t   number;
 
+    p = (u_char *) reply->str;
+    len = reply->len;
+
     if (reply->type != REDIS_REPLY_STRING
-        || (size_t) reply->len < NGX_CONTENT_REDIS_EPOCH)
+        || len < NGX_CONTENT_REDIS_EPOCH
+        || (len > NGX_CONTENT_REDIS_EPOCH && len < NGX_CONTENT_REDIS_STAMP))
     {
         return NGX_ERROR;
     }
 
-    p = (u_char *) reply->str;
-    number = 0;
-    rest = 0;
+    ngx_memset(conn->stamp, '0', NGX_CONTENT_REDIS_STAMP);
+    ngx_memcpy(conn->stamp, p, ngx_min(len, NGX_CONTENT_REDIS_STAMP));
 
-    if ((size_t) reply->len > NGX_CONTENT_REDIS_EPOCH) {
-        if ((size_t) reply->len < NGX_CONTENT_REDIS_STAMP) {
-            return NGX_ERROR;
-        }
+    number = ngx_hextoi(conn->stamp + NGX_CONTENT_REDIS_EPOCH,
+                        NGX_CONTENT_REDIS_NUMBER);
+    rest = len > NGX_CONTENT_REDIS_STAMP ? len - NGX_CONTENT_REDIS_STAMP : 0;
 
-        rest = reply->len - NGX_CONTENT_REDIS_STAMP;
-        number = ngx_hextoi(p + NGX_CONTENT_REDIS_EPOCH,
-                            NGX_CONTENT_REDIS_NUMBER);
-
-        if (number == NGX_ERROR || rest % NGX_CONTENT_REDIS_PLACE) {
-            return NGX_ERROR;
-        }
+    if (number == NGX_ERROR || rest % NGX_CONTENT_REDIS_PLACE) {
+        return NGX_ERROR;
     }
 
-    ngx_memcpy(conn->epoch, p, NGX_CONTENT_REDIS_EPOCH);
     conn->purges = (uint32_t) number;
 
     if (ngx_memcmp(conn->copy.epoch, p, NGX_CONTENT_REDIS_EPOCH) != 0) {
@@ -193,7 +187,7 @@ ngx_content_redis_purges_known(ngx_content_redis_conn_t *conn, uint32_t since)
 {
     return since >= conn->purges
            || (conn->copy.number >= conn->purges
-               && ngx_memcmp(conn->copy.epoch, conn->epoch,
+               && ngx_memcmp(conn->copy.epoch, conn->stamp,
                              NGX_CONTENT_REDIS_EPOCH)
                   == 0);
 }

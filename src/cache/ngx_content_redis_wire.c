@@ -337,7 +337,7 @@ ngx_content_redis_take_lookup(ngx_content_redis_op_t *op, redisReply *reply)
     }
 
     if (ngx_content_redis_is_record(op, reply)
-        && ngx_memcmp(reply->str, conn->epoch, NGX_CONTENT_REDIS_EPOCH) == 0)
+        && ngx_memcmp(reply->str, conn->stamp, NGX_CONTENT_REDIS_EPOCH) == 0)
     {
         return ngx_content_redis_purges_known(conn, op->purges)
                ? ngx_content_redis_take_hit(op, reply)
@@ -429,7 +429,8 @@ ngx_content_redis_is_text(redisReply *reply, size_t len)
 static ngx_uint_t
 ngx_content_redis_is_record(ngx_content_redis_op_t *op, redisReply *reply)
 {
-    ngx_int_t  number;
+    u_char     *digits;
+    ngx_int_t   number;
 
     if (reply->type != REDIS_REPLY_STRING
         || (size_t) reply->len < NGX_CONTENT_REDIS_HEAD
@@ -440,8 +441,19 @@ ngx_content_redis_is_record(ngx_content_redis_op_t *op, redisReply *reply)
         return 0;
     }
 
-    number = ngx_hextoi((u_char *) reply->str + NGX_CONTENT_REDIS_EPOCH,
-                        NGX_CONTENT_REDIS_STAMP - NGX_CONTENT_REDIS_EPOCH);
+    digits = (u_char *) reply->str + NGX_CONTENT_REDIS_EPOCH;
+
+    /* most are of the last purge: eight digits need not be read */
+
+    if (ngx_memcmp(digits, op->conn->stamp + NGX_CONTENT_REDIS_EPOCH,
+                   NGX_CONTENT_REDIS_NUMBER)
+        == 0)
+    {
+        op->purges = op->conn->purges;
+        return 1;
+    }
+
+    number = ngx_hextoi(digits, NGX_CONTENT_REDIS_NUMBER);
 
     op->purges = (uint32_t) number;
 

@@ -21,6 +21,9 @@
 #define NGX_CONTENT_REDIS_UNSURE 9     /* there is one, but the copy of the
                                           table of purges is too old for it */
 
+#define NGX_CONTENT_REDIS_NUMBER (NGX_CONTENT_REDIS_STAMP                    \
+                                  - NGX_CONTENT_REDIS_EPOCH)
+
 #define NGX_CONTENT_REDIS_HEAD   (NGX_CONTENT_REDIS_STAMP                    \
                                   + NGX_CONTENT_REDIS_NAME)
 
