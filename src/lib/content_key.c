@@ -11,6 +11,8 @@
 
 #define OPENSSL_API_COMPAT  0x10101000L
 
+#include <string.h>
+
 #include <openssl/sha.h>
 
 #include "lib/content_digest.h"
@@ -136,6 +138,11 @@ check_text(content_str_t key)
     uint32_t  code;
 
     for (i = 0; i < key.len; i += n) {
+        if (key.data[i] >= 0x20 && key.data[i] < 0x7f) {
+            n = 1;
+            continue;                   /* most are */
+        }
+
         n = utf8_char(key.data + i, key.len - i, &code);
 
         if (n == 0) {
@@ -159,17 +166,14 @@ check_text(content_str_t key)
 static const char *
 check_segments(content_str_t key)
 {
-    size_t                start, i, len;
-    const unsigned char  *p;
+    size_t                len;
+    const unsigned char  *p, *end, *slash;
 
-    for (start = 0; start <= key.len; start = i + 1) {
+    end = key.data + key.len;
 
-        for (i = start; i < key.len && key.data[i] != '/'; i++) {
-            /* void */
-        }
-
-        p = key.data + start;
-        len = i - start;
+    for (p = key.data; p; p = slash ? slash + 1 : NULL) {
+        slash = memchr(p, '/', (size_t) (end - p));
+        len = (size_t) ((slash ? slash : end) - p);
 
         if (len == 1 && p[0] == '.') {
             return "a \".\" segment";

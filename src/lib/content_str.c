@@ -8,6 +8,19 @@
 #include "lib/content_str.h"
 
 
+/* The two digits of each byte. */
+
+#define HEX_ROW(high)                                                        \
+    high "0" high "1" high "2" high "3" high "4" high "5" high "6" high "7"  \
+    high "8" high "9" high "a" high "b" high "c" high "d" high "e" high "f"
+
+static const char  content_hex[] =
+    HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3")
+    HEX_ROW("4") HEX_ROW("5") HEX_ROW("6") HEX_ROW("7")
+    HEX_ROW("8") HEX_ROW("9") HEX_ROW("a") HEX_ROW("b")
+    HEX_ROW("c") HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
+
+
 static int
 lower(int c)
 {
@@ -221,8 +234,6 @@ content_out_hex(content_out_t *out, const void *data, size_t len)
     unsigned char        *to;
     const unsigned char  *p;
 
-    static const char  hex[] = "0123456789abcdef";
-
     if (out->overflow || (size_t) (out->end - out->pos) / 2 < len) {
         out->overflow = 1;
         return;
@@ -232,8 +243,8 @@ content_out_hex(content_out_t *out, const void *data, size_t len)
     to = out->pos;
 
     for (i = 0; i < len; i++) {
-        *to++ = hex[p[i] >> 4];
-        *to++ = hex[p[i] & 15];
+        memcpy(to, &content_hex[2 * p[i]], 2);
+        to += 2;
     }
 
     out->pos = to;
