@@ -235,15 +235,15 @@ static ngx_int_t
 ngx_content_get_take_object(ngx_content_get_t *get,
     ngx_content_redis_op_t *op, content_str_t record)
 {
-    int                whole;
-    ngx_int_t          rc;
-    content_str_t      head;
-    content_object_t  *object;
+    int               whole;
+    size_t            size;
+    ngx_int_t         rc;
+    content_str_t     head;
+    content_object_t  object;
 
     rc = ngx_content_redis_keep(op, get->request->pool);
-    object = ngx_palloc(get->request->pool, sizeof(content_object_t));
 
-    if (rc == NGX_ERROR || object == NULL
+    if (rc == NGX_ERROR
         || content_record_head(record, &head.len) != CONTENT_OK
         || head.len > record.len)
     {
@@ -260,11 +260,20 @@ ngx_content_get_take_object(ngx_content_get_t *get,
         head = ngx_content_str_dup(get->request->pool, head);
     }
 
-    if (content_record_decode_head(head, object, &whole) != CONTENT_OK
-        || (int64_t) get->body.len != (whole ? object->size : 0))
+    if (content_record_decode_head(head, &object, &whole) != CONTENT_OK
+        || (int64_t) get->body.len != (whole ? object.size : 0))
     {
         return NGX_ERROR;
     }
+
+    size = content_object_size(&object);
+
+    get->record = ngx_palloc(get->request->pool, size);
+    if (get->record == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(get->record, &object, size);
 
     if (!whole) {
         get->body.data = NULL;
@@ -272,7 +281,6 @@ ngx_content_get_take_object(ngx_content_get_t *get,
 
     /* what may have come before is of an older one */
 
-    get->record = object;
     get->stale.data = NULL;
 
     return NGX_OK;

@@ -189,6 +189,14 @@ content_object_init(content_object_t *object)
 
 
 size_t
+content_object_size(const content_object_t *object)
+{
+    return offsetof(content_object_t, meta)
+           + object->nmeta * sizeof(content_field_t);
+}
+
+
+size_t
 content_record_size(const content_object_t *object)
 {
     size_t    i, size;
@@ -367,7 +375,7 @@ take_string(content_str_t *in, content_str_t *s)
         return CONTENT_ERROR;
     }
 
-    return take(in, get_int(len.data, RECORD_STRING), s);
+    return take(in, (uint64_t) len.data[0] | (uint64_t) len.data[1] << 8, s);
 }
 
 
@@ -405,9 +413,9 @@ take_fixed(content_str_t *in, content_object_t *object)
 
     flags = s.data[12];
     object->nmeta = s.data[13];
-    object->size = (int64_t) get_int(s.data + 14, 8);
+    object->size = (int64_t) get_word(s.data + 14);
 
-    mtime = get_int(s.data + 22, 8);
+    mtime = get_word(s.data + 22);
     memcpy(&object->mtime, &mtime, sizeof(mtime));
 
     if (flags & ~(unsigned) (RECORD_BODY | RECORD_SHA256)

@@ -54,6 +54,9 @@ typedef struct {
  */
 void content_object_init(content_object_t *object);
 
+/* The bytes of *object that are in use: so many are a copy of it. */
+size_t content_object_size(const content_object_t *object);
+
 /*
  * The bytes that content_record_encode() writes before the body: the head.
  * An object can be encoded when this is at most CONTENT_RECORD_HEAD_MAX.

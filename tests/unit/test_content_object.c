@@ -58,6 +58,25 @@ nothing_is_known(void **state)
 
 
 static void
+copy_of_what_is_in_use(void **state)
+{
+    size_t            i;
+    content_object_t  copy;
+
+    static const content_object_t  *const rows[] = { &full, &plain };
+
+    (void) state;
+
+    for (i = 0; i < ROWS(rows); i++) {
+        memset(&copy, 0xa5, sizeof(copy));
+        memcpy(&copy, rows[i], content_object_size(rows[i]));
+
+        assert_object(&copy, rows[i]);
+    }
+}
+
+
+static void
 round_trip(void **state)
 {
     size_t            i;
@@ -383,6 +402,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(nothing_is_known),
+        cmocka_unit_test(copy_of_what_is_in_use),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(extremes),
         cmocka_unit_test(names_are_lower_case),
