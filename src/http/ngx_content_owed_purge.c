@@ -152,6 +152,12 @@ ngx_content_owed_taken(void *data, ngx_str_t *id, ngx_str_t *text)
 
     ngx_destroy_pool(pool);
 
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "content: the purge \"%V\" in Redis can't be read", id);
+        return NGX_OK;
+    }
+
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "content: the purge %V was left in Redis, and is %s", id,
                   rc == NGX_OK ? "queued again" : "left there for now");
@@ -159,6 +165,8 @@ ngx_content_owed_taken(void *data, ngx_str_t *id, ngx_str_t *text)
     return rc;
 }
 
+
+/* NGX_OK, NGX_BUSY: later; or NGX_DECLINED: it says no purge. */
 
 static ngx_int_t
 ngx_content_owed_queue(ngx_content_main_conf_t *mcf, ngx_pool_t *pool,
@@ -185,7 +193,7 @@ ngx_content_owed_queue(ngx_content_main_conf_t *mcf, ngx_pool_t *pool,
     }
 
     if (rc == CONTENT_ERROR || items.nelts == 0 || job->target == 0) {
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     /* older responses may be under way on another node still: twice again */

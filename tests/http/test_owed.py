@@ -135,12 +135,19 @@ def test_text_that_is_none_does_no_harm(origin, fake, redis):
     fake.fault(status=500, times=LONG)
     purge(origin, {"tags": ["x"]})
     key, = redis.client.keys("nc:{fleet}:owed:*")
-    redis.client.hset(key, mapping={"x": "1", "cd" * 16: "garbage"})
+    head, = redis.client.hvals(key)
+    redis.client.hset(key, mapping={
+        "x": "1", "cd" * 16: "garbage",
+        "ef" * 16: head.replace(b"t x", b"t x\xff")})
     stop(origin, signal.SIGTERM)
     fake.reset("enterprise")
     origin.start()
     wait_until(lambda: "x" in items(fake.calls()))
     assert set(items(fake.calls())) <= {"x", tag_of("/ready")}
+    log = origin.read_log()
+    for name in ("x", "cd" * 16, "ef" * 16):
+        assert f'the purge "{name}" in Redis can\'t be read' in log
+    assert f"the purge {'ef' * 16}" not in log
 
 
 class Nodes(Fleet):
