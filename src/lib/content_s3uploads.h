@@ -52,8 +52,7 @@ typedef struct {
  * ListMultipartUploads, asked for with encoding-type=url.  encoded: keys are,
  * even if the document does not say so.  No upload is visited unless the
  * document is whole.
- * Returns CONTENT_OK, CONTENT_ERROR, CONTENT_OVERFLOW (an id too long), or
- * what the visitor returned.
+ * Returns CONTENT_OK, CONTENT_ERROR, or what the visitor returned.
  */
 int content_s3uploads_list(content_str_t body, unsigned encoded,
     content_s3uploads_page_t *page, content_s3uploads_visit_t visit,

@@ -112,7 +112,7 @@ fuzz_seeds(void)
               "2026-11-22T10:00:00Z</Expiration></Credentials>"
               "</AssumeRoleWithWebIdentityResult>"
               "</AssumeRoleWithWebIdentityResponse>");
-    fuzz_text("x\n<ErrorResponse><Error><Code>ExpiredTokenException</Code>"
-              "</Error></ErrorResponse>");
+    fuzz_text("x\n<ErrorResponse><Error><Code>InvalidIdentityToken."
+              "ExpiredTokenException</Code></Error></ErrorResponse>");
     fuzz_text("x\nrole-1@a\n");
 }

@@ -66,20 +66,32 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 
+/*
+ * Of four, two are libFuzzer's, one is of vary.c, and one too but of a seed:
+ * what has been found by and by is small, and has lost what seeds are made of.
+ */
+
 size_t
 LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
     uint64_t       state;
     unsigned       n;
-    content_str_t  s = { size, data };
+    content_str_t  s = { size, data }, whole;
 
     if (seed % 2) {
         return LLVMFuzzerMutate(data, size, max);
     }
 
+    whole = fuzz_any_seed(seed / 16);
+
+    if (seed % 4 && whole.len <= max) {
+        memcpy(data, whole.data, whole.len);
+        s.len = whole.len;
+    }
+
     state = seed | 1;
 
-    for (n = 0; n <= seed / 2 % 4; n++) {
+    for (n = 0; n <= seed / 4 % 4; n++) {
         fuzz_vary(&s, max, &state);
     }
 

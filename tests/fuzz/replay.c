@@ -7,7 +7,7 @@
 #include "rows.h"
 
 
-#define VARIATIONS  5000
+#define VARIATIONS  10000
 #define ROOM        65536
 
 
