@@ -282,12 +282,14 @@ fuzz_one(content_str_t input)
 }
 
 
+#define DIGITS_16  "0123456789abcdef"
+#define TAG(digits)                                                          \
+    "<Tag><Key>content-sha256</Key><Value>" digits ":abc</Value></Tag>"
+
+
 void
 fuzz_seeds(void)
 {
-    content_out_t  out;
-    unsigned char  buf[CONTENT_S3TAG_SIZE], sha256[CONTENT_SHA256_SIZE];
-
     fuzz_text(DOCUMENT "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/"
         "2006-03-01/\"><EncodingType>url</EncodingType><Contents>"
         "<Key>a%2Bb+c</Key><LastModified>2026-11-22T10:00:00.000Z"
@@ -324,9 +326,7 @@ fuzz_seeds(void)
         "</CompleteMultipartUploadResult>");
     fuzz_text("<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>");
     fuzz_text("<CopyPartResult><ETag>\"e\"</ETag></CopyPartResult>");
-
-    memset(sha256, 0xa5, sizeof(sha256));
-    content_out_init(&out, buf, sizeof(buf));
-    (void) content_s3tag_write(&out, sha256, content_cstr("abc"));
-    fuzz_seed(content_out_done(&out));
+    fuzz_text("<Tagging><TagSet>" TAG(DIGITS_16 DIGITS_16 DIGITS_16 DIGITS_16)
+        TAG("fedcba9876543210" DIGITS_16 DIGITS_16 DIGITS_16)
+        "</TagSet></Tagging>");
 }
