@@ -134,7 +134,7 @@ ngx_content_path(ngx_http_request_t *r)
     }
 
     path = r->unparsed_uri;
-    query = ngx_strlchr(path.data, path.data + path.len, '?');
+    query = memchr(path.data, '?', path.len);
 
     if (query) {
         path.len = query - path.data;
@@ -163,7 +163,7 @@ ngx_content_key(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
     /* nginx takes it for the end of what it finds the location by */
 
     if (r->valid_unparsed_uri && r->complex_uri
-        && ngx_strlchr(path.data, path.data + path.len, '#'))
+        && memchr(path.data, '#', path.len))
     {
         return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
                      "no key of an object: a \"#\" in a key is sent as %%23");
@@ -171,9 +171,7 @@ ngx_content_key(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     /* most paths are their key already */
 
-    if (r->valid_unparsed_uri
-        && ngx_strlchr(path.data, path.data + path.len, '%'))
-    {
+    if (r->valid_unparsed_uri && memchr(path.data, '%', path.len)) {
         ctx->key.data = ngx_pnalloc(r->pool, path.len);
         if (ctx->key.data == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;

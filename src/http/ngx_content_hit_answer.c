@@ -201,8 +201,8 @@ ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
 
     /* ngx_http_clean_header() takes any first part for one of list->nalloc */
 
-    h = ngx_pcalloc(r->pool, ngx_max(head->n, list->nalloc)
-                             * sizeof(ngx_table_elt_t));
+    h = ngx_palloc(r->pool, ngx_max(head->n, list->nalloc)
+                            * sizeof(ngx_table_elt_t));
     tail = ngx_palloc(r->pool, sizeof(ngx_list_part_t));
     p = ngx_pnalloc(r->pool, len - sizeof(ngx_content_head_t));
 
@@ -221,6 +221,8 @@ ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
         ngx_memcpy(&name, p, 2);
         ngx_memcpy(&value, p + 2, 2);
         p += 4;
+
+        ngx_memzero(&h[i], sizeof(ngx_table_elt_t));
 
         h[i].hash = 1;
         h[i].key.len = name;
