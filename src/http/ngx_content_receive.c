@@ -53,6 +53,13 @@ ngx_content_receive(ngx_http_request_t *r, ngx_content_upload_t *up,
     ngx_content_ctx_t      *ctx;
     ngx_content_receive_t  *rcv;
 
+    /* nginx would go on with that module's handler, which has ended */
+
+    if (r->reading_body || r->discard_body) {
+        return ngx_content_problem(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                             "another module has begun to read the body");
+    }
+
     ctx = ngx_http_get_module_ctx(r, ngx_content_module);
 
     rcv = ngx_pcalloc(r->pool, sizeof(ngx_content_receive_t));
