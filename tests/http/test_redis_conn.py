@@ -179,6 +179,23 @@ def test_answer_to_many_look_ups_that_is_none(tmp_path, redis, name, change,
     trickle.stop()
 
 
+def test_answer_to_another_guard_ends_the_connection(tmp_path, redis):
+    """Replies that are out of step with their commands are not believed."""
+    path = tmp_path / "trickle.sock"
+    trickle = Trickle(path, redis, 65536)
+    with Nginx(tmp_path / "n", redis=f"unix:{path}", workers=1,
+               http=HTTP) as origin:
+        origin.put("/a", b"a")
+        heat(origin, "/a")
+        trickle.change = (rb"g[0-9a-f]{15}\r\n", b"g" + b"f" * 15 + b"\r\n")
+        answer = origin.get("/a")
+        assert (tier(answer), answer.body) == ("file", b"a")
+        assert " is away: it does not speak as expected" in origin.read_log()
+        trickle.change = None
+        heat(origin, "/a")
+    trickle.stop()
+
+
 def test_look_ups_are_refused_together(hot, redis):
     """By an error, in the place of an array."""
     paths = [path for path in bodies() if len(path) < 6] * 2

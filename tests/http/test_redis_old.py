@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import Nginx, problem, tier
+from harness import Nginx, problem, tier, wait_until
 from redis_server import Redis
 from test_redis import asks, heat, origin
 
@@ -287,6 +287,16 @@ def test_damaged_record_heals(origin, redis):
     record, = redis.records()
     redis.client.set(record, redis.client.get(record)[:HEAD] + b"garbage")
     assert heat(origin, "/a").body == b"hello"
+
+
+def test_record_is_not_believed_without_an_epoch(origin, redis):
+    """Which was evicted: nobody knows what has been purged."""
+    origin.put("/a", b"hello")
+    heat(origin, "/a")
+    redis.client.delete("nc:epoch")
+    assert tier(origin.get("/a")) != "redis"
+    wait_until(lambda: redis.client.exists("nc:epoch"))
+    heat(origin, "/a")
 
 
 def test_record_of_another_epoch_is_not_believed(origin, redis):

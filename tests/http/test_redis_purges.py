@@ -127,11 +127,36 @@ def test_new_node_knows_of_all_purges(tmp_path, store, redis, key):
         assert tier(origin.get(gone)) != "redis"
 
 
-@pytest.mark.parametrize("damage", [
-    lambda client: client.delete("nc:purges"),
-    lambda client: client.set("nc:purges", b"x"),
-    lambda client: client.setrange("nc:purges", 0, b"0" * 32)],
-    ids=["evicted", "short", "of another epoch"])
+def test_each_purge_counts_and_in_its_own_epoch(tmp_path, redis, key):
+    """By the guard alone, of which the worker keeps a copy of the table."""
+    with Nginx(tmp_path / "n", redis=redis, http=HOT, workers=1) as origin:
+        for epoch in range(2):
+            gone, other = fill(origin, f"{key}{epoch}", a="one", b="two")
+            for tag in ("x", "y"):
+                purge(origin, tags=[tag])
+                stays(origin, other)
+            stays(origin, gone)
+            purge(origin, tags=["one"])
+            assert tier(origin.get(gone)) != "redis"
+            stays(origin, other)
+            purge(origin, everything=True)
+        gone, = fill(origin, f"{key}-last", a="one")
+        purge(origin, tags=["one"])
+        assert tier(origin.get(gone)) != "redis"
+
+
+def cut_off(client):
+    client.set("nc:purges", client.getrange("nc:purges", 0, 99))
+
+
+DAMAGES = [
+    pytest.param(lambda client: client.delete("nc:purges"), id="evicted"),
+    pytest.param(lambda client: client.set("nc:purges", b"x"), id="short"),
+    pytest.param(lambda client: client.setrange("nc:purges", 0, b"0" * 32),
+                 id="of another epoch")]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_purges_that_are_lost_are_a_new_epoch(origin, redis, key, damage):
     gone, other = fill(origin, key, a="one", b="two")
     purge(origin, tags=["one"] + [f"t{i}" for i in range(50)])
@@ -145,6 +170,23 @@ def test_purges_that_are_lost_are_a_new_epoch(origin, redis, key, damage):
     purge(origin, tags=["one"])
     stays(origin, other)
     assert tier(origin.get(gone)) != "redis"
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, cut_off])
+def test_new_node_that_finds_no_purges_makes_a_new_epoch(tmp_path, redis, key,
+                                                         damage):
+    with Nginx(tmp_path / "n", redis=redis, http=HOT, workers=1) as origin:
+        gone, other = fill(origin, key, a="one", b="two")
+        purge(origin, tags=["one"] + [f"t{i}" for i in range(50)])
+        epoch = redis.client.get("nc:epoch")[:32]
+        origin.stop()
+        damage(redis.client)
+        origin.start()
+        wait_until(lambda: origin.counters()["redis"]["ready"])
+        for path in (gone, other):
+            assert tier(origin.get(path)) != "redis"
+        wait_until(lambda: redis.client.get("nc:epoch")[:32] != epoch)
+        heat(origin, gone)
 
 
 def test_absence_is_purged_by_prefix(tmp_path, s3, redis):
