@@ -32,6 +32,9 @@ ROUND_SECONDS = 8
 MEMORY_SLACK = 6 * MIB          # of a worker, over the second half
 DESCRIPTOR_SLACK = 4            # idle connections come and go
 
+# What is freed stays for a while, to see who uses it: little, as it counts.
+SANITIZER = {"ASAN_OPTIONS": "quarantine_size_mb=4"}
+
 
 def size_of(number):
     """Mostly small, some that a socket does not take at once."""
@@ -218,7 +221,7 @@ def soak(minutes):
         place = pathlib.Path(place)
         with Redis(place / "redis") as redis:
             with Nginx(place / "nginx", redis=redis,
-                       listen="sndbuf=64k",
+                       listen="sndbuf=64k", environment=SANITIZER,
                        http="content_memory 40m max=2m;") as nginx:
                 for number in range(OBJECTS):
                     nginx.put(path_of(number), b"-" * size_of(number))
