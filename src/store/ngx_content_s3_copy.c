@@ -172,6 +172,7 @@ ngx_content_s3_copy_looked(void *data, ngx_content_outcome_e outcome,
 
     copy->etag = ngx_content_to_ngx(object->etag);
     *up->object = *object;
+    up->object->etag.len = 0;                /* the copy's is not known yet */
     up->received = object->size;
 
     /* the SHA-256 was in a tag, and is to be in the metadata */

@@ -95,6 +95,18 @@ def test_digest_that_was_a_tag_goes_along(bucket, tmp_path, key, limit):
             assert kept["sha256"] == hashlib.sha256(body).hexdigest()
 
 
+def test_etag_of_a_copy_in_parts_is_told(bucket, tmp_path, key):
+    """By a worker that has uploaded nothing: S3's answer has none (Ceph)."""
+    bucket.client.put_object(Bucket=bucket.name, Key=key[1:],
+                             Body=data(12 * MIB))
+    with Nginx(tmp_path, bucket, workers=1, server=PARTS) as origin:
+        answer = copy(origin, key, key + "-2")
+        assert answer.status == 201
+        new = origin.head(key + "-2")
+        assert answer.headers["ETag"] == new.headers["ETag"]
+        assert new.headers["ETag"] != origin.head(key).headers["ETag"]
+
+
 def digest(body):
     return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
