@@ -4,7 +4,7 @@
  *     ending()   HEAD (did it exist), while the last parts are being stored;
  *                not if there are conditions
  *     commit()   HEAD if there are (do they hold), then PutObject
- *                (ngx_content_s3_put.c), CopyObject (ngx_content_s3_copy.c) or
+ *                (ngx_content_s3_put.c), CopyObject (_s3_copy_object.c) or
  *                CompleteMultipartUpload (ngx_content_s3_multipart.c); a
  *                refused If-Match: HEAD, and perhaps once more
  *     abort()    what was begun is given up
