@@ -162,11 +162,17 @@ ngx_content_request_header_once(ngx_http_request_t *r, const char *name,
     *h = ngx_content_request_header_but(r, name, NULL);
 
     if (*h && ngx_content_request_header_but(r, name, *h)) {
-        return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "%V: twice",
-                                   &(*h)->key);
+        return ngx_content_request_header_twice(r, *h);
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_content_request_header_twice(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+    return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "%V: twice", &h->key);
 }
 
 

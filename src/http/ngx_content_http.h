@@ -150,6 +150,10 @@ ngx_table_elt_t *ngx_content_request_header(ngx_http_request_t *r,
 ngx_int_t ngx_content_request_header_once(ngx_http_request_t *r,
     const char *name, ngx_table_elt_t **h);
 
+/* The problem (400) of a header that may come once, and came again. */
+ngx_int_t ngx_content_request_header_twice(ngx_http_request_t *r,
+    ngx_table_elt_t *h);
+
 /*
  * What a PUT's headers say that its body hashes to, into *expect, which is
  * zeroed.  NGX_OK, or the problem (400) that the caller returns.

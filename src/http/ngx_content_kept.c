@@ -33,8 +33,6 @@ static ngx_int_t ngx_content_object_kept(ngx_http_request_t *r,
     content_object_t *object, ngx_pool_t *pool);
 static ngx_int_t ngx_content_object_field(ngx_http_request_t *r,
     ngx_table_elt_t *h, content_str_t *field, ngx_pool_t *pool);
-static ngx_int_t ngx_content_object_twice(ngx_http_request_t *r,
-    ngx_table_elt_t *h);
 static ngx_int_t ngx_content_object_meta(ngx_http_request_t *r,
     ngx_table_elt_t *h, content_object_t *object, ngx_pool_t *pool);
 static ngx_int_t ngx_content_object_meta_name(ngx_http_request_t *r,
@@ -184,7 +182,7 @@ ngx_content_object_kept(ngx_http_request_t *r, ngx_table_elt_t *h,
     }
 
     if (!kept->list) {
-        return ngx_content_object_twice(r, h);
+        return ngx_content_request_header_twice(r, h);
     }
 
     p = ngx_pnalloc(pool, field->len + 2 + value.len);
@@ -219,13 +217,6 @@ ngx_content_object_field(ngx_http_request_t *r, ngx_table_elt_t *h,
     *field = ngx_content_str_dup(pool, value);
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_content_object_twice(ngx_http_request_t *r, ngx_table_elt_t *h)
-{
-    return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST, "%V: twice", &h->key);
 }
 
 
@@ -267,7 +258,7 @@ ngx_content_object_meta(ngx_http_request_t *r, ngx_table_elt_t *h,
         if (i + 1 < object->nmeta
             && content_str_eq(object->meta[i].name, f->name))
         {
-            return ngx_content_object_twice(r, h);
+            return ngx_content_request_header_twice(r, h);
         }
     }
 
