@@ -48,8 +48,7 @@ ngx_content_fleet_link_connect(ngx_content_fleet_link_t *link)
 
     conf = link->fleet->redis->conf;
 
-    link->hc = ngx_content_hiredis_connect(conf->path, conf->host, conf->port,
-                                           link->fleet->log,
+    link->hc = ngx_content_hiredis_connect(&conf->addr, link->fleet->log,
                                            ngx_content_fleet_link_lost, link,
                                            reason);
     if (link->hc == NULL) {

@@ -127,9 +127,7 @@ typedef void (*ngx_content_redis_handler_pt)(ngx_content_redis_op_t *op);
 typedef struct {
     ngx_flag_t                     enabled;      /* content_redis is set */
     ngx_str_t                      address;      /* as written, for messages */
-    char                          *path;         /* of a socket, or NULL: */
-    char                          *host;         /* numeric */
-    ngx_uint_t                     port;
+    ngx_addr_t                     addr;
     ngx_uint_t                     db;
     ngx_str_t                      prefix;
     ngx_str_t                      password;     /* may be empty; a secret */

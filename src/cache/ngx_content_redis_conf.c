@@ -18,8 +18,6 @@
 
 static char *ngx_content_redis_address(ngx_conf_t *cf,
     ngx_content_redis_conf_t *conf, ngx_str_t *value);
-static ngx_int_t ngx_content_redis_host(ngx_conf_t *cf,
-    ngx_content_redis_conf_t *conf, ngx_addr_t *addr);
 static ngx_uint_t ngx_content_redis_prefix_ok(ngx_str_t *prefix);
 
 
@@ -100,10 +98,8 @@ static char *
 ngx_content_redis_address(ngx_conf_t *cf, ngx_content_redis_conf_t *conf,
     ngx_str_t *value)
 {
-    ngx_url_t            u;
-    ngx_uint_t           i;
-    ngx_addr_t          *addr;
-    struct sockaddr_un  *saun;
+    ngx_url_t   u;
+    ngx_uint_t  i;
 
     ngx_memzero(&u, sizeof(ngx_url_t));
 
@@ -117,23 +113,12 @@ ngx_content_redis_address(ngx_conf_t *cf, ngx_content_redis_conf_t *conf,
         return NGX_CONF_ERROR;
     }
 
-    addr = &u.addrs[0];
+    conf->addr = u.addrs[0];
 
-    if (addr->sockaddr->sa_family == AF_UNIX) {
-        saun = (struct sockaddr_un *) addr->sockaddr;
-        conf->path = saun->sun_path;
-
-    } else {
-
-        for (i = 0; i < u.naddrs; i++) {
-            if (u.addrs[i].sockaddr->sa_family == AF_INET) {
-                addr = &u.addrs[i];
-                break;
-            }
-        }
-
-        if (ngx_content_redis_host(cf, conf, addr) != NGX_OK) {
-            return NGX_CONF_ERROR;
+    for (i = 0; i < u.naddrs; i++) {
+        if (u.addrs[i].sockaddr->sa_family == AF_INET) {
+            conf->addr = u.addrs[i];
+            break;
         }
     }
 
@@ -141,29 +126,6 @@ ngx_content_redis_address(ngx_conf_t *cf, ngx_content_redis_conf_t *conf,
     conf->enabled = 1;
 
     return NGX_CONF_OK;
-}
-
-
-/* The numeric host as a C string, which is what hiredis takes. */
-
-static ngx_int_t
-ngx_content_redis_host(ngx_conf_t *cf, ngx_content_redis_conf_t *conf,
-    ngx_addr_t *addr)
-{
-    size_t  len;
-
-    conf->host = ngx_pcalloc(cf->pool, NGX_SOCKADDR_STRLEN + 1);
-
-    if (conf->host == NULL) {
-        return NGX_ERROR;
-    }
-
-    len = ngx_sock_ntop(addr->sockaddr, addr->socklen, (u_char *) conf->host,
-                        NGX_SOCKADDR_STRLEN, 0);
-    conf->host[len] = '\0';
-    conf->port = ngx_inet_get_port(addr->sockaddr);
-
-    return NGX_OK;
 }
 
 

@@ -47,8 +47,7 @@ ngx_content_redis_connect(ngx_content_redis_conn_t *conn)
 
     conf = conn->redis->conf;
 
-    conn->hc = ngx_content_hiredis_connect(conf->path, conf->host, conf->port,
-                                           conn->redis->log,
+    conn->hc = ngx_content_hiredis_connect(&conf->addr, conn->redis->log,
                                            ngx_content_redis_conn_lost, conn,
                                            reason);
     if (conn->hc == NULL) {

@@ -22,8 +22,10 @@
 #define NGX_CONTENT_HIREDIS_GETS  64             /* joined, at most */
 
 
-static ngx_socket_t ngx_content_hiredis_socket(const char *path,
-    const char *host, ngx_uint_t port, u_char *reason);
+static ngx_socket_t ngx_content_hiredis_socket(ngx_addr_t *addr,
+    ngx_log_t *log, u_char *reason);
+static void ngx_content_hiredis_strerror(ngx_err_t err,
+    u_char text[NGX_CONTENT_HIREDIS_REASON]);
 static ngx_int_t ngx_content_hiredis_watch(ngx_content_hiredis_t *hc,
     ngx_socket_t fd, ngx_log_t *log);
 static void ngx_content_hiredis_free_all(ngx_content_hiredis_t *hc);
@@ -44,14 +46,14 @@ static void ngx_content_hiredis_end(ngx_content_hiredis_t *hc);
 
 
 ngx_content_hiredis_t *
-ngx_content_hiredis_connect(const char *path, const char *host,
-    ngx_uint_t port, ngx_log_t *log, ngx_content_hiredis_closed_pt closed,
-    void *data, u_char reason[NGX_CONTENT_HIREDIS_REASON])
+ngx_content_hiredis_connect(ngx_addr_t *addr, ngx_log_t *log,
+    ngx_content_hiredis_closed_pt closed, void *data,
+    u_char reason[NGX_CONTENT_HIREDIS_REASON])
 {
     ngx_socket_t            fd;
     ngx_content_hiredis_t  *hc;
 
-    fd = ngx_content_hiredis_socket(path, host, port, reason);
+    fd = ngx_content_hiredis_socket(addr, log, reason);
     if (fd == (ngx_socket_t) -1) {
         return NULL;
     }
@@ -84,7 +86,7 @@ ngx_content_hiredis_connect(const char *path, const char *host,
         return NULL;
     }
 
-    if (path == NULL) {
+    if (addr->sockaddr->sa_family != AF_UNIX) {
         (void) ngx_tcp_nodelay(hc->connection);
     }
 
@@ -92,29 +94,44 @@ ngx_content_hiredis_connect(const char *path, const char *host,
 }
 
 
-/* hiredis connects without waiting; the descriptor is ours afterwards. */
+/* hiredis 0.14 could connect, too, but aborts when it has no memory for that. */
 
 static ngx_socket_t
-ngx_content_hiredis_socket(const char *path, const char *host,
-    ngx_uint_t port, u_char *reason)
+ngx_content_hiredis_socket(ngx_addr_t *addr, ngx_log_t *log, u_char *reason)
 {
-    redisContext  *context;
+    ngx_err_t     err;
+    ngx_socket_t  fd;
 
-    context = path ? redisConnectUnixNonBlock(path)
-                   : redisConnectNonBlock(host, port);
+    fd = ngx_socket(addr->sockaddr->sa_family, SOCK_STREAM, 0);
 
-    if (context && context->err == 0) {
-        return redisFreeKeepFd(context);
+    if (fd != (ngx_socket_t) -1
+        && ngx_nonblocking(fd) != -1
+        && (connect(fd, addr->sockaddr, addr->socklen) == 0
+            || ngx_socket_errno == NGX_EINPROGRESS))
+    {
+        return fd;
     }
 
-    ngx_cpystrn(reason, (u_char *) (context ? context->errstr : "no memory"),
-                NGX_CONTENT_HIREDIS_REASON);
+    err = ngx_socket_errno;
 
-    if (context) {
-        redisFree(context);
+    if (fd != (ngx_socket_t) -1 && ngx_close_socket(fd) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_socket_errno,
+                      ngx_close_socket_n " failed");
     }
 
+    ngx_content_hiredis_strerror(err, reason);
     return (ngx_socket_t) -1;
+}
+
+
+static void
+ngx_content_hiredis_strerror(ngx_err_t err,
+    u_char text[NGX_CONTENT_HIREDIS_REASON])
+{
+    u_char  *p;
+
+    p = ngx_strerror(err, text, NGX_CONTENT_HIREDIS_REASON - 1);
+    *p = '\0';
 }
 
 
@@ -471,11 +488,9 @@ ngx_content_hiredis_read_handler(ngx_event_t *rev)
 static void
 ngx_content_hiredis_failed(ngx_content_hiredis_t *hc, ngx_err_t err)
 {
-    u_char  text[NGX_CONTENT_HIREDIS_REASON], *p;
+    u_char  text[NGX_CONTENT_HIREDIS_REASON];
 
-    p = ngx_strerror(err, text, sizeof(text) - 1);
-    *p = '\0';
-
+    ngx_content_hiredis_strerror(err, text);
     ngx_content_hiredis_lost(hc, (char *) text);
 }
 

@@ -1,9 +1,8 @@
 /*
- * A connection to Redis on nginx's events.  hiredis makes the connection and
- * parses what comes; reading, writing, and who waits for which reply are here.
+ * A connection to Redis on nginx's events.  hiredis parses what comes;
+ * connecting, reading, writing, and who waits for which reply are here.
  *
- *     hc = ngx_content_hiredis_connect(path, host, port, log, closed, data,
- *                                      reason);
+ *     hc = ngx_content_hiredis_connect(&addr, log, closed, data, reason);
  *     if (hc == NULL) { ... reason ... }
  *     ngx_content_hiredis_command(hc, my_reply, my_data, argc, argv);
  *
@@ -57,13 +56,11 @@ typedef void (*ngx_content_hiredis_closed_pt)(void *data, const char *reason);
 
 
 /*
- * Begins to connect, to the socket at path, or if that is NULL to a numeric
- * host and a port.  log has to outlive the connection.  NULL: it failed at
+ * Begins to connect.  log has to outlive the connection.  NULL: it failed at
  * once, and reason says why.
  */
-ngx_content_hiredis_t *ngx_content_hiredis_connect(const char *path,
-    const char *host, ngx_uint_t port, ngx_log_t *log,
-    ngx_content_hiredis_closed_pt closed, void *data,
+ngx_content_hiredis_t *ngx_content_hiredis_connect(ngx_addr_t *addr,
+    ngx_log_t *log, ngx_content_hiredis_closed_pt closed, void *data,
     u_char reason[NGX_CONTENT_HIREDIS_REASON]);
 
 /* Ends the connection: see above. */
