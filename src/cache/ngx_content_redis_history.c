@@ -7,9 +7,8 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <openssl/sha.h>
-
 #include "lib/content_rules.h"
+#include "lib/content_sha256.h"
 #include "lib/content_str.h"
 #include "cache/ngx_content_redis_conn.h"
 
@@ -104,7 +103,7 @@ static void
 ngx_content_redis_history_set(ngx_content_redis_history_t *history,
     ngx_str_t *replid)
 {
-    u_char         digest[SHA256_DIGEST_LENGTH], text[129], *p;
+    u_char         digest[CONTENT_SHA256_SIZE], text[129], *p;
     content_out_t  out;
 
     p = text;
@@ -115,7 +114,7 @@ ngx_content_redis_history_set(ngx_content_redis_history_t *history,
         p = ngx_cpymem(p, replid->data, replid->len);
     }
 
-    (void) SHA256(text, p - text, digest);
+    content_sha256_text((content_str_t) { p - text, text }, digest);
 
     content_out_init(&out, history->digits, NGX_CONTENT_REDIS_DIGITS);
     content_out_hex(&out, digest, NGX_CONTENT_REDIS_DIGITS / 2);

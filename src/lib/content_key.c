@@ -3,20 +3,11 @@
  * store and the CDN client when they name an object, and by listings.
  */
 
-/*
- * SHA256() of OpenSSL 3 finds its algorithm by name each time, with locks and
- * allocations that cost more than a key's digest; the functions below it,
- * which it counts as old, do without.
- */
-
-#define OPENSSL_API_COMPAT  0x10101000L
-
 #include <string.h>
-
-#include <openssl/sha.h>
 
 #include "lib/content_digest.h"
 #include "lib/content_key.h"
+#include "lib/content_sha256.h"
 
 
 static int decode(content_str_t path, content_out_t *out, const char **why);
@@ -284,11 +275,7 @@ content_key_unreserved(unsigned char c)
 void
 content_key_hash(content_str_t key, unsigned char hash[CONTENT_KEY_HASH_LEN])
 {
-    SHA256_CTX  sha;
-
-    SHA256_Init(&sha);
-    SHA256_Update(&sha, key.data, key.len);
-    SHA256_Final(hash, &sha);
+    content_sha256_text(key, hash);
 }
 
 

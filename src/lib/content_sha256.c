@@ -4,7 +4,17 @@
  * SHA256MSG1, SHA256MSG2); what is left, blocks and padding, is FIPS 180-4, 5.
  */
 
+/*
+ * SHA256() of OpenSSL 3 finds its algorithm by name each time, with locks and
+ * allocations that cost more than the digest of a key, and may fail; the
+ * functions below it, which it counts as old, do without.
+ */
+
+#define OPENSSL_API_COMPAT  0x10101000L
+
 #include <string.h>
+
+#include <openssl/sha.h>
 
 #include "lib/content_sha256.h"
 #include "lib/content_str.h"
@@ -55,6 +65,18 @@ content_sha256_free(content_sha256_t *s)
 {
     EVP_MD_CTX_free(s->md);
     s->md = NULL;
+}
+
+
+void
+content_sha256_text(content_str_t text,
+    unsigned char hash[CONTENT_SHA256_SIZE])
+{
+    SHA256_CTX  sha;
+
+    SHA256_Init(&sha);
+    SHA256_Update(&sha, text.data, text.len);
+    SHA256_Final(hash, &sha);
 }
 
 

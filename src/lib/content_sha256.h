@@ -6,6 +6,8 @@
  * instructions mostly waits for the round before.  Two chains of rounds over
  * the same message schedule take the time of one; such processors (x86-64 with
  * the SHA extensions) have that here, all others libcrypto twice.
+ *
+ * And of a short text, which can't fail.
  */
 
 #ifndef CONTENT_SHA256_H
@@ -17,6 +19,7 @@
 #include <openssl/evp.h>
 
 #include "lib/content_digest.h"
+#include "lib/content_str.h"
 
 
 #define CONTENT_SHA256_BLOCK  64
@@ -49,6 +52,10 @@ int content_sha256_update(content_sha256_t *a, content_sha256_t *b,
 
 /* Afterwards only init() and free() may follow. */
 int content_sha256_final(content_sha256_t *s,
+    unsigned char hash[CONTENT_SHA256_SIZE]);
+
+/* Of all of a text, at once.  Asks for no memory: so it can't fail. */
+void content_sha256_text(content_str_t text,
     unsigned char hash[CONTENT_SHA256_SIZE]);
 
 

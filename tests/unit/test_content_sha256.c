@@ -79,6 +79,10 @@ test_examples(void **state)
                              CONTENT_OK);
             assert_memory_equal(hash, expected, 32);
             content_sha256_free(&s);
+
+            memset(hash, 0, sizeof(hash));
+            content_sha256_text(content_cstr(examples[i].text), hash);
+            assert_memory_equal(hash, expected, 32);
         }
     }
 }
