@@ -67,6 +67,8 @@ static const ngx_content_call_failure_t  ngx_content_call_failures[] = {
     { CURLE_GOT_NOTHING,              NGX_CONTENT_CALL_CUT },
     { CURLE_PARTIAL_FILE,             NGX_CONTENT_CALL_CUT },
 
+    { CURLE_OUT_OF_MEMORY,            NGX_CONTENT_CALL_SHORT },
+
     { CURLE_OK,                       NGX_CONTENT_CALL_OTHER }
 };
 
@@ -511,7 +513,7 @@ ngx_content_call_resume(ngx_content_curl_transfer_t *t)
     }
 
     call->again = NULL;
-    ngx_content_call_fail(t, NGX_CONTENT_CALL_OTHER,
+    ngx_content_call_fail(t, NGX_CONTENT_CALL_SHORT,
                           "the request could not be made again");
     ngx_content_call_finish(t);
 }

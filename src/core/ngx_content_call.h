@@ -54,8 +54,9 @@ typedef enum {
     NGX_CONTENT_CALL_STARVED,       /* the body did not grow for 5 s */
     NGX_CONTENT_CALL_TOO_LARGE,     /* the answer is beyond response_limit */
     NGX_CONTENT_CALL_CANCELED,      /* on_data did not return NGX_OK */
-    NGX_CONTENT_CALL_OTHER          /* not HTTP, bad URL, no memory, no free
-                                       worker connection */
+    NGX_CONTENT_CALL_SHORT,         /* no memory, no free worker connection:
+                                       it is not the other server's fault */
+    NGX_CONTENT_CALL_OTHER          /* not HTTP, bad URL */
 } ngx_content_call_failure_e;
 
 

@@ -280,7 +280,7 @@ ngx_content_call_collect(ngx_content_curl_transfer_t *t, u_char *data,
                                          (size_t) ngx_max(announced, 0)))
         != NGX_OK)
     {
-        ngx_content_call_fail(t, NGX_CONTENT_CALL_OTHER, "no memory");
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_SHORT, "no memory");
         return NGX_ERROR;
     }
 

@@ -28,20 +28,13 @@
 
 
 static ngx_int_t ngx_content_curl_setup(ngx_content_curl_t *engine);
+static ngx_int_t ngx_content_curl_multi(ngx_content_curl_t *engine);
+static void ngx_content_curl_close(ngx_content_curl_t *engine);
 static void ngx_content_curl_drop(ngx_queue_t *queue);
 static void ngx_content_curl_event(ngx_event_t *ev);
-static void ngx_content_curl_socket_event(ngx_event_t *ev);
-static void ngx_content_curl_run(ngx_content_curl_t *engine, curl_socket_t fd,
-    int mask);
+static void ngx_content_curl_fail_all(ngx_content_curl_t *engine);
 static void ngx_content_curl_settle(ngx_content_curl_t *engine);
 static int ngx_content_curl_on_timer(CURLM *multi, long ms, void *data);
-static int ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what,
-    void *data, void *socket);
-static ngx_connection_t *ngx_content_curl_watch(ngx_content_curl_t *engine,
-    curl_socket_t fd);
-static ngx_int_t ngx_content_curl_interest(ngx_event_t *ev, ngx_int_t event,
-    ngx_uint_t wanted);
-static void ngx_content_curl_release(ngx_connection_t *c, ngx_uint_t flags);
 static void ngx_content_curl_pump(ngx_content_curl_t *engine);
 static void ngx_content_curl_attach(ngx_content_curl_transfer_t *t);
 
@@ -93,6 +86,25 @@ ngx_content_curl_create(ngx_cycle_t *cycle, ngx_uint_t max_per_host)
 static ngx_int_t
 ngx_content_curl_setup(ngx_content_curl_t *engine)
 {
+    /* connections and names are the multi handle's, sessions were not */
+
+    engine->share = curl_share_init();
+
+    if (engine->share == NULL
+        || curl_share_setopt(engine->share, CURLSHOPT_SHARE,
+                             CURL_LOCK_DATA_SSL_SESSION)
+           != CURLSHE_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_content_curl_multi(engine);
+}
+
+
+static ngx_int_t
+ngx_content_curl_multi(ngx_content_curl_t *engine)
+{
     int     rc;
     CURLM  *multi;
 
@@ -100,8 +112,6 @@ ngx_content_curl_setup(ngx_content_curl_t *engine)
     if (multi == NULL) {
         return NGX_ERROR;
     }
-
-    engine->multi = multi;
 
     rc = 0;
     rc |= curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION,
@@ -115,17 +125,51 @@ ngx_content_curl_setup(ngx_content_curl_t *engine)
     rc |= curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS,
                             (long) NGX_CONTENT_CURL_KEPT);
 
-    /* connections and names are the multi handle's, sessions were not */
-
-    engine->share = curl_share_init();
-    if (engine->share == NULL) {
+    if (rc != 0) {
+        curl_multi_cleanup(multi);
         return NGX_ERROR;
     }
 
-    rc |= curl_share_setopt(engine->share, CURLSHOPT_SHARE,
-                            CURL_LOCK_DATA_SSL_SESSION);
+    engine->multi = multi;
 
-    return rc == 0 ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
+}
+
+
+/* Nothing is attached any more. */
+
+static void
+ngx_content_curl_close(ngx_content_curl_t *engine)
+{
+    ngx_queue_t  *q;
+
+    if (engine->multi) {
+        engine->inside = 1;
+        curl_multi_cleanup(engine->multi);
+        engine->inside = 0;
+
+        engine->multi = NULL;
+    }
+
+    engine->broken = 0;
+
+    /* what curl closed without telling */
+
+    while (!ngx_queue_empty(&engine->sockets)) {
+        q = ngx_queue_head(&engine->sockets);
+        ngx_content_curl_release(ngx_queue_data(q, ngx_connection_t, queue),
+                                 NGX_CLOSE_EVENT);
+    }
+
+    if (engine->event.timer_set) {
+        ngx_del_timer(&engine->event);
+    }
+
+    if (engine->event.posted) {
+        ngx_delete_posted_event(&engine->event);
+    }
+
+    ERR_clear_error();
 }
 
 
@@ -147,31 +191,12 @@ ngx_content_curl_destroy(ngx_content_curl_t *engine)
         ngx_content_curl_drop(&host->waiting);
     }
 
-    if (engine->multi) {
-        curl_multi_cleanup(engine->multi);
-    }
+    ngx_content_curl_close(engine);
 
     if (engine->share) {
         curl_share_cleanup(engine->share);
     }
 
-    /* what curl closed without telling */
-
-    while (!ngx_queue_empty(&engine->sockets)) {
-        q = ngx_queue_head(&engine->sockets);
-        ngx_content_curl_release(ngx_queue_data(q, ngx_connection_t, queue),
-                                 NGX_CLOSE_EVENT);
-    }
-
-    if (engine->event.timer_set) {
-        ngx_del_timer(&engine->event);
-    }
-
-    if (engine->event.posted) {
-        ngx_delete_posted_event(&engine->event);
-    }
-
-    ERR_clear_error();
     curl_global_cleanup();
 }
 
@@ -226,23 +251,16 @@ ngx_content_curl_event(ngx_event_t *ev)
 }
 
 
-static void
-ngx_content_curl_socket_event(ngx_event_t *ev)
-{
-    ngx_connection_t  *c;
-
-    c = ev->data;
-
-    ngx_content_curl_run(c->data, c->fd,
-                         ev->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
-}
-
-
-static void
+void
 ngx_content_curl_run(ngx_content_curl_t *engine, curl_socket_t fd, int mask)
 {
     int        running;
     CURLMcode  rc;
+
+    if (engine->multi == NULL) {
+        ngx_content_curl_settle(engine);
+        return;
+    }
 
     engine->inside = 1;
     rc = curl_multi_socket_action(engine->multi, fd, mask, &running);
@@ -256,9 +274,42 @@ ngx_content_curl_run(ngx_content_curl_t *engine, curl_socket_t fd, int mask)
         ngx_log_error(NGX_LOG_CRIT, engine->log, 0,
                       "curl_multi_socket_action(%d) failed: %s",
                       (int) fd, curl_multi_strerror(rc));
+        engine->broken = 1;
+    }
+
+    if (engine->broken) {
+        ngx_content_curl_fail_all(engine);
     }
 
     ngx_content_curl_settle(engine);
+
+    if (engine->broken) {
+        ngx_content_curl_close(engine);
+        ngx_content_curl_kick(engine);
+    }
+}
+
+
+/*
+ * curl had no memory to watch a socket, nobody knows of which transfer, and
+ * has not told when it wants to be called: they would all wait for nothing.
+ * It may also remember that socket when it is closed, and crash on the next of
+ * the same number (7.88): so the multi handle goes, too.
+ */
+
+static void
+ngx_content_curl_fail_all(ngx_content_curl_t *engine)
+{
+    ngx_queue_t                  *q;
+    ngx_content_curl_transfer_t  *t;
+
+    while (!ngx_queue_empty(&engine->running)) {
+        q = ngx_queue_head(&engine->running);
+        t = ngx_queue_data(q, ngx_content_curl_transfer_t, link);
+
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_SHORT, "no memory");
+        ngx_content_curl_doom(t);
+    }
 }
 
 
@@ -314,165 +365,6 @@ ngx_content_curl_on_timer(CURLM *multi, long ms, void *data)
 }
 
 
-/*
- * An error returned to curl would fail all transfers: the one that cannot be
- * watched is doomed instead.
- */
-
-static int
-ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
-    void *socket)
-{
-    ngx_connection_t             *c = socket;
-    ngx_content_curl_t           *engine = data;
-    ngx_content_curl_transfer_t  *t;
-
-    if (what == CURL_POLL_REMOVE) {
-        if (c) {
-            ngx_content_curl_release(c, 0);
-        }
-
-        return 0;
-    }
-
-    if (c == NULL) {
-        c = ngx_content_curl_watch(engine, fd);
-    }
-
-    if (c
-        && ngx_content_curl_interest(c->read, NGX_READ_EVENT,
-                                     what & CURL_POLL_IN) == NGX_OK
-        && ngx_content_curl_interest(c->write, NGX_WRITE_EVENT,
-                                     what & CURL_POLL_OUT) == NGX_OK)
-    {
-        return 0;
-    }
-
-    /* handles of curl's own have no transfer */
-
-    t = NULL;
-    (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &t);
-
-    if (t) {
-        ngx_content_call_fail(t, NGX_CONTENT_CALL_OTHER,
-                              "no worker connection for it");
-        ngx_content_curl_doom(t);
-    }
-
-    return 0;
-}
-
-
-static ngx_connection_t *
-ngx_content_curl_watch(ngx_content_curl_t *engine, curl_socket_t fd)
-{
-    ngx_connection_t  *c;
-
-    c = ngx_get_connection(fd, engine->log);
-    if (c == NULL) {
-        return NULL;
-    }
-
-    c->data = engine;
-
-    c->read->handler = ngx_content_curl_socket_event;
-    c->read->log = engine->log;
-    c->write->handler = ngx_content_curl_socket_event;
-    c->write->log = engine->log;
-
-    ngx_queue_insert_tail(&engine->sockets, &c->queue);
-
-    (void) curl_multi_assign(engine->multi, fd, c);
-
-    return c;
-}
-
-
-static ngx_int_t
-ngx_content_curl_interest(ngx_event_t *ev, ngx_int_t event, ngx_uint_t wanted)
-{
-    if (wanted && !ev->active) {
-        return ngx_add_event(ev, event, NGX_LEVEL_EVENT);
-    }
-
-    if (!wanted && ev->active) {
-        return ngx_del_event(ev, event, 0);
-    }
-
-    return NGX_OK;
-}
-
-
-/* The descriptor stays open: it is curl's. */
-
-static void
-ngx_content_curl_release(ngx_connection_t *c, ngx_uint_t flags)
-{
-    if (c->read->active) {
-        (void) ngx_del_event(c->read, NGX_READ_EVENT, flags);
-    }
-
-    if (c->write->active) {
-        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, flags);
-    }
-
-    if (c->read->posted) {
-        ngx_delete_posted_event(c->read);
-    }
-
-    if (c->write->posted) {
-        ngx_delete_posted_event(c->write);
-    }
-
-    c->read->closed = 1;
-    c->write->closed = 1;
-
-    ngx_queue_remove(&c->queue);
-    ngx_free_connection(c);
-    c->fd = (ngx_socket_t) -1;
-}
-
-
-/* A worker calls few hosts: they are remembered as long as it lives. */
-
-ngx_content_curl_host_t *
-ngx_content_curl_host(ngx_content_curl_t *engine, ngx_str_t *origin)
-{
-    ngx_queue_t              *q;
-    ngx_content_curl_host_t  *host;
-
-    for (q = ngx_queue_head(&engine->hosts);
-         q != ngx_queue_sentinel(&engine->hosts);
-         q = ngx_queue_next(q))
-    {
-        host = ngx_queue_data(q, ngx_content_curl_host_t, link);
-
-        if (host->origin.len == origin->len
-            && ngx_memcmp(host->origin.data, origin->data, origin->len) == 0)
-        {
-            return host;
-        }
-    }
-
-    host = ngx_pcalloc(engine->pool, sizeof(ngx_content_curl_host_t));
-    if (host == NULL) {
-        return NULL;
-    }
-
-    host->origin.data = ngx_pstrdup(engine->pool, origin);
-    if (host->origin.data == NULL) {
-        return NULL;
-    }
-
-    host->origin.len = origin->len;
-
-    ngx_queue_init(&host->waiting);
-    ngx_queue_insert_tail(&engine->hosts, &host->link);
-
-    return host;
-}
-
-
 static void
 ngx_content_curl_pump(ngx_content_curl_t *engine)
 {
@@ -511,12 +403,17 @@ ngx_content_curl_attach(ngx_content_curl_transfer_t *t)
     ngx_queue_remove(&t->link);
     ngx_queue_insert_tail(&engine->running, &t->link);
 
-    engine->inside = 1;
-    rc = curl_multi_add_handle(engine->multi, t->easy);
-    engine->inside = 0;
+    if (engine->multi == NULL && ngx_content_curl_multi(engine) != NGX_OK) {
+        rc = CURLM_OUT_OF_MEMORY;
+
+    } else {
+        engine->inside = 1;
+        rc = curl_multi_add_handle(engine->multi, t->easy);
+        engine->inside = 0;
+    }
 
     if (rc != CURLM_OK) {
-        ngx_content_call_fail(t, NGX_CONTENT_CALL_OTHER,
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_SHORT,
                               curl_multi_strerror(rc));
         ngx_content_curl_doom(t);
         return;
@@ -539,7 +436,12 @@ ngx_content_curl_unpause(ngx_content_curl_transfer_t *t)
     inside = engine->inside;
 
     engine->inside = 1;
-    (void) curl_easy_pause(t->easy, CURLPAUSE_CONT);
+
+    if (curl_easy_pause(t->easy, CURLPAUSE_CONT) != CURLE_OK) {
+        engine->broken = 1;
+        ngx_content_curl_kick(engine);
+    }
+
     engine->inside = inside;
 }
 

@@ -45,6 +45,7 @@ struct ngx_content_curl_s {
     ngx_queue_t                paused;
     ngx_queue_t                doomed;
     unsigned                   inside:1;    /* curl is on the stack */
+    unsigned                   broken:1;    /* it had no memory for a socket */
 };
 
 
@@ -102,6 +103,15 @@ typedef struct {
  * Has the engine look at its queues in the next iteration of the event loop.
  */
 void ngx_content_curl_kick(ngx_content_curl_t *engine);
+
+/* An event for curl: a socket's, or CURL_SOCKET_TIMEOUT.  Calls handlers. */
+void ngx_content_curl_run(ngx_content_curl_t *engine, curl_socket_t fd,
+    int mask);
+
+/* curl's callback for its sockets, and the end of one. */
+int ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what,
+    void *data, void *socket);
+void ngx_content_curl_release(ngx_connection_t *c, ngx_uint_t flags);
 
 /*
  * The queue of that scheme, host and port, made when there is none; the text

@@ -223,6 +223,7 @@ ngx_content_s3_call_again(ngx_content_call_t *call, ngx_msec_t *delay)
 
     if (call->result != NGX_OK
         && (call->failure == NGX_CONTENT_CALL_TOO_LARGE
+            || call->failure == NGX_CONTENT_CALL_SHORT
             || call->failure == NGX_CONTENT_CALL_OTHER
             || call->failure == NGX_CONTENT_CALL_TLS))
     {

@@ -104,8 +104,17 @@ ngx_content_s3_call_outcome(ngx_content_call_t *call, const char **cause)
         *p = '\0';
         *cause = text;
 
-        return call->failure == NGX_CONTENT_CALL_TIMEOUT
-               ? NGX_CONTENT_TIMEOUT : NGX_CONTENT_BROKEN;
+        switch (call->failure) {
+
+        case NGX_CONTENT_CALL_TIMEOUT:
+            return NGX_CONTENT_TIMEOUT;
+
+        case NGX_CONTENT_CALL_SHORT:
+            return NGX_CONTENT_FAILED;
+
+        default:
+            return NGX_CONTENT_BROKEN;
+        }
     }
 
     if (call->status >= 200 && call->status < 300) {
