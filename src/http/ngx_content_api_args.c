@@ -49,7 +49,7 @@ ngx_content_api_arg(ngx_http_request_t *r, const char *name,
     path.len++;
 
     if (!goes_on || content_key_decode(path, &out, &why) != CONTENT_OK) {
-        return NGX_ERROR;
+        return NGX_DECLINED;
     }
 
     *value = ngx_content_to_ngx(content_out_done(&out));

@@ -73,14 +73,25 @@ ngx_content_api_list(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 static ngx_int_t
 ngx_content_list_args(ngx_http_request_t *r, ngx_content_list_t *list)
 {
-    if (ngx_content_api_arg(r, "prefix", 1, list->task.pool, &list->prefix)
-        != NGX_OK
-        || ngx_content_api_arg(r, "after", 1, list->task.pool, &list->after)
-           != NGX_OK
-        || ngx_content_api_arg(r, "delimiter", 1, list->task.pool,
-                                &list->delimiter)
-           != NGX_OK)
-    {
+    ngx_int_t    rc;
+    ngx_pool_t  *pool;
+
+    pool = list->task.pool;
+    rc = ngx_content_api_arg(r, "prefix", 1, pool, &list->prefix);
+
+    if (rc == NGX_OK) {
+        rc = ngx_content_api_arg(r, "after", 1, pool, &list->after);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_content_api_arg(r, "delimiter", 1, pool, &list->delimiter);
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
         return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
                                    "prefix, after and delimiter must be valid "
                                    "UTF-8, without control characters");

@@ -48,9 +48,13 @@ ngx_content_versions_key(ngx_http_request_t *r, ngx_str_t *key)
     ngx_int_t                rc;
     ngx_content_loc_conf_t  *lcf;
 
-    if (ngx_content_api_arg(r, "key", 0, r->pool, key) != NGX_OK
-        || key->len == 0 || ngx_content_is_reserved(key))
-    {
+    rc = ngx_content_api_arg(r, "key", 0, r->pool, key);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != NGX_OK || key->len == 0 || ngx_content_is_reserved(key)) {
         return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
                                    "key must be the key of an object");
     }
@@ -78,9 +82,16 @@ static ngx_int_t
 ngx_content_versions_id(ngx_http_request_t *r, const char *name,
     ngx_str_t *id)
 {
-    size_t  i;
+    size_t     i;
+    ngx_int_t  rc;
 
-    if (ngx_content_api_arg(r, name, 1, r->pool, id) != NGX_OK) {
+    rc = ngx_content_api_arg(r, name, 1, r->pool, id);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != NGX_OK) {
         goto invalid;
     }
 

@@ -464,6 +464,13 @@ ngx_content_copy_remove(ngx_content_copying_t *c)
         return NGX_OK;
     }
 
+    /* without it whatever is there now would go */
+
+    if (c->from.etag.len == 0) {
+        c->removed = NGX_CONTENT_FAILED;
+        return NGX_OK;
+    }
+
     c->remove = ngx_content_task_create(c->lcf->store,
                                         sizeof(ngx_content_remove_t),
                                         &c->from.key, ngx_cycle->log);

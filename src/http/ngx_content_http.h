@@ -223,7 +223,7 @@ ngx_int_t ngx_content_api_body(ngx_http_request_t *r, off_t max,
 /*
  * An argument of the query, decoded into pool by the rules of keys; empty if
  * it is not there.  goes_on: it may be the beginning of a key, as "a/." is of
- * "a/.b".  NGX_OK or NGX_ERROR.
+ * "a/.b".  NGX_OK; NGX_DECLINED: it can't be decoded; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_content_api_arg(ngx_http_request_t *r, const char *name,
     ngx_uint_t goes_on, ngx_pool_t *pool, ngx_str_t *value);

@@ -216,7 +216,7 @@ ngx_content_object_field(ngx_http_request_t *r, ngx_table_elt_t *h,
 
     *field = ngx_content_str_dup(pool, value);
 
-    return NGX_OK;
+    return field->len == value.len ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -247,6 +247,10 @@ ngx_content_object_meta(ngx_http_request_t *r, ngx_table_elt_t *h,
 
     f = &object->meta[object->nmeta++];
     f->name = ngx_content_str_dup(pool, name);
+
+    if (f->name.len != name.len) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     rc = ngx_content_object_field(r, h, &f->value, pool);
 

@@ -125,12 +125,16 @@ ngx_content_write_parse_conditions(ngx_http_request_t *r, ngx_pool_t *pool,
     h = r->headers_in.if_match;
 
     if (h) {
+        if (h->value.len == 0) {
+            return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
+                                       "If-Match is empty");
+        }
+
         conditions->if_match = ngx_content_to_ngx(
               ngx_content_str_dup(pool, ngx_content_from_ngx(h->value)));
 
         if (conditions->if_match.len == 0) {
-            return ngx_content_problem(r, NGX_HTTP_BAD_REQUEST,
-                                       "If-Match is empty");
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
 

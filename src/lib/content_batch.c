@@ -6,14 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "lib/content_batch.h"
+#include "lib/content_json.h"
 #include "lib/content_key.h"
 
 
 static int check_keys(json_t *root, char *why, size_t why_size);
-static const char *check_key(json_t *value, json_t *seen);
+static int check_key(json_t *value, json_t *seen, const char **wrong);
 static content_str_t text_of(json_t *value);
 
 
@@ -28,12 +27,14 @@ content_batch_parse(content_str_t json, content_batch_pt take, void *data,
 
     why[0] = '\0';
 
-    root = json_loadb((const char *) json.data, json.len,
-                      JSON_REJECT_DUPLICATES, &error);
+    rc = content_json_parse(json, &root, &error);
 
-    if (root == NULL) {
+    if (rc == CONTENT_ERROR) {
         snprintf(why, why_size, "malformed JSON at line %d, column %d",
                  error.line, error.column);
+    }
+
+    if (rc != CONTENT_OK) {
         return CONTENT_ERROR;
     }
 
@@ -58,6 +59,7 @@ content_batch_parse(content_str_t json, content_batch_pt take, void *data,
 static int
 check_keys(json_t *root, char *why, size_t why_size)
 {
+    int          rc;
     size_t       i, n;
     json_t      *keys, *value, *seen;
     const char  *wrong;
@@ -83,42 +85,48 @@ check_keys(json_t *root, char *why, size_t why_size)
         return CONTENT_ERROR;
     }
 
-    wrong = NULL;
+    rc = CONTENT_OK;
 
     json_array_foreach(keys, i, value) {
-        wrong = check_key(value, seen);
+        wrong = NULL;
+        rc = check_key(value, seen, &wrong);
 
-        if (wrong) {
-            snprintf(why, why_size, "keys[%zu]: %s", i, wrong);
+        if (rc != CONTENT_OK) {
+            if (wrong) {
+                snprintf(why, why_size, "keys[%zu]: %s", i, wrong);
+            }
+
             break;
         }
     }
 
     json_decref(seen);
 
-    return wrong ? CONTENT_ERROR : CONTENT_OK;
+    return rc;
 }
 
 
-static const char *
-check_key(json_t *value, json_t *seen)
-{
-    const char  *why;
+/* CONTENT_ERROR without a word of what is wrong: no memory. */
 
+static int
+check_key(json_t *value, json_t *seen, const char **wrong)
+{
     if (!json_is_string(value)) {
-        return "is not a string";
+        *wrong = "is not a string";
+        return CONTENT_ERROR;
     }
 
-    if (content_key_check(text_of(value), &why) != CONTENT_OK) {
-        return why;
+    if (content_key_check(text_of(value), wrong) != CONTENT_OK) {
+        return CONTENT_ERROR;
     }
 
     if (json_object_get(seen, json_string_value(value))) {
-        return "is named twice";
+        *wrong = "is named twice";
+        return CONTENT_ERROR;
     }
 
     return json_object_set_new(seen, json_string_value(value), json_true())
-           == 0 ? NULL : "there is no memory for it";
+           == 0 ? CONTENT_OK : CONTENT_ERROR;
 }
 
 

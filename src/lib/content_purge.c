@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
+#include "lib/content_json.h"
 #include "lib/content_purge.h"
 #include "lib/content_purge_value.h"
 
@@ -52,15 +51,9 @@ content_purge_parse(content_str_t json, content_purge_item_pt item,
         why[0] = '\0';
     }
 
-    /*
-     * Of two members with one name a parser may see either: not a thing to
-     * decide a purge on (RFC 8259, 4).
-     */
+    rc = content_json_parse(json, &root, &error);
 
-    root = json_loadb((const char *) json.data, json.len,
-                      JSON_REJECT_DUPLICATES, &error);
-
-    if (root == NULL) {
+    if (rc == CONTENT_ERROR) {
 
         /* jansson's own text quotes the input in pieces, maybe half a
          * character of it: its place is enough. */
@@ -69,6 +62,9 @@ content_purge_parse(content_str_t json, content_purge_item_pt item,
                  json_error_code(&error) == json_error_duplicate_key
                      ? "a member is named twice" : "malformed JSON",
                  error.line, error.column);
+    }
+
+    if (rc != CONTENT_OK) {
         return CONTENT_ERROR;
     }
 

@@ -9,6 +9,7 @@
  */
 
 #include "store/ngx_content_file.h"
+#include "store/ngx_content_file_change.h"
 #include "core/ngx_content_str.h"
 #include "core/ngx_content_job.h"
 #include "lib/content_path.h"
@@ -431,7 +432,7 @@ ngx_content_file_open(const char *path, ngx_content_file_t *file,
 
         *cause = (errno == EACCES) ? "open() failed: permission denied"
                                    : "open() failed";
-        return NGX_CONTENT_BROKEN;
+        return ngx_content_file_fault();
     }
 
     outcome = ngx_content_file_head_read(file, cause);

@@ -121,8 +121,20 @@ ngx_content_file_pwrite(int fd, u_char *data, size_t size, off_t offset,
 ngx_content_outcome_e
 ngx_content_file_fault(void)
 {
-    return (errno == ENOSPC || errno == EDQUOT) ? NGX_CONTENT_FULL
-                                                : NGX_CONTENT_BROKEN;
+    switch (errno) {
+
+    case ENOSPC:
+    case EDQUOT:
+        return NGX_CONTENT_FULL;
+
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+        return NGX_CONTENT_FAILED;
+
+    default:
+        return NGX_CONTENT_BROKEN;
+    }
 }
 
 
@@ -191,6 +203,12 @@ ngx_content_file_change_check(ngx_content_file_change_t *change)
 
     cause = NULL;
     found = ngx_content_file_open(change->path, &file, &cause);
+
+    if (found == NGX_CONTENT_FAILED) {
+        change->outcome = found;
+        change->cause = cause;
+        return;
+    }
 
     /* a file that is damaged may be replaced, but meets no condition */
 

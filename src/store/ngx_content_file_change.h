@@ -25,7 +25,7 @@ ngx_content_file_temp_t *ngx_content_file_temp_open(ngx_content_task_t *task,
 ngx_content_outcome_e ngx_content_file_pwrite(int fd, u_char *data,
     size_t size, off_t offset, const char **cause);
 
-/* What errno means: FULL or BROKEN. */
+/* What errno means: FULL, FAILED (no memory, no descriptor) or BROKEN. */
 ngx_content_outcome_e ngx_content_file_fault(void);
 
 

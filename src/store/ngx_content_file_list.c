@@ -8,6 +8,7 @@
 #include <dirent.h>
 
 #include "store/ngx_content_file.h"
+#include "store/ngx_content_file_change.h"
 #include "core/ngx_content_job.h"
 #include "core/ngx_content_str.h"
 #include "lib/content_key.h"
@@ -268,14 +269,14 @@ ngx_content_file_branches(ngx_content_file_walk_t *w, u_char least,
 
     if (dir == NULL) {
         if (errno != ENOENT) {
-            w->outcome = NGX_CONTENT_BROKEN;
+            w->outcome = ngx_content_file_fault();
             w->cause = "opendir() failed";
         }
 
         return NULL;
     }
 
-    while ((entry = readdir(dir)) != NULL) {
+    while (errno = 0, (entry = readdir(dir)) != NULL) {
         if (*n + 2 > room) {
             room = room ? room * 2 : 64;
             more = realloc(branches, room * sizeof(*branches));
@@ -291,6 +292,11 @@ ngx_content_file_branches(ngx_content_file_walk_t *w, u_char least,
 
         *n += ngx_content_file_branch(&branches[*n], entry->d_name, least,
                                       most);
+    }
+
+    if (entry == NULL && errno) {
+        w->outcome = ngx_content_file_fault();
+        w->cause = "readdir() failed";
     }
 
     closedir(dir);

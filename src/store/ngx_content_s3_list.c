@@ -150,7 +150,8 @@ ngx_content_s3_list_entry(void *data, const content_s3list_entry_t *found)
 
     (void) content_date_parse(found->last_modified, &entry->mtime);
 
-    return CONTENT_OK;
+    return entry->key.len == found->key.len
+           && entry->etag.len == found->etag.len ? CONTENT_OK : CONTENT_ERROR;
 }
 
 
@@ -172,7 +173,7 @@ ngx_content_s3_list_prefix(void *data, content_str_t found)
 
     *prefix = ngx_content_to_ngx(ngx_content_str_dup(list->task.pool, found));
 
-    return CONTENT_OK;
+    return prefix->len == found.len ? CONTENT_OK : CONTENT_ERROR;
 }
 
 

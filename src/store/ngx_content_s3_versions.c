@@ -147,7 +147,9 @@ ngx_content_s3_version(void *data, const content_s3version_t *found)
         versions->kept = 1;
     }
 
-    return CONTENT_OK;
+    return version->id.len == found->id.len
+           && version->etag.len == found->etag.len ? CONTENT_OK
+                                                   : CONTENT_ERROR;
 }
 
 

@@ -8,14 +8,6 @@
 #include "lib/content_range.h"
 
 
-typedef struct {
-    ngx_event_t               event;
-    ngx_content_task_t       *task;
-    ngx_content_outcome_e     outcome;
-    const char               *cause;
-} ngx_content_post_t;
-
-
 static void ngx_content_task_posted(ngx_event_t *ev);
 
 
@@ -109,32 +101,23 @@ void
 ngx_content_task_post(ngx_content_task_t *task,
     ngx_content_outcome_e outcome, const char *cause)
 {
-    ngx_content_post_t  *post;
+    task->post.outcome = outcome;
+    task->post.cause = cause;
 
-    post = ngx_pcalloc(task->pool, sizeof(ngx_content_post_t));
-    if (post == NULL) {
-        ngx_content_task_finish(task, NGX_CONTENT_FAILED, "no memory");
-        return;
-    }
+    task->post.event.handler = ngx_content_task_posted;
+    task->post.event.data = task;
+    task->post.event.log = &task->log;
 
-    post->task = task;
-    post->outcome = outcome;
-    post->cause = cause;
-
-    post->event.handler = ngx_content_task_posted;
-    post->event.data = post;
-    post->event.log = &task->log;
-
-    ngx_post_event(&post->event, &ngx_posted_events);
+    ngx_post_event(&task->post.event, &ngx_posted_events);
 }
 
 
 static void
 ngx_content_task_posted(ngx_event_t *ev)
 {
-    ngx_content_post_t  *post = ev->data;
+    ngx_content_task_t  *task = ev->data;
 
-    ngx_content_task_finish(post->task, post->outcome, post->cause);
+    ngx_content_task_finish(task, task->post.outcome, task->post.cause);
 }
 
 

@@ -76,6 +76,13 @@ struct ngx_content_task_s {
 
     ngx_content_task_pt        done;      /* NULL: nobody waits */
     void                      *data;
+
+    struct {                              /* of task_post(), which must not
+                                             want memory */
+        ngx_event_t            event;
+        ngx_content_outcome_e  outcome;
+        const char            *cause;
+    } post;
 };
 
 
