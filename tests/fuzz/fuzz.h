@@ -67,8 +67,10 @@ void fuzz_run(content_str_t input);
 unsigned fuzz_get_seeds(void);                             /* how many */
 content_str_t fuzz_any_seed(size_t number);
 
-/* Changes an input, of which all room bytes can be written to.  *state is any
- * number but 0. */
+/*
+ * Changes an input, of which all room bytes can be written to.  *state is any
+ * number but 0.
+ */
 
 void fuzz_vary(content_str_t *input, size_t room, uint64_t *state);
 
