@@ -375,5 +375,9 @@ ngx_content_receive_end(ngx_http_request_t *r, ngx_content_receive_t *rcv,
 
     r->read_event_handler = ngx_http_block_reading;
 
+    if (rc == NGX_OK) {
+        ngx_content_upload_whole(rcv->up);
+    }
+
     rcv->received(rcv->data, rc);
 }

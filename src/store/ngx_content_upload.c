@@ -384,6 +384,13 @@ ngx_content_upload_advance(ngx_content_upload_t *up)
 
 
 void
+ngx_content_upload_whole(ngx_content_upload_t *up)
+{
+    ngx_content_claim_filled(&up->claim);
+}
+
+
+void
 ngx_content_upload_end(ngx_content_upload_t *up)
 {
     up->ended = 1;

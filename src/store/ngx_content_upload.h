@@ -64,6 +64,12 @@ void ngx_content_upload_room(ngx_content_upload_t *up, u_char **data,
  * (up->task.outcome), also while bytes are awaited.
  */
 
+/*
+ * The body has come: the upload is not taken for a slow one while the caller
+ * has yet to do something before end().
+ */
+void ngx_content_upload_whole(ngx_content_upload_t *up);
+
 /* The body is complete.  task.done follows: OK, or why nothing was changed. */
 void ngx_content_upload_end(ngx_content_upload_t *up);
 

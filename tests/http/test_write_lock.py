@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness import EDITOR, Nginx, problem, wait_until
+from harness import EDITOR, Nginx, problem, request_head, wait_until
 from s3_fault_proxy import cut, hold, s3_error
 
 LARGE = b"x" * (6 << 20)                      # in parts
@@ -112,6 +112,50 @@ def test_move_does_not_take_away_what_a_writer_has_replaced(origin, other,
     assert moving.result().status == 201
     assert writing.result().status == 412
     wait_until(lambda: not locks(redis), what="the locks to go")
+
+
+def test_who_waits_for_the_lock_is_not_too_slow(tmp_path, bucket, proxy, redis,
+                                                pool, key):
+    """Its body has come, of which nobody had told the length; somebody waits
+    for memory, and a client that stalls is the one to lose its own."""
+    part = 5 << 20
+    go_on = threading.Event()
+    with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), redis=redis,
+               workers=1,
+               http="content_upload_memory 11m patience=1s;") as origin:
+        def uploads():
+            return origin.counters()["uploads"]
+
+        def begin(path):
+            connection = origin.connect()
+            connection.send(request_head("PUT", path, {
+                "Host": "origin.test", "Content-Length": part,
+                "Authorization": f"Bearer {EDITOR}"}) + b"x")
+            return connection
+
+        wait_until(lambda: origin.counters()["redis"]["ready"])
+        assert origin.put(key, b"0").status == 201
+
+        proxy.fault(hold(go_on, before=True), path=key, method="PUT")
+        holder = pool.submit(origin.put, key, b"1", if_match="*")
+        wait_until(lambda: not proxy.pending(), what="the write to be held")
+        asked = calls(redis, "set")
+        chunked = pool.submit(origin.put, key, chunks=[b"2"], if_match="*")
+        wait_until(lambda: calls(redis, "set") > asked, what="it to ask")
+
+        stalled = begin(f"{key}/stalled")
+        wait_until(lambda: uploads()["bytes"] > 2 * part, what="both to hold")
+        waiting = begin(f"{key}/waiting")
+        wait_until(lambda: uploads()["waiting"], what="one to wait")
+
+        problem(stalled.answer("PUT"), 503, "too slowly")
+        stalled.close()
+        waiting.close()
+        go_on.set()
+        assert holder.result().status == 204
+        assert chunked.result().status == 204
+        assert origin.get(key).body == b"2"
+        assert uploads()["too_slow"] == 1
 
 
 @pytest.mark.parametrize("second", ["delete", "parts", "small"])
