@@ -3,7 +3,9 @@ heard of, damaged, or of something else.
 """
 
 import concurrent.futures
+import pathlib
 import shutil
+import signal
 import time
 
 import pytest
@@ -292,11 +294,34 @@ def test_damaged_record_heals(origin, redis):
 def test_record_is_not_believed_without_an_epoch(origin, redis):
     """Which was evicted: nobody knows what has been purged."""
     origin.put("/a", b"hello")
+    for _ in range(3):                      # more often than there are workers
+        heat(origin, "/a")
+        redis.client.delete("nc:epoch")
+        assert tier(origin.get("/a")) != "redis"
+        wait_until(lambda: redis.client.exists("nc:epoch"))
     heat(origin, "/a")
-    redis.client.delete("nc:epoch")
-    assert tier(origin.get("/a")) != "redis"
-    wait_until(lambda: redis.client.exists("nc:epoch"))
-    heat(origin, "/a")
+
+
+def test_worker_that_exits_has_the_record_dropped(tmp_path, redis):
+    """Though nothing but Redis's answer keeps it."""
+    with Nginx(tmp_path / "n", redis=redis, workers=1,
+               http="content_hot hits=1; content_redis_timeout 20s;") as nginx, \
+         concurrent.futures.ThreadPoolExecutor(1) as pool:
+        nginx.put("/a", b"old")
+        heat(nginx, "/a")
+        old, = nginx.workers()
+        file, = nginx.files.rglob("*.o")
+        redis.pause()
+        writing = pool.submit(nginx.put, "/a", b"newer")
+        wait_until(lambda: file.read_bytes().endswith(b"newer"))
+        nginx.send(signal.SIGHUP)
+        title = pathlib.Path(f"/proc/{old}/cmdline")
+        wait_until(lambda: b"shutting down" in title.read_bytes())
+        for _ in range(20):
+            nginx.connect().close()
+        redis.resume()
+        assert writing.result().status == 204
+        assert nginx.get("/a").body == b"newer"
 
 
 def test_record_of_another_epoch_is_not_believed(origin, redis):

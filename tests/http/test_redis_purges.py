@@ -172,6 +172,14 @@ def test_purges_that_are_lost_are_a_new_epoch(origin, redis, key, damage):
     assert tier(origin.get(gone)) != "redis"
 
 
+def test_purge_that_redis_refuses_is_a_new_epoch(origin, redis, key):
+    gone, = fill(origin, key, a="one")
+    redis.client.lpush("nc:purges", "of another type")
+    purge(origin, tags=["one"])
+    assert tier(origin.get(gone)) != "redis"
+    heat(origin, gone)
+
+
 @pytest.mark.parametrize("damage", [*DAMAGES, cut_off])
 def test_new_node_that_finds_no_purges_makes_a_new_epoch(tmp_path, redis, key,
                                                          damage):
