@@ -217,7 +217,9 @@ ngx_content_purge_unrefuse(ngx_content_purge_shared_t *shared)
 
 /*
  * How many items of this one's kind may go in a call now: 0 when its budget
- * is spent.  URLs are counted one by one, of the others the calls.
+ * is spent.  URLs are counted one by one, of the others the calls.  A call
+ * waits until there is budget for all URLs that could go with it: with one for
+ * each as it comes, the API's limit of requests would soon be reached.
  */
 
 static ngx_uint_t
@@ -227,7 +229,7 @@ ngx_content_purge_allowed(ngx_content_purge_shared_t *shared,
     ngx_msec_t *wait)
 {
     uint64_t         left;
-    ngx_uint_t       most, n, bit;
+    ngx_uint_t       most, bit;
     content_pace_t  *bucket;
 
     if (node->kind == CONTENT_PURGE_URL) {
@@ -251,13 +253,12 @@ ngx_content_purge_allowed(ngx_content_purge_shared_t *shared,
         most = ngx_min(most, node->most);
     }
 
-    n = 1;
-
     if (node->kind == CONTENT_PURGE_URL) {
-        n = most = ngx_content_purge_count(shared, node, most, now);
+        most = ngx_content_purge_count(shared, node, most, now);
     }
 
-    left = content_pace_take(bucket, now, 1);
+    left = content_pace_take(bucket, now,
+                             node->kind == CONTENT_PURGE_URL ? most : 1);
 
     if (left) {
         pace->refused |= bit;
@@ -265,11 +266,7 @@ ngx_content_purge_allowed(ngx_content_purge_shared_t *shared,
         return 0;
     }
 
-    while (--n && content_pace_take(bucket, now, 1) == 0) {
-        /* void */
-    }
-
-    return most - n;
+    return most;
 }
 
 

@@ -347,6 +347,20 @@ def test_plan_is_kept(tmp_path, fake):
         assert calls[-1]["time"] - calls[0]["time"] >= 0.7
 
 
+def test_urls_are_counted_one_by_one(tmp_path, fake):
+    """Not the calls that they go in, of which few would do."""
+    fake.reset("free")
+    with Nginx(tmp_path / "n", purge=fake, workers=1) as origin:
+        urls = [f"https://www.example.com/{i}" for i in range(2500)]
+        assert origin.finished_job(purge(origin, {"urls": urls}))[
+            "state"] == "done"
+        calls = fake.calls()
+        assert {url for call in calls if call["status"] == 200
+                for url in call["body"]["files"]} == set(urls)
+        assert sum(call["status"] == 429 for call in calls) <= 2
+        assert len(calls) < 40                  # but not in a call each
+
+
 def test_what_is_too_much_for_the_cdn_is_sent_later(origin, fake):
     fake.limit(bucket=2, rate=2)                  # another node uses the rest
     jobs = [purge(origin, {"everything": True}) for _ in range(6)]
