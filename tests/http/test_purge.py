@@ -505,11 +505,12 @@ def connected_to(pid, port):
 
 
 def test_worker_that_is_killed_leaves_its_purges_to_others(origin, fake):
-    fake.fault(stall=3)
+    fake.fault(stall=8)
     location = purge(origin, {"tags": ["a"]})
     fake.calls(least=1, state="arrived")
     port = int(fake.address.rpartition(":")[2])
-    sender, = [pid for pid in origin.workers() if connected_to(pid, port)]
+    sender, = wait_until(lambda: [pid for pid in origin.workers()
+                                  if connected_to(pid, port)])
     origin.kill_worker(sender)
     assert origin.job(location)["state"] == "running"
     job = origin.finished_job(location, 25)       # 10 s and the time-out

@@ -178,6 +178,25 @@ def test_writes_that_could_not_reach_redis_are_not_undone(
         watch_all(origin, write, b"new")
 
 
+@pytest.mark.parametrize("what", [{"tags": ["t"]}, {"everything": True}],
+                         ids=["tag", "everything"])
+def test_purges_that_could_not_reach_redis_are_not_undone(tmp_path, redis,
+                                                          what):
+    way = Way(tmp_path / "way.sock")
+    way.lead(redis)
+    with Nginx(tmp_path / "n", redis=way.address, workers=1) as origin:
+        origin.put("/a", b"x", cache_tag="t")
+        heat(origin, "/a")
+        way.lead(None)
+        wait_until(lambda: not origin.counters()["redis"]["ready"])
+        assert origin.post("/-/purge", what).status == 202
+        assert len(redis.records()) == 1
+        way.lead(redis)
+        wait_until(lambda: origin.counters()["redis"]["ready"])
+        assert tier(origin.get("/a")) != "redis"
+        heat(origin, "/a")
+
+
 @pytest.mark.parametrize("write", ["put", "delete"])
 def test_redis_that_was_replaced_and_is_back_is_not_believed(
         tmp_path, place, redis, write):
