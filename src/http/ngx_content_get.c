@@ -73,6 +73,10 @@ ngx_content_get(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
 
     rc = ngx_content_get_hit(r, ctx);
 
+    if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE) {
+        ngx_content_range_refused(r);
+    }
+
     if (rc != NGX_DECLINED) {
         return rc;
     }
@@ -247,6 +251,10 @@ ngx_content_get_run(ngx_content_get_t *get)
 
     if (rc != NGX_DONE) {
 
+        if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE) {
+            ngx_content_range_refused(r);
+        }
+
         /* a request can outlive its answer, until its own body has come */
 
         ngx_content_fill_ignore(&get->wait);
@@ -406,9 +414,7 @@ ngx_content_get_needs_body(ngx_content_get_t *get)
     rc = ngx_content_range(get->request, object->etag, object->mtime,
                            object->size, &first, &last);
 
-    if (rc == CONTENT_RANGE_UNSATISFIABLE) {
-        return NGX_HTTP_RANGE_NOT_SATISFIABLE;
-    }
+    /* bytes at hand are cut by nginx's range filter */
 
     if (get->body.data) {
         return NGX_OK;
@@ -418,20 +424,23 @@ ngx_content_get_needs_body(ngx_content_get_t *get)
 
     /* the bytes come with the metadata that they have now */
 
-    if (get->read.store->open_first) {
+    if (get->read.store->open_first
+        || (rc != CONTENT_RANGE_OK && rc != CONTENT_RANGE_UNSATISFIABLE)
+        || !ngx_content_rehearse(get->request, object))
+    {
         return NGX_OK;
     }
 
-    /* bytes at hand are cut by nginx's range filter */
+    if (rc == CONTENT_RANGE_UNSATISFIABLE) {
+        return ngx_content_range_problem(get->request, object->size);
+    }
 
-    if (rc == CONTENT_RANGE_OK) {
-        get->read.ranged = 1;
-        get->read.first = first;
-        get->read.last = last;
+    get->read.ranged = 1;
+    get->read.first = first;
+    get->read.last = last;
 
-        if (get->opened) {
-            ngx_content_keep_metadata(&get->keep, object);
-        }
+    if (get->opened) {
+        ngx_content_keep_metadata(&get->keep, object);
     }
 
     return NGX_OK;

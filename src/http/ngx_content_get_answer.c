@@ -6,11 +6,10 @@
 #include "http/ngx_content_get.h"
 #include "http/ngx_content_hit.h"
 #include "http/ngx_content_zones.h"
-#include "lib/content_range.h"
 
 
 static content_str_t ngx_content_get_whence(ngx_content_get_t *get);
-static ngx_int_t ngx_content_get_partial(ngx_content_get_t *get);
+static ngx_int_t ngx_content_get_ranges(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_send_lent(ngx_content_get_t *get,
     ngx_chain_t *out);
 static void ngx_content_get_told(ngx_content_get_t *get);
@@ -23,8 +22,6 @@ ngx_content_get_headers(ngx_content_read_t *read)
     content_str_t        whence;
     ngx_http_request_t  *r;
     ngx_content_get_t   *get;
-
-    static content_str_t  bytes = content_string("bytes");
 
     get = read->data;
     r = read->request;
@@ -51,28 +48,37 @@ ngx_content_get_headers(ngx_content_read_t *read)
         ngx_http_clear_content_length(r);
     }
 
-    if (read->digest && read->object->has_sha256
-        && ngx_content_digest_headers(r, read->object->sha256) != NGX_OK)
+    if ((status != NGX_HTTP_NOT_MODIFIED
+         && ngx_content_get_ranges(get) != NGX_OK)
+        || (read->digest && read->object->has_sha256
+            && ngx_content_digest_headers(r, read->object->sha256) != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (status == NGX_HTTP_NOT_MODIFIED) {
-        return NGX_OK;
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_content_get_ranges(ngx_content_get_t *get)
+{
+    content_object_t    *object;
+    ngx_http_request_t  *r;
+
+    r = get->request;
+    object = get->read.object;
+
+    if (get->read.ranged) {
+        return ngx_content_ranges_part(r, get->read.first, object->size);
     }
 
-    if (read->ranged) {
-        return ngx_content_get_partial(get);
+    if (get->read.store->open_first || get->body.data) {
+        return ngx_content_ranges_cut(r, object->etag, object->mtime,
+                                      object->size);
     }
 
-    /* where nginx's range filter does not say so itself */
-
-    if ((r->method == NGX_HTTP_HEAD
-         || (!read->store->open_first && get->body.data == NULL))
-        && ngx_content_header(r, "Accept-Ranges", bytes) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    ngx_content_ranges_whole(r);
 
     return NGX_OK;
 }
@@ -116,37 +122,6 @@ ngx_content_get_whence(ngx_content_get_t *get)
 }
 
 
-static ngx_int_t
-ngx_content_get_partial(ngx_content_get_t *get)
-{
-    u_char              *buf;
-    content_out_t        out;
-    ngx_http_request_t  *r;
-
-    r = get->request;
-
-    buf = ngx_pnalloc(r->pool, CONTENT_RANGE_HEADER_SIZE);
-    if (buf == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    content_out_init(&out, buf, CONTENT_RANGE_HEADER_SIZE);
-    content_range_header(&out, get->read.first, get->read.last,
-                         get->read.object->size);
-
-    if (ngx_content_header(r, "Content-Range", content_out_done(&out))
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    r->headers_out.status = NGX_HTTP_PARTIAL_CONTENT;
-    r->headers_out.content_length_n = get->read.last - get->read.first + 1;
-
-    return NGX_OK;
-}
-
-
 ngx_int_t
 ngx_content_get_send_headers(ngx_content_get_t *get)
 {
@@ -177,8 +152,6 @@ ngx_content_get_send_memory(ngx_content_get_t *get)
     if (rc != NGX_OK) {
         return rc;
     }
-
-    r->allow_ranges = 1;
 
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {

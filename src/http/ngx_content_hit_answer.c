@@ -8,7 +8,7 @@
  *
  * A record of metadata stands for an object whose body is not here: it is too
  * large, or only its HEAD was asked for.  In the place of the body it has the
- * object in the form of lib/content_object.h.  HEAD, 304, 412 and 416 are
+ * object in the form of lib/content_object.h.  HEAD, 304 and 412 are
  * answered from it; who wants the body goes on with ctx->known.
  */
 
@@ -17,13 +17,10 @@
 #include "http/ngx_content_hit.h"
 #include "http/ngx_content_http.h"
 #include "http/ngx_content_zones.h"
-#include "lib/content_range.h"
 
 
 static ngx_int_t ngx_content_hit_known(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, content_entry_t *entry);
-static ngx_int_t ngx_content_hit_conditions(ngx_http_request_t *r,
-    ngx_content_head_t *head);
 static void ngx_content_hit_not_modified(ngx_http_request_t *r);
 static content_str_t ngx_content_hit_etag(ngx_content_head_t *head);
 static void ngx_content_hit_put_first(ngx_list_t *list,
@@ -41,6 +38,7 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     content_entry_t *entry)
 {
     ngx_int_t            rc;
+    content_str_t        etag;
     ngx_table_elt_t     *h;
     ngx_content_head_t  *head;
 
@@ -48,7 +46,8 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
     /* a problem has none of the object's headers */
 
-    rc = ngx_content_hit_conditions(r, head);
+    etag = ngx_content_hit_etag(head);
+    rc = ngx_content_conditions(r, etag, head->mtime);
 
     if (rc != NGX_OK && rc != NGX_HTTP_NOT_MODIFIED) {
         return rc;
@@ -84,6 +83,11 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
     if (rc == NGX_HTTP_NOT_MODIFIED) {
         ngx_content_hit_not_modified(r);
+
+    } else if (ngx_content_ranges_cut(r, etag, head->mtime, head->size)
+               != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (head->has_sha256
@@ -96,29 +100,6 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
     return rc == NGX_HTTP_NOT_MODIFIED ? ngx_http_send_header(r)
                                        : ngx_content_hit_body(r, entry);
-}
-
-
-/* NGX_OK, or the status that the answer has instead of 200 or 206. */
-
-static ngx_int_t
-ngx_content_hit_conditions(ngx_http_request_t *r, ngx_content_head_t *head)
-{
-    int64_t        first, last;
-    ngx_int_t      rc;
-    content_str_t  etag;
-
-    etag = ngx_content_hit_etag(head);
-    rc = ngx_content_conditions(r, etag, head->mtime);
-
-    if (rc == NGX_OK && r->headers_in.range && r->method != NGX_HTTP_HEAD
-        && ngx_content_range(r, etag, head->mtime, head->size, &first, &last)
-           == CONTENT_RANGE_UNSATISFIABLE)
-    {
-        return NGX_HTTP_RANGE_NOT_SATISFIABLE;
-    }
-
-    return rc;
 }
 
 

@@ -40,18 +40,6 @@ ngx_content_hit_body(ngx_http_request_t *r, content_entry_t *entry)
     ngx_buf_t    *b;
     ngx_chain_t   out;
 
-    static content_str_t  bytes = content_string("bytes");
-
-    if (r->method == NGX_HTTP_HEAD) {
-
-        /* nginx's range filter says so with a body only */
-
-        return ngx_content_header(r, "Accept-Ranges", bytes) == NGX_OK
-               ? ngx_http_send_header(r) : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    r->allow_ranges = 1;
-
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

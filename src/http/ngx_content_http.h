@@ -133,11 +133,42 @@ ngx_int_t ngx_content_conditions(ngx_http_request_t *r, content_str_t etag,
     time_t mtime);
 
 /*
- * The single range that is asked for: CONTENT_RANGE_NONE, _OK with first and
- * last set, or _UNSATISFIABLE after the problem 416 was noted.
+ * The ranges that are asked for (ngx_content_ranges.c): CONTENT_RANGE_NONE, _OK
+ * with first and last set, _SEVERAL or _UNSATISFIABLE.
  */
 ngx_int_t ngx_content_range(ngx_http_request_t *r, content_str_t etag,
     time_t mtime, int64_t size, int64_t *first, int64_t *last);
+
+/* The problem 416, for the caller to return. */
+ngx_int_t ngx_content_range_problem(ngx_http_request_t *r, int64_t size);
+
+/*
+ * Before the headers of the whole object are sent (200, its length), what
+ * nginx's range filter is to do, which also says that there are ranges
+ * (Accept-Ranges).  NGX_OK or NGX_ERROR.
+ *
+ *     whole   nothing more: the body can't be cut
+ *     cut     206 or 416, if ngx_content_range() says so
+ *     part    206: what comes is the one range, from first on
+ */
+void ngx_content_ranges_whole(ngx_http_request_t *r);
+ngx_int_t ngx_content_ranges_cut(ngx_http_request_t *r, content_str_t etag,
+    time_t mtime, int64_t size);
+ngx_int_t ngx_content_ranges_part(ngx_http_request_t *r, int64_t first,
+    int64_t size);
+
+/*
+ * After that filter has refused the headers (416): takes them back, for the
+ * problem, or the page of error_page, has none of them.
+ */
+void ngx_content_range_refused(ngx_http_request_t *r);
+
+/*
+ * Whether the filters of this location leave an object as it is, so that a
+ * range of it can be answered without the rest (ngx_content_rehearsal.c).
+ */
+ngx_uint_t ngx_content_rehearse(ngx_http_request_t *r,
+    const content_object_t *object);
 
 /* The first request header of that name (lower case), or NULL. */
 ngx_table_elt_t *ngx_content_request_header(ngx_http_request_t *r,

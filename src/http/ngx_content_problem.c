@@ -11,6 +11,7 @@
 #include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
 #include "lib/content_problem.h"
+#include "lib/content_range.h"
 
 
 #define NGX_CONTENT_DETAIL_MAX   512
@@ -20,11 +21,12 @@
 static ngx_int_t ngx_content_problem_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_content_problem_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
-static void ngx_content_problem_clean(ngx_http_request_t *r);
 static ngx_int_t ngx_content_problem_make(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
 static ngx_int_t ngx_content_problem_headers(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx);
+static ngx_int_t ngx_content_problem_range(ngx_http_request_t *r,
+    int64_t size);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -112,17 +114,10 @@ ngx_content_problem_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    /*
-     * An object that error_page chose is an answer of its own; a 416 is the
-     * range filter's, after the object's headers were set.
-     */
+    /* an object that error_page chose is an answer of its own */
 
     if (ctx->answered) {
-        if (r->headers_out.status != NGX_HTTP_RANGE_NOT_SATISFIABLE) {
-            return ngx_http_next_header_filter(r);
-        }
-
-        ngx_content_problem_clean(r);
+        return ngx_http_next_header_filter(r);
     }
 
     if (ngx_content_problem_make(r, ctx) != NGX_OK
@@ -132,32 +127,6 @@ ngx_content_problem_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
-}
-
-
-/* Takes back the object's headers. */
-
-static void
-ngx_content_problem_clean(ngx_http_request_t *r)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (&h[i] != r->headers_out.content_range) {
-                h[i].hash = 0;
-            }
-        }
-    }
-
-    r->headers_out.etag = NULL;
-    r->headers_out.content_encoding = NULL;
-    r->headers_out.last_modified_time = -1;
-    r->headers_out.last_modified = NULL;
 }
 
 
@@ -242,12 +211,34 @@ ngx_content_problem_headers(ngx_http_request_t *r, ngx_content_ctx_t *ctx)
                                       ? ngx_content_from_ngx(ctx->allow)
                                       : methods);
 
+    case NGX_HTTP_RANGE_NOT_SATISFIABLE:
+        return ctx->problem == NGX_HTTP_RANGE_NOT_SATISFIABLE
+               ? ngx_content_problem_range(r, ctx->size) : NGX_OK;
+
     case NGX_HTTP_SERVICE_UNAVAILABLE:
         return ngx_content_header(r, "Retry-After", later);
 
     default:
         return NGX_OK;
     }
+}
+
+
+static ngx_int_t
+ngx_content_problem_range(ngx_http_request_t *r, int64_t size)
+{
+    u_char         *buf;
+    content_out_t   out;
+
+    buf = ngx_pnalloc(r->pool, CONTENT_RANGE_HEADER_SIZE);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    content_out_init(&out, buf, CONTENT_RANGE_HEADER_SIZE);
+    content_range_unsatisfied(&out, size);
+
+    return ngx_content_header(r, "Content-Range", content_out_done(&out));
 }
 
 

@@ -62,10 +62,6 @@ range_suffix(content_str_t spec, int64_t size, int64_t *first, int64_t *last)
         return CONTENT_RANGE_UNSATISFIABLE;
     }
 
-    if (size == 0) {
-        return CONTENT_RANGE_NONE;
-    }
-
     *first = length < size ? size - length : 0;
     *last = size - 1;
 
@@ -119,11 +115,20 @@ range_int(content_str_t spec, int64_t size, int64_t *first, int64_t *last)
 }
 
 
-int
-content_range_parse(content_str_t header, int64_t size, int64_t *first,
-    int64_t *last)
+static int
+range_spec(content_str_t spec, int64_t size, int64_t *first, int64_t *last)
 {
-    content_str_t  unit, spec, more;
+    return spec.data[0] == '-' ? range_suffix(spec, size, first, last)
+                               : range_int(spec, size, first, last);
+}
+
+
+/* What follows "bytes="; nothing, if the header does not begin so. */
+
+static content_str_t
+range_set(content_str_t header)
+{
+    content_str_t  unit;
 
     static const content_str_t  bytes = content_string("bytes=");
 
@@ -133,23 +138,95 @@ content_range_parse(content_str_t header, int64_t size, int64_t *first,
     unit.len = bytes.len;
 
     if (header.len < bytes.len || !content_str_eq_case(unit, bytes)) {
-        return CONTENT_RANGE_NONE;
+        header.len = 0;
+        return header;
     }
 
     header.data += bytes.len;
     header.len -= bytes.len;
 
-    if (!content_str_next(&header, ',', &spec)
-        || content_str_next(&header, ',', &more))
-    {
+    return header;
+}
+
+
+int
+content_range_parse(content_str_t header, int64_t size, uint64_t max,
+    int64_t *first, int64_t *last)
+{
+    int            rc;
+    int64_t        from, to, left;
+    uint64_t       n;
+    content_str_t  set, spec;
+
+    if (size == 0 || max == 0) {
         return CONTENT_RANGE_NONE;
     }
 
-    if (spec.data[0] == '-') {
-        return range_suffix(spec, size, first, last);
+    set = range_set(header);
+    rc = CONTENT_RANGE_NONE;
+    left = size;
+    n = 0;
+
+    while (content_str_next(&set, ',', &spec)) {
+        rc = range_spec(spec, size, &from, &to);
+
+        if (rc == CONTENT_RANGE_NONE) {
+            return CONTENT_RANGE_NONE;
+        }
+
+        if (rc == CONTENT_RANGE_UNSATISFIABLE) {
+            continue;
+        }
+
+        left = (to - from < left) ? left - (to - from + 1) : -1;
+
+        if (n++ == 0) {
+            *first = from;
+            *last = to;
+        }
+
+        if (left < 0 || n > max) {
+            return CONTENT_RANGE_NONE;
+        }
     }
 
-    return range_int(spec, size, first, last);
+    if (n == 0) {
+        return rc;
+    }
+
+    return n == 1 ? CONTENT_RANGE_OK : CONTENT_RANGE_SEVERAL;
+}
+
+
+void
+content_range_write(content_out_t *out, content_str_t header, int64_t size)
+{
+    char           separator;
+    int64_t        from, to;
+    content_str_t  set, spec;
+
+    set = range_set(header);
+    separator = '=';
+
+    content_out_text(out, "bytes");
+
+    while (content_str_next(&set, ',', &spec)) {
+        if (range_spec(spec, size, &from, &to) != CONTENT_RANGE_OK) {
+            continue;
+        }
+
+        content_out_char(out, separator);
+        content_out_uint(out, (uint64_t) from);
+        content_out_char(out, '-');
+        content_out_uint(out, (uint64_t) to);
+        separator = ',';
+    }
+
+    if (separator == '=') {
+        content_out_char(out, '=');
+        content_out_uint(out, (uint64_t) size);
+        content_out_char(out, '-');
+    }
 }
 
 
@@ -168,11 +245,7 @@ content_range_if(content_str_t if_range, content_str_t etag, int64_t mtime,
 {
     if_range = content_str_trim(if_range);
 
-    if (if_range.len == 0) {
-        return 1;
-    }
-
-    if (if_range.data[0] == '"' || is_weak(if_range)) {
+    if (if_range.len && (if_range.data[0] == '"' || is_weak(if_range))) {
         return !is_weak(if_range) && content_str_eq(if_range, etag);
     }
 

@@ -12,28 +12,45 @@
 
 #define CONTENT_RANGE_NONE           0     /* answer the whole object */
 #define CONTENT_RANGE_OK             1     /* 206 with *first .. *last */
-#define CONTENT_RANGE_UNSATISFIABLE  2     /* 416 */
+#define CONTENT_RANGE_SEVERAL        2     /* 206 with parts */
+#define CONTENT_RANGE_UNSATISFIABLE  3     /* 416 */
 
 #define CONTENT_RANGE_HEADER_SIZE    80    /* bytes: any Content-Range fits */
 
+/* What content_range_write() writes of a header of len bytes, at most. */
+#define CONTENT_RANGE_SET_SIZE(len)  ((len) * 20)
+
 
 /*
- * Reads a Range header for an object of size bytes (>= 0).  On
- * CONTENT_RANGE_OK *first and *last are set, 0 <= *first <= *last < size; the
- * range is cut at the end of the object.
+ * Reads a Range header for an object of size bytes (>= 0), of which at most
+ * max ranges are answered (0: none).
  *
- * Only a single range of bytes is taken: no header (an empty one), another
- * unit, several ranges and anything malformed are CONTENT_RANGE_NONE, as
- * RFC 9110, 14.2 allows or wants.  So is a suffix of an empty object, which
- * is satisfiable but has no bytes to put into a Content-Range.
+ * Ranges that are beyond the end do not count; CONTENT_RANGE_UNSATISFIABLE if
+ * all are.  If one is left, that is *first .. *last, 0 <= *first <= *last <
+ * size, cut at the end of the object: CONTENT_RANGE_OK, whatever came along.
+ *
+ * CONTENT_RANGE_NONE, as RFC 9110, 14.2 allows or wants: no header (an empty
+ * one), another unit, anything malformed in any of the ranges, more ranges than
+ * max, ranges that together are longer than the object, and any range of an
+ * empty object: some clients ask for "bytes=0-" whatever comes, and a suffix is
+ * satisfiable but has no bytes to put into a Content-Range.  Numbers may have
+ * any length.
  */
-int content_range_parse(content_str_t header, int64_t size, int64_t *first,
-    int64_t *last);
+int content_range_parse(content_str_t header, int64_t size, uint64_t max,
+    int64_t *first, int64_t *last);
 
 /*
- * Whether If-Range lets the Range count (RFC 9110, 13.1.5): there is none
- * (empty), or it is the object's strong entity tag, or a date that is the
- * object's mtime exactly.  A weak tag never matches.
+ * The same header (one that is not CONTENT_RANGE_NONE) in the one form that
+ * every reader takes alike: "bytes=0-9,20-29", cut at the end, without what is
+ * beyond it; if all is, "bytes=SIZE-".
+ */
+void content_range_write(content_out_t *out, content_str_t header,
+    int64_t size);
+
+/*
+ * Whether an If-Range that was sent lets the Range count (RFC 9110, 13.1.5): it
+ * is the object's strong entity tag, or a date that is the object's mtime
+ * exactly.  A weak tag never matches.
  * date is what the text means in seconds since 1970, -1 when it is no date.
  */
 int content_range_if(content_str_t if_range, content_str_t etag,

@@ -254,8 +254,6 @@ ngx_content_file_read_send(ngx_content_read_t *read)
         return rc;
     }
 
-    r->allow_ranges = 1;
-
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -216,7 +216,7 @@ ngx_content_s3_process_answer(ngx_http_request_t *r,
     }
 
     u->headers_in.status_n = r->headers_out.status;
-    u->headers_in.content_length_n = s3->length;
+    u->headers_in.content_length_n = r->headers_out.content_length_n;
 
     return NGX_OK;
 }

@@ -475,7 +475,7 @@ def test_range_is_answered(origin, key, value, first, last):
 
 
 @pytest.mark.parametrize("value", ["bytes=1024-", "bytes=5000-6000",
-                                   "bytes=-0"])
+                                   "bytes=-0", "bytes=99999999999999999999-"])
 def test_range_beyond_the_end_is_416(origin, key, value):
     origin.put(key, BODY)
     answer = origin.get(key, range=value)
@@ -483,22 +483,17 @@ def test_range_beyond_the_end_is_416(origin, key, value):
     assert answer.all("Content-Range") == ["bytes */1024"]
 
 
-@pytest.mark.parametrize("value", ["bytes=5-4", "lines=1-2",
-                                   "bytes=99999999999999999999-"])
-def test_malformed_range_is_ignored_or_416(origin, key, value):
+@pytest.mark.parametrize("value", ["bytes=5-4", "lines=1-2"])
+def test_malformed_range_is_ignored(origin, key, value):
     origin.put(key, BODY)
     answer = origin.get(key, range=value)
-    assert answer.status in (200, 416)
-    if answer.status == 200:
-        assert answer.body == BODY
-    else:
-        problem(answer, 416)
+    assert (answer.status, answer.body) == (200, BODY)
 
 
-def test_range_of_an_empty_object_is_200_or_416(origin, key):
+def test_empty_object_has_no_ranges(origin, key):
     origin.put(key, b"")
     answer = origin.get(key, range="bytes=0-")
-    assert answer.status in (200, 416)
+    assert (answer.status, answer.body) == (200, b"")
 
 
 def test_several_ranges_are_answered_as_parts_or_whole(origin, key):

@@ -8,7 +8,10 @@
 
 #define NONE       CONTENT_RANGE_NONE
 #define OK         CONTENT_RANGE_OK
+#define SEVERAL    CONTENT_RANGE_SEVERAL
 #define UNSAT      CONTENT_RANGE_UNSATISFIABLE
+
+#define MAX        100             /* ranges */
 
 #define BIG        "99999999999999999999999999"
 
@@ -52,9 +55,6 @@ parse(void **state)
         { "bytes=" BIG "-", 10, UNSAT, 0, 0 },
         { "bytes=" BIG "-" BIG, 10, UNSAT, 0, 0 },
         { "bytes=-0", 10, UNSAT, 0, 0 },
-        { "bytes=0-", 0, UNSAT, 0, 0 },
-        { "bytes=0-0", 0, UNSAT, 0, 0 },
-        { "bytes=-0", 0, UNSAT, 0, 0 },
 
         { "", 10, NONE, 0, 0 },
         { "bytes", 10, NONE, 0, 0 },
@@ -73,13 +73,18 @@ parse(void **state)
         { "bytes=2-1", 10, NONE, 0, 0 },
         { "bytes=20-11", 10, NONE, 0, 0 },
         { "bytes=-5", 0, NONE, 0, 0 },
+        { "bytes=0-", 0, NONE, 0, 0 },
+        { "bytes=5-9", 0, NONE, 0, 0 },
+        { "bytes=-0", 0, NONE, 0, 0 },
         { "bytes =1-2", 10, NONE, 0, 0 },
         { "bytes 1-2", 10, NONE, 0, 0 },
         { "items=1-2", 10, NONE, 0, 0 },
         { "bytess=1-2", 10, NONE, 0, 0 },
-        { "bytes=0-1,3-4", 10, NONE, 0, 0 },
         { "bytes=0-1,x", 10, NONE, 0, 0 },
-        { "bytes=0-0,-1", 10, NONE, 0, 0 }
+        { "bytes=x,0-1", 10, NONE, 0, 0 },
+        { "bytes=0-1,1-0", 10, NONE, 0, 0 },
+        { "bytes=10-,1-0", 10, NONE, 0, 0 },
+        { "bytes=0-1,-5", 0, NONE, 0, 0 }
     };
 
     (void) state;
@@ -87,7 +92,7 @@ parse(void **state)
     for (i = 0; i < ROWS(rows); i++) {
         s = copy(rows[i].header, strlen(rows[i].header));
 
-        rc = content_range_parse(s, rows[i].size, &first, &last);
+        rc = content_range_parse(s, rows[i].size, MAX, &first, &last);
 
         if (rc != rows[i].rc) {
             fail_msg("%s: %d", rows[i].header, rc);
@@ -96,6 +101,77 @@ parse(void **state)
         if (rc == OK && (first != rows[i].first || last != rows[i].last)) {
             fail_msg("%s: %jd-%jd", rows[i].header, (intmax_t) first,
                      (intmax_t) last);
+        }
+
+        free(s.data);
+    }
+}
+
+
+/* How many count, and what nginx's range filter is shown of them. */
+
+static void
+several(void **state)
+{
+    int            rc;
+    size_t         i, len;
+    int64_t        first, last;
+    content_str_t  s;
+    content_out_t  out;
+
+    static const struct {
+        const char  *header;
+        int64_t      size;
+        uint64_t     max;
+        int          rc;
+        const char  *written;
+    } rows[] = {
+        { "bytes=0-1,3-4", 10, MAX, SEVERAL, "bytes=0-1,3-4" },
+        { "bytes=0-0,-1", 10, MAX, SEVERAL, "bytes=0-0,9-9" },
+        { "Bytes= 0-1 ,,\t3- ,", 10, MAX, SEVERAL, "bytes=0-1,3-9" },
+        { "bytes=3-4,0-" BIG, 10, MAX, NONE, "" },
+        { "bytes=3-4,5-" BIG, 10, MAX, SEVERAL, "bytes=3-4,5-9" },
+        { "bytes=-1,-1", 10, MAX, SEVERAL, "bytes=9-9,9-9" },
+        { "bytes=0-4,5-9", 10, MAX, SEVERAL, "bytes=0-4,5-9" },
+        { "bytes=0-4,4-9", 10, MAX, NONE, "" },
+        { "bytes=0-,0-,0-", INT64_MAX, MAX, NONE, "" },
+        { "bytes=0-9,-1", INT64_MAX, MAX, SEVERAL,
+          "bytes=0-9,9223372036854775806-9223372036854775806" },
+        { "bytes=-1", INT64_MAX, MAX, OK,
+          "bytes=9223372036854775806-9223372036854775806" },
+
+        { "bytes=3-,10-", 10, MAX, OK, "bytes=3-9" },
+        { "bytes=-0," BIG "-,2-99", 10, MAX, OK, "bytes=2-9" },
+        { "bytes=10-,-0,11-" BIG, 10, MAX, UNSAT, "bytes=10-" },
+        { "bytes=" BIG "-", INT64_MAX, MAX, UNSAT,
+          "bytes=9223372036854775807-" },
+
+        { "bytes=0-1,3-4", 10, 2, SEVERAL, "bytes=0-1,3-4" },
+        { "bytes=0-1,3-4,6-7", 10, 2, NONE, "" },
+        { "bytes=0-1,3-4,10-", 10, 2, SEVERAL, "bytes=0-1,3-4" },
+        { "bytes=0-1", 10, 1, OK, "bytes=0-1" },
+        { "bytes=0-1", 10, 0, NONE, "" },
+        { "bytes=10-", 10, 0, NONE, "" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < ROWS(rows); i++) {
+        s = copy(rows[i].header, strlen(rows[i].header));
+
+        rc = content_range_parse(s, rows[i].size, rows[i].max, &first, &last);
+
+        if (rc != rows[i].rc) {
+            fail_msg("%s: %d", rows[i].header, rc);
+        }
+
+        if (rc != NONE) {
+            len = CONTENT_RANGE_SET_SIZE(s.len);
+            content_out_init(&out, malloc(len), len);
+            content_range_write(&out, s, rows[i].size);
+            assert_text(rows[i].header, content_out_done(&out),
+                        rows[i].written);
+            free(out.start);
         }
 
         free(s.data);
@@ -113,7 +189,7 @@ if_range(void **state)
         int64_t      mtime, date;
         int          want;
     } rows[] = {
-        { "none", "", "\"a\"", 7, -1, 1 },
+        { "empty", "", "\"a\"", 7, -1, 0 },
         { "same tag", "\"a\"", "\"a\"", 7, -1, 1 },
         { "same tag, spaces", " \"a\"\t", "\"a\"", 7, -1, 1 },
         { "other tag", "\"b\"", "\"a\"", 7, -1, 0 },
@@ -259,6 +335,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(parse),
+        cmocka_unit_test(several),
         cmocka_unit_test(if_range),
         cmocka_unit_test(header),
         cmocka_unit_test(etag)
