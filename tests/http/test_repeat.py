@@ -137,3 +137,26 @@ def test_nobody_waits_to_exit_for_what_other_nodes_send(tmp_path, redis):
         assert slow.finish().body == OLD
     finally:
         fleet.stop()
+
+
+@pytest.mark.parametrize("where, change", [
+    ("/-/delete", {"keys": ["b", "a"]}),
+    ("/-/purge", {"urls": ["https://www.example.com/b"], "tags": ["t"]})],
+    ids=["keys", "tag"])
+def test_another_node_looks_for_all_that_a_change_names(tmp_path, fake, redis,
+                                                        where, change):
+    fleet = Fleet(tmp_path, redis, count=2, purge=fake, server=FAST,
+                  listen="sndbuf=64k")
+    try:
+        fleet[0].put("/a", OLD, cache_tag="t")
+        fleet[0].put("/b", b"x")
+        slow = SlowReader(fleet[1], "/a")
+        answer = fleet[0].post(where, change)
+        location = (answer.headers["Location"]
+                    or answer.headers["X-Content-Purge"])
+        wait_until(lambda: fleet[0].job(location)["done"] == 2)
+        assert fleet[0].job(location)["state"] == "running"
+        assert slow.finish().body == OLD
+        assert fleet[0].finished_job(location)["done"] == 4
+    finally:
+        fleet.stop()
