@@ -7,8 +7,8 @@ Settings (environment):
   ROUNDS=9         rounds, of what is measured for some seconds; a third of them
                    where one measurement takes longer
   SECONDS_EACH=1   of one subject in one round
-  ONLY=hot,l1      parts (hot records mix coherence tags misses uncached put
-                   uploads) and, within hot, subjects (return static
+  ONLY=hot,l1      parts (hot second records mix coherence tags misses uncached
+                   put uploads) and, within hot, subjects (return static
                    static_nopush h2o proxy_cache varnish srcache l1 redis
                    file)
   QUICK=1          shows that all works; the figures mean nothing

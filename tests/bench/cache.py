@@ -1,6 +1,6 @@
 """What the cache in shared memory makes of very many small objects: how fast
 it is with few and with many, what a record takes, and what it keeps of a mix
-that does not fit.
+that does not fit; and what Redis makes of many.
 
 The objects come from a server that makes them up (peers.Made), so that a
 million of them need no disk.
@@ -13,7 +13,7 @@ import load
 import machine
 import tools
 from load import CONNECTIONS
-from peers import MIB, TOKEN, Made, OursMany
+from peers import (MIB, TOKEN, Made, OursMany, OursRedisMany, SrcacheMany)
 from rounds import interleave, say
 from servers import SERVER_CORE, Trouble
 
@@ -93,6 +93,46 @@ def full_cell(run, peer, count):
             raise Trouble(f"only {hits} of {asked} were hits")
         return rate
     return sample
+
+
+# Many objects in Redis
+
+def second_level(run):
+    """Redis and memcached, FEW objects, one at random each time: no two
+    look-ups that go together are of the same."""
+    made, peers = Made(), [OursRedisMany(), SrcacheMany()]
+    try:
+        made.start(run.site)
+        say(f"{FEW:,} objects in Redis and in memcached")
+        cells = []
+        for peer in peers:
+            peer.start(run.site)
+            cells.append((f"second/{peer.name}", "requests/s",
+                          second_cell(run, peer)))
+        interleave(run.results, run.rounds, cells)
+    except Trouble as trouble:
+        run.results.miss("second", trouble)
+    finally:
+        for one in [*peers, made]:
+            one.stop()
+
+
+def second_cell(run, peer):
+    """Fills the peer; a function that takes one sample."""
+    fill = make_trace(run, f"fill-{FEW}", "uniform", FEW, 0)
+    for _ in range(3):                      # hot, then filled
+        replay(run, peer, fill, 0, FEW)
+    asked = 60_000 * run.seconds
+    trace = make_trace(run, f"second-{FEW}", "uniform", FEW, asked)
+    if not all(is_hit(peer, number) for number in range(0, FEW, FEW // 50)):
+        raise Trouble(f"{peer.name} does not keep them")
+    return lambda: replay(run, peer, trace, 0, asked)["rate"]
+
+
+def is_hit(peer, number):
+    _, headers, _ = load.fetch(
+        f"http://127.0.0.1:{peer.server.port}{Made.path(number)}")
+    return peer.is_warm(headers)
 
 
 def look_ups(run):

@@ -347,7 +347,8 @@ def measure_misses(run, peer, key, series, delay):
     run.results.add(f"{series}/all", "ms", done["seconds"] * 1e3)
 
 
-PARTS = {"hot": hot, "records": cache.records, "mix": cache.mix,
+PARTS = {"hot": hot, "second": cache.second_level,
+         "records": cache.records, "mix": cache.mix,
          "coherence": coherence.coherence, "tags": tags.tags,
          "misses": misses, "uncached": uncached, "put": puts,
          "uploads": uploads}

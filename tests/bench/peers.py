@@ -222,9 +222,12 @@ class Srcache(Peer):
         self.memcached = None
 
     def start(self, site):
+        self.begin(site, site.backend)
+
+    def begin(self, site, backend):
         self.memcached = Memcached(site.place)
         self.server = Nginx(
-            "srcache", site.place,
+            self.name, site.place,
             modules=[f"{MODULES}/ndk_http_module.so",
                      f"{MODULES}/ngx_http_memc_module.so",
                      f"{MODULES}/ngx_http_srcache_filter_module.so"],
@@ -233,7 +236,7 @@ class Srcache(Peer):
             server="location / { srcache_fetch GET /memc $uri; "
                    "srcache_store PUT /memc $uri; "
                    "add_header X-Fetched $srcache_fetch_status; "
-                   f"proxy_pass {site.backend}; }}"
+                   f"proxy_pass {backend}; }}"
                    "client_max_body_size 8m; "
                    "location = /memc { internal; "
                    "set $memc_key $query_string; set $memc_exptime 3600; "
@@ -485,6 +488,28 @@ class OursMany(Peer):
             site, self.name, "s3",
             f"content_memory {kib}k max=64k; content_hot ttl=1d;",
             f"http://127.0.0.1:{Made.server.port}", made_credentials(site))
+
+
+class OursRedisMany(OursHot):
+    """Redis before the same."""
+
+    name, title = "redis_many", "**ngx_content**, Redis (L1 off)"
+
+    def start(self, site):
+        self.redis = Redis(f"{self.name}-redis", site.place)
+        self.server = ours(
+            site, self.name, "s3",
+            f"content_redis unix:{self.redis.socket}; content_hot ttl=1d;",
+            f"http://127.0.0.1:{Made.server.port}", made_credentials(site))
+
+
+class SrcacheMany(Srcache):
+    """srcache and memcached before the same."""
+
+    name = "srcache_many"
+
+    def start(self, site):
+        self.begin(site, f"http://127.0.0.1:{Made.server.port}/bench/")
 
 
 class OursMade(ProxyMade):
