@@ -9,6 +9,7 @@
  * for what they are, by r->headers_out.content_offset.
  */
 
+#include "http/ngx_content_conf.h"
 #include "http/ngx_content_http.h"
 #include "lib/content_range.h"
 
