@@ -21,7 +21,7 @@ help:
 	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
 	@echo 'make check-consistency [BROKEN=all]     is a read older than a write, while all breaks (10 minutes)'
 	@echo 'make model [ONLY="JOIN cdn"]           the model of coherence, whole, and without each rule'
-	@echo 'make check                             shellcheck'
+	@echo 'make check                             shellcheck; each file compiles by itself'
 	@echo 'make check-trixie                      the steps of the Dockerfile, in a chroot of Debian 13 (root)'
 	@echo 'make install-deps                      Debian packages (run and test install theirs)'
 	@echo 'make clean                             remove build/ (make run keeps its data in var/)'
@@ -100,9 +100,11 @@ module:
 install-deps:
 	@scripts/install-packages.sh build run s3 unit test
 
+# Only the sanitizers' build compiles each file by itself.
 check:
-	@scripts/install-packages.sh check
+	@scripts/install-packages.sh build check
 	shellcheck scripts/*.sh .ci/run
+	@scripts/build-module.sh asan
 
 check-trixie:
 	@scripts/check-trixie.sh
