@@ -425,10 +425,21 @@ ngx_content_get_needs_body(ngx_content_get_t *get)
     /* the bytes come with the metadata that they have now */
 
     if (get->read.store->open_first
-        || (rc != CONTENT_RANGE_OK && rc != CONTENT_RANGE_UNSATISFIABLE)
-        || !ngx_content_rehearse(get->request, object))
+        || (rc != CONTENT_RANGE_OK && rc != CONTENT_RANGE_UNSATISFIABLE))
     {
         return NGX_OK;
+    }
+
+    switch (ngx_content_rehearse(get->request, object)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return NGX_OK;
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (rc == CONTENT_RANGE_UNSATISFIABLE) {

@@ -165,9 +165,10 @@ void ngx_content_range_refused(ngx_http_request_t *r);
 
 /*
  * Whether the filters of this location leave an object as it is, so that a
- * range of it can be answered without the rest (ngx_content_rehearsal.c).
+ * range of it can be answered without the rest (ngx_content_rehearsal.c):
+ * NGX_OK, NGX_DECLINED, or NGX_ERROR: no memory.
  */
-ngx_uint_t ngx_content_rehearse(ngx_http_request_t *r,
+ngx_int_t ngx_content_rehearse(ngx_http_request_t *r,
     const content_object_t *object);
 
 /* The first request header of that name (lower case), or NULL. */

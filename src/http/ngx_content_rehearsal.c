@@ -32,16 +32,15 @@ static void ngx_content_rehearsal_end(ngx_http_request_t *r,
     ngx_content_rehearsal_t *rehearsal);
 
 
-ngx_uint_t
+ngx_int_t
 ngx_content_rehearse(ngx_http_request_t *r, const content_object_t *object)
 {
-    ngx_int_t                 rc;
-    ngx_uint_t                status;
+    ngx_int_t                 rc, status;
     ngx_content_rehearsal_t  *rehearsal;
 
     rehearsal = ngx_content_rehearsal_begin(r);
     if (rehearsal == NULL) {
-        return 0;
+        return NGX_ERROR;
     }
 
     rc = ngx_content_rehearsal_headers(r, object);
@@ -51,12 +50,22 @@ ngx_content_rehearse(ngx_http_request_t *r, const content_object_t *object)
         rc = ngx_http_top_header_filter(r);
     }
 
-    status = (rc == NGX_OK) ? r->headers_out.status : (ngx_uint_t) rc;
+    status = (rc == NGX_OK) ? (ngx_int_t) r->headers_out.status : rc;
 
     ngx_content_rehearsal_end(r, rehearsal);
 
-    return status == NGX_HTTP_PARTIAL_CONTENT
-           || status == NGX_HTTP_RANGE_NOT_SATISFIABLE;
+    switch (status) {
+
+    case NGX_HTTP_PARTIAL_CONTENT:
+    case NGX_HTTP_RANGE_NOT_SATISFIABLE:
+        return NGX_OK;
+
+    case NGX_ERROR:
+        return NGX_ERROR;
+
+    default:
+        return NGX_DECLINED;
+    }
 }
 
 
