@@ -86,16 +86,13 @@ ngx_content_header_known(ngx_http_request_t *r, ngx_table_elt_t *h)
 
         break;
 
-    case sizeof("Cache-Control") - 1:           /* the length of four */
+    case sizeof("Cache-Control") - 1:           /* of three */
         if (ngx_strcmp(h->key.data, "Cache-Control") == 0) {
             return ngx_content_header_cache_control(r, h);
         }
 
         if (ngx_strcmp(h->key.data, "Last-Modified") == 0) {
             r->headers_out.last_modified = h;
-
-        } else if (ngx_strcmp(h->key.data, "Accept-Ranges") == 0) {
-            r->headers_out.accept_ranges = h;
 
         } else if (ngx_strcmp(h->key.data, "Content-Range") == 0) {
             r->headers_out.content_range = h;
