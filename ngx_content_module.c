@@ -214,6 +214,13 @@ static ngx_command_t  ngx_content_commands[] = {
       ngx_content_loc(s3.part_size),
       NULL },
 
+    { ngx_string("content_s3_max_parts"),
+      NGX_CONTENT_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      ngx_content_loc(s3.max_parts),
+      NULL },
+
     { ngx_string("content_s3_copy_part_size"),
       NGX_CONTENT_ANY|NGX_CONF_TAKE1,
       ngx_conf_set_off_slot,

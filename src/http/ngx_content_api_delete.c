@@ -345,12 +345,14 @@ ngx_content_delete_judge(ngx_content_deleting_t *d, ngx_uint_t i,
     changed = &d->change.keys[i];
 
     d->outcomes[i] = outcome;
-    changed->touched = 1;
-    changed->replaced = (outcome != NGX_CONTENT_ABSENT);
+    changed->touched = (outcome != NGX_CONTENT_BUSY);
+    changed->replaced = changed->touched && outcome != NGX_CONTENT_ABSENT;
 
     ngx_content_count(counters, deletes);
 
-    if (outcome != NGX_CONTENT_OK && outcome != NGX_CONTENT_ABSENT) {
+    if (changed->touched && outcome != NGX_CONTENT_OK
+        && outcome != NGX_CONTENT_ABSENT)
+    {
         d->change.unknown = 1;
         ngx_content_count(counters, store_faults);
     }

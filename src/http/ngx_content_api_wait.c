@@ -93,7 +93,10 @@ ngx_content_api_done(ngx_content_task_t *task)
                       wait->what, wait->subject, &task->cause);
 
         rc = ngx_content_problem(r, ngx_content_outcome_status(task->outcome),
-                                 "the storage failed");
+                                 task->outcome == NGX_CONTENT_BUSY
+                                     ? "all threads are busy, and their queue "
+                                       "is full"
+                                     : "the storage failed");
     }
 
     ngx_content_task_free(task);

@@ -411,6 +411,8 @@ ngx_content_copy_judge(ngx_content_copying_t *c, ngx_content_task_t *task)
     case NGX_CONTENT_ABSENT:
     case NGX_CONTENT_PRECONDITION:
     case NGX_CONTENT_INVALID:
+    case NGX_CONTENT_TOO_LARGE:
+    case NGX_CONTENT_BUSY:
         c->keys[0].touched = 0;
         break;
 

@@ -129,6 +129,15 @@ ngx_content_copy_problem(ngx_content_copying_t *c)
                  "with it is too long, or it is too large to be copied";
         break;
 
+    case NGX_CONTENT_TOO_LARGE:
+        detail = "the storage takes no object of this size";
+        break;
+
+    case NGX_CONTENT_BUSY:
+        detail = "all threads are busy, and their queue is full; nothing was "
+                 "changed";
+        break;
+
     default:
         detail = "the storage failed; whether the destination has changed is "
                  "not known";

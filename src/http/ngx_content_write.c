@@ -457,6 +457,8 @@ ngx_content_write_stored(ngx_content_task_t *task)
     w->etag = ngx_content_to_ngx(ngx_content_str_dup(w->pool,
                                                      up->object->etag));
 
+    w->received = up->received;
+
     (void) ngx_atomic_fetch_add(&counters->bytes_in, up->received);
 
     if (task->outcome != NGX_CONTENT_OK) {
@@ -507,6 +509,8 @@ ngx_content_write_judge(ngx_content_write_t *w, ngx_content_task_t *task)
 
     case NGX_CONTENT_PRECONDITION:
     case NGX_CONTENT_INVALID:
+    case NGX_CONTENT_TOO_LARGE:
+    case NGX_CONTENT_BUSY:
         w->object.touched = 0;
         break;
 

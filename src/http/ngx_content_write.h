@@ -36,6 +36,7 @@ typedef struct {
     unsigned                    unlocked:1;  /* can't have it: refused */
 
     ngx_content_outcome_e       outcome;
+    off_t                       received;    /* bytes of the body */
     ngx_str_t                   etag;
     ngx_str_t                   detail;      /* of MISMATCH, for the client */
 } ngx_content_write_t;

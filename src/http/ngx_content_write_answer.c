@@ -9,6 +9,8 @@
 
 static ngx_int_t ngx_content_write_success(ngx_content_write_t *w);
 static ngx_int_t ngx_content_write_problem(ngx_content_write_t *w);
+static ngx_int_t ngx_content_write_too_large(ngx_content_write_t *w,
+    ngx_uint_t status);
 
 
 ngx_int_t
@@ -139,6 +141,14 @@ ngx_content_write_problem(ngx_content_write_t *w)
     case NGX_CONTENT_MISMATCH:
         return ngx_content_problem(w->request, status, "%V", &w->detail);
 
+    case NGX_CONTENT_TOO_LARGE:
+        return ngx_content_write_too_large(w, status);
+
+    case NGX_CONTENT_BUSY:
+        return ngx_content_problem(w->request, status,
+                    "all threads are busy, and their queue is full; nothing "
+                    "was changed");
+
     case NGX_CONTENT_FULL:
         return ngx_content_problem(w->request, status,
                                    "the storage has no room");
@@ -159,4 +169,23 @@ ngx_content_write_problem(ngx_content_write_t *w)
                       "not known"
                     : "the storage failed; nothing was changed");
     }
+}
+
+
+/* More than the limit that is known, or S3 has another. */
+
+static ngx_int_t
+ngx_content_write_too_large(ngx_content_write_t *w, ngx_uint_t status)
+{
+    off_t  max;
+
+    max = w->lcf->store->size_max;
+
+    if (w->received == max) {
+        return ngx_content_problem(w->request, status,
+                    "the storage takes objects of up to %O bytes", max);
+    }
+
+    return ngx_content_problem(w->request, status,
+                               "the storage takes no object of this size");
 }

@@ -333,9 +333,8 @@ ngx_content_file_stat(ngx_content_stat_t *stat)
     job->path = (char *) ngx_content_file_path(task->pool, task->store->conf,
                                              ngx_content_from_ngx(task->key));
 
-    if (job->path
-        && ngx_content_job_start(task->store->threads, job) == NGX_OK)
-    {
+    if (job->path) {
+        ngx_content_task_run(task, job);
         return;
     }
 

@@ -65,9 +65,9 @@ ngx_content_file_copy(ngx_content_upload_t *up)
     if (job->source && job->temp
         && ngx_content_file_change_init(&job->change, &up->task,
                                         &up->conditions)
-           == NGX_OK
-        && ngx_content_job_start(up->task.store->threads, job) == NGX_OK)
+           == NGX_OK)
     {
+        ngx_content_task_run(&up->task, job);
         return;
     }
 

@@ -113,9 +113,8 @@ ngx_content_file_list(ngx_content_list_t *list)
     w->path_len = ngx_sprintf((u_char *) w->path, "%V/objects", &conf->root)
                   - (u_char *) w->path;
 
-    if (ngx_content_job_start(task->store->threads, w) == NGX_OK) {
-        return;
-    }
+    ngx_content_task_run(task, w);
+    return;
 
 failed:
 

@@ -41,10 +41,9 @@ ngx_content_file_remove(ngx_content_remove_t *remove)
 
         if (ngx_content_file_change_init(&job->change, &remove->task,
                                          &remove->conditions)
-            == NGX_OK
-            && ngx_content_job_start(remove->task.store->threads, job)
-               == NGX_OK)
+            == NGX_OK)
         {
+            ngx_content_task_run(&remove->task, job);
             return;
         }
     }
@@ -110,9 +109,8 @@ ngx_content_file_remove_many(ngx_content_removals_t *removals)
         }
     }
 
-    if (ngx_content_job_start(removals->task.store->threads, job) == NGX_OK) {
-        return;
-    }
+    ngx_content_task_run(&removals->task, job);
+    return;
 
 failed:
 

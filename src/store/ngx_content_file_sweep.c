@@ -56,15 +56,12 @@ ngx_content_file_sweep(ngx_content_sweep_t *sweep)
         if (job->tmp) {
             (void) ngx_sprintf((u_char *) job->tmp, "%V/tmp%Z", &conf->root);
 
-            if (ngx_content_job_start(sweep->task.store->threads, job)
-                == NGX_OK)
-            {
-                return;
-            }
+            ngx_content_task_run(&sweep->task, job);
+            return;
         }
     }
 
-    ngx_content_task_post(&sweep->task, NGX_CONTENT_FAILED, "no free thread");
+    ngx_content_task_post(&sweep->task, NGX_CONTENT_FAILED, "no memory");
 }
 
 

@@ -55,11 +55,16 @@ ngx_content_file_part(ngx_content_upload_t *up, ngx_content_part_t *part)
     job->part = part;
     job->temp = ngx_content_file_temp(up);
 
-    if (job->temp
-        && ngx_content_job_start(up->task.store->threads, job) == NGX_OK)
-    {
-        return;
+    if (job->temp == NULL) {
+        goto failed;
     }
+
+    if (ngx_content_job_start(up->task.store->threads, job) != NGX_OK) {
+        ngx_content_upload_stored(up, part, NGX_CONTENT_BUSY,
+                                  "no free thread");
+    }
+
+    return;
 
 failed:
 
@@ -137,9 +142,9 @@ ngx_content_file_commit(ngx_content_upload_t *up)
            == NGX_OK
         && ngx_content_file_change_init(&job->change, &up->task,
                                         &up->conditions)
-           == NGX_OK
-        && ngx_content_job_start(up->task.store->threads, job) == NGX_OK)
+           == NGX_OK)
     {
+        ngx_content_task_run(&up->task, job);
         return;
     }
 

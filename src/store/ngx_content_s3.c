@@ -59,6 +59,7 @@ ngx_content_s3_conf_create(ngx_content_s3_conf_t *conf)
     conf->tries = NGX_CONF_UNSET_UINT;
     conf->retry_timeout = NGX_CONF_UNSET_MSEC;
     conf->part_size = NGX_CONF_UNSET_SIZE;
+    conf->max_parts = NGX_CONF_UNSET_UINT;
     conf->copy_part_size = NGX_CONF_UNSET;
 }
 
@@ -89,6 +90,8 @@ ngx_content_s3_conf_merge(ngx_content_s3_conf_t *prev,
                               10000);
     ngx_conf_merge_size_value(conf->part_size, prev->part_size,
                               16 * 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->max_parts, prev->max_parts,
+                              NGX_CONTENT_S3_PARTS_MAX);
     ngx_conf_merge_off_value(conf->copy_part_size, prev->copy_part_size,
                              NGX_CONTENT_S3_PART_MAX);
 
@@ -139,7 +142,7 @@ ngx_content_s3_create(ngx_conf_t *cf, ngx_content_s3_conf_t *conf,
     store->sweep_min = 4 * ((conf->timeout + 999) / 1000);
     store->part_size = conf->part_size;
     store->parts_max = NGX_CONTENT_S3_PARTS;
-    store->size_max = (off_t) conf->part_size * NGX_CONTENT_S3_PARTS_MAX;
+    store->size_max = (off_t) conf->part_size * conf->max_parts;
     store->unguarded = 1;
     store->versions = 1;
 
@@ -195,6 +198,14 @@ ngx_content_s3_check(ngx_conf_t *cf, ngx_content_s3_conf_t *conf)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"content_s3_part_size\" must be 5m to 5120m, "
                            "as S3 takes them");
+        return NGX_ERROR;
+    }
+
+    if (conf->max_parts < NGX_CONTENT_S3_PARTS_MIN
+        || conf->max_parts > NGX_CONTENT_S3_PARTS_MAX)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"content_s3_max_parts\" must be 2 to 10000");
         return NGX_ERROR;
     }
 

@@ -36,7 +36,8 @@
 
 /* S3's own limits */
 
-#define NGX_CONTENT_S3_PARTS_MAX  10000        /* of an upload */
+#define NGX_CONTENT_S3_PARTS_MIN  2            /* of an upload */
+#define NGX_CONTENT_S3_PARTS_MAX  10000
 #define NGX_CONTENT_S3_PART_MIN   (5 * 1024 * 1024)
 #define NGX_CONTENT_S3_PART_MAX   (5LL * 1024 * 1024 * 1024)
 #define NGX_CONTENT_S3_LIST     (8 * 1024 * 1024)
@@ -74,6 +75,7 @@ typedef struct {
     ngx_uint_t                     probe;
     ngx_uint_t                     sign_payload; /* content_sigv4_payload_e */
     size_t                         part_size;
+    ngx_uint_t                     max_parts;  /* of an upload */
     off_t                          copy_part_size;
     ngx_content_credentials_t     *credentials;
 

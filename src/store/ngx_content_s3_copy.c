@@ -145,8 +145,7 @@ ngx_content_s3_copy_looked(void *data, ngx_content_outcome_e outcome,
         return;
     }
 
-    if ((object->size - 1) / conf->copy_part_size >= NGX_CONTENT_S3_PARTS_MAX)
-    {
+    if ((object->size - 1) / conf->copy_part_size >= (off_t) conf->max_parts) {
         ngx_content_s3_end(up, NGX_CONTENT_INVALID, NULL);
         return;
     }

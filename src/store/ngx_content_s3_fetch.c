@@ -238,6 +238,7 @@ ngx_content_s3_fetch_outcome(ngx_content_s3_fetch_t *s3, const char **cause)
         return ngx_content_s3_fetch_missed(s3, outcome, cause);
 
     case NGX_CONTENT_INVALID:
+    case NGX_CONTENT_TOO_LARGE:
     case NGX_CONTENT_FULL:
         return NGX_CONTENT_BROKEN;
 

@@ -57,9 +57,12 @@ ngx_content_s3_outcome(ngx_uint_t status, content_str_t code)
                ? NGX_CONTENT_ABSENT : NGX_CONTENT_BROKEN;
 
     case NGX_HTTP_BAD_REQUEST:
+        if (content_str_eq(code, content_cstr("EntityTooLarge"))) {
+            return NGX_CONTENT_TOO_LARGE;
+        }
+
         return (content_str_eq(code, content_cstr("MetadataTooLarge"))
-                || content_str_eq(code, content_cstr("KeyTooLongError"))
-                || content_str_eq(code, content_cstr("EntityTooLarge")))
+                || content_str_eq(code, content_cstr("KeyTooLongError")))
                ? NGX_CONTENT_INVALID : NGX_CONTENT_BROKEN;
 
     case NGX_HTTP_FORBIDDEN:

@@ -179,7 +179,7 @@ ngx_content_s3_batch_removed(ngx_content_call_t *call)
     outcome = ngx_content_s3_call_outcome(call, &cause);
 
     if (outcome == NGX_CONTENT_ABSENT || outcome == NGX_CONTENT_PRECONDITION
-        || outcome == NGX_CONTENT_INVALID)
+        || outcome == NGX_CONTENT_INVALID || outcome == NGX_CONTENT_TOO_LARGE)
     {
         outcome = NGX_CONTENT_BROKEN;
     }

@@ -4,6 +4,7 @@
  */
 
 #include "store/ngx_content_store.h"
+#include "core/ngx_content_job.h"
 #include "core/ngx_content_str.h"
 #include "lib/content_range.h"
 
@@ -121,6 +122,15 @@ ngx_content_task_posted(ngx_event_t *ev)
 }
 
 
+void
+ngx_content_task_run(ngx_content_task_t *task, void *job)
+{
+    if (ngx_content_job_start(task->store->threads, job) != NGX_OK) {
+        ngx_content_task_post(task, NGX_CONTENT_BUSY, "no free thread");
+    }
+}
+
+
 /* 64 bits of a SHA-256: two places never share an id by chance. */
 
 uint64_t
@@ -196,10 +206,14 @@ ngx_content_outcome_status(ngx_content_outcome_e outcome)
     case NGX_CONTENT_MISMATCH:
         return NGX_HTTP_BAD_REQUEST;
 
+    case NGX_CONTENT_TOO_LARGE:
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+
     case NGX_CONTENT_BROKEN:
         return NGX_HTTP_BAD_GATEWAY;
 
     case NGX_CONTENT_UNAVAILABLE:
+    case NGX_CONTENT_BUSY:
     case NGX_CONTENT_SLOW:             /* nginx sends no answer with 408 */
         return NGX_HTTP_SERVICE_UNAVAILABLE;
 

@@ -39,6 +39,7 @@ typedef enum {
     NGX_CONTENT_ABSENT,              /* there is no such object */
     NGX_CONTENT_PRECONDITION,        /* If-Match or If-None-Match failed */
     NGX_CONTENT_INVALID,             /* the store can't keep such an object */
+    NGX_CONTENT_TOO_LARGE,           /* nor one of this size */
     NGX_CONTENT_MISMATCH,            /* the body is not what it was announced
                                         to be; cause is for the client */
     NGX_CONTENT_BROKEN,              /* no connection, no sense, no rights */
@@ -47,6 +48,8 @@ typedef enum {
     NGX_CONTENT_FULL,                /* no space left */
     NGX_CONTENT_SLOW,                /* the client sent too slowly while others
                                         waited for memory */
+    NGX_CONTENT_BUSY,                /* no thread is to be had: nothing was
+                                        done */
     NGX_CONTENT_FAILED               /* no memory and the like, in here */
 } ngx_content_outcome_e;
 
@@ -440,6 +443,9 @@ void ngx_content_task_free(ngx_content_task_t *task);
 /* finish() from the event loop, for what is known at once. */
 void ngx_content_task_post(ngx_content_task_t *task,
     ngx_content_outcome_e outcome, const char *cause);
+
+/* Starts the task's job; without a thread the task ends with BUSY. */
+void ngx_content_task_run(ngx_content_task_t *task, void *job);
 
 /* The id of a place, by what names it: "file:/srv", "s3:http://h/bucket". */
 uint64_t ngx_content_store_id(ngx_str_t *kind, ngx_str_t *where,

@@ -101,7 +101,10 @@ ngx_content_upload_expect(ngx_content_upload_t *up, content_expect_t *expect)
 ngx_int_t
 ngx_content_upload_write(ngx_content_upload_t *up, ngx_buf_t *b)
 {
+    off_t      max;
     ngx_int_t  rc;
+
+    max = up->task.store->size_max;
 
     for ( ;; ) {
         if (up->task.outcome != NGX_CONTENT_OK) {
@@ -110,6 +113,11 @@ ngx_content_upload_write(ngx_content_upload_t *up, ngx_buf_t *b)
 
         if (b->pos == b->last) {
             return NGX_OK;
+        }
+
+        if (max && up->received == max) {
+            ngx_content_upload_fail(up, NGX_CONTENT_TOO_LARGE, NULL);
+            return NGX_ERROR;
         }
 
         rc = ngx_content_upload_fill(up, b);

@@ -2,15 +2,18 @@
 cache may keep; and changes nothing.
 """
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import random
+import select
 import subprocess
 import time
 
 import pytest
 
-from harness import EDITOR, Nginx, problem, request_head, wait_until
+from harness import EDITOR, Nginx, data, problem, request_head, wait_until
 
 MIB = 1 << 20
 
@@ -377,6 +380,42 @@ def test_more_than_s3_takes_in_parts_is_413_at_once(bucket, key, tmp_path):
         problem(origin.get(key), 404)
 
 
+@pytest.fixture(scope="module")
+def two_parts(tmp_path_factory, bucket):
+    with Nginx(tmp_path_factory.mktemp("two_parts"), bucket, max_body="0",
+               server="content_s3_max_parts 2;") as nginx:
+        yield nginx
+
+
+@pytest.mark.parametrize("more", [1, 8 * MIB])
+@pytest.mark.parametrize("how", [{}, {"if_match": "*"}], ids=["", "if"])
+def test_chunked_upload_of_more_parts_than_s3_takes_is_413(
+        two_parts, bucket, key, how, more):
+    two_parts.put(key, b"old")
+    answer = two_parts.put(key, chunks=[data(10 * MIB), b"x" * more], **how)
+    problem(answer, 413, str(10 * MIB))
+    assert two_parts.get(key).body == b"old"
+    wait_until(lambda: bucket.uploads() == [],
+               what="the upload to be aborted")
+
+
+def test_chunked_upload_of_as_many_parts_as_s3_takes(two_parts, key):
+    body = data(10 * MIB)
+    assert two_parts.put(key, chunks=[body]).status == 201
+    assert two_parts.get(key).body == body
+
+
+def test_copy_of_more_parts_than_s3_takes_is_400(tmp_path, bucket, key):
+    with Nginx(tmp_path / "n", bucket,
+               server="content_s3_max_parts 2;"
+                      "content_s3_copy_part_size 5m;") as origin:
+        bucket.client.put_object(Bucket=bucket.name, Key=key[1:],
+                                 Body=data(11 * MIB))
+        problem(origin.request("COPY", key, token=EDITOR,
+                               destination=key + "2"), 400, "too large")
+        problem(origin.get(key + "2"), 404)
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_upload_of_exactly_the_limit_is_taken(narrow, key, chunked):
     body = b"x" * 102400
@@ -633,3 +672,80 @@ def test_full_disk_is_507_and_the_older_object_stays(small_disk, tmp_path):
         assert origin.get("/a").body == b"old"
         problem(origin.get("/b"), 404)
         assert origin.put("/a", b"y" * MIB).status == 204
+
+
+# A thread pool whose queue is full: that passes, so it is 503
+
+JOBS = [
+    ("PUT", lambda origin: origin.put("/a", b"new")),
+    ("PUT of several parts", lambda origin: origin.put("/a", data(5 * MIB))),
+    ("PUT of chunks", lambda origin: origin.put("/a", chunks=[data(5 * MIB)])),
+    ("PUT if", lambda origin: origin.put("/a", b"new", if_match="*")),
+    ("DELETE", lambda origin: origin.delete("/a")),
+    ("COPY", lambda origin: origin.request("COPY", "/a", token=EDITOR,
+                                           destination="/b")),
+    ("MOVE", lambda origin: origin.request("MOVE", "/a", token=EDITOR,
+                                           destination="/b")),
+    ("list", lambda origin: origin.request("GET", "/-/list", token=EDITOR)),
+]
+
+
+def in_the_thread(origin):
+    """A DELETE that waits there for a lock.  A thread that has just done
+    something may not be free yet: then once more."""
+    def waits():
+        for fd in pathlib.Path(f"/proc/{origin.workers()[0]}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if fd.readlink().parent == origin.files / "lock":
+                    return True
+        return False
+
+    while True:
+        connection = origin.connect()
+        connection.send(request_head("DELETE", "/held", {
+            "Host": "o", "Authorization": f"Bearer {EDITOR}"}))
+        wait_until(lambda: waits()
+                   or select.select([connection.socket], [], [], 0)[0],
+                   what="the thread to wait")
+        if waits():
+            return connection
+        problem(connection.answer("DELETE"), 503)
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """The one thread waits for a lock that is held here."""
+    with Nginx(tmp_path_factory.mktemp("full"), workers=1,
+               main="thread_pool full threads=1 max_queue=0;",
+               http="content_thread_pool full;") as origin:
+        wait_until(lambda: origin.put("/a", b"old").status in (201, 204),
+                   what="the thread to be free")
+        held = contextlib.ExitStack()
+        for number in range(256):
+            lock = held.enter_context(
+                open(origin.files / f"lock/{number:02x}", "a", encoding="ascii"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with held, in_the_thread(origin) as connection:
+            yield origin
+            held.close()
+            problem(connection.answer("DELETE"), 404)
+
+
+@pytest.mark.parametrize("name, job", JOBS, ids=[j[0] for j in JOBS])
+def test_full_queue_of_threads_is_503_and_nothing_is_changed(full, name, job):
+    before = full.counters()["node"]["store_faults"]
+    answer = job(full)
+    problem(answer, 503, "threads")
+    assert answer.headers["Retry-After"] == "5"
+    assert full.get("/a").body == b"old"
+    problem(full.get("/b"), 404)
+    assert full.counters()["node"]["store_faults"] == before
+    nothing_is_left(full, "file")
+
+
+def test_full_queue_of_threads_is_503_for_each_key_to_be_deleted(full):
+    answer = full.post("/-/delete", {"keys": ["a", "b"]})
+    assert answer.status == 207
+    assert [failed["status"] for failed in answer.json()["failed"]] == [503] * 2
+    assert full.get("/a").body == b"old"

@@ -66,9 +66,11 @@ FAULTS = {
           answer(307, Location="http://127.0.0.1:1/")], EVERY, {}),
     "400 `AuthorizationHeaderMalformed` without a region":
         ([s3_error(400, "AuthorizationHeaderMalformed")], EVERY, {}),
-    "400 `MetadataTooLarge`, `KeyTooLongError`, `EntityTooLarge`, to a write":
-        ([s3_error(400, "MetadataTooLarge"), s3_error(400, "KeyTooLongError"),
-          s3_error(400, "EntityTooLarge")], ["PUT", "PUT IF"],
+    "400 `MetadataTooLarge`, `KeyTooLongError`, to a write":
+        ([s3_error(400, "MetadataTooLarge"), s3_error(400, "KeyTooLongError")],
+         ["PUT", "PUT IF"], {"PUT": PUT, "PUT IF": PUT}),
+    "400 `EntityTooLarge`, to a write":
+        ([s3_error(400, "EntityTooLarge")], ["PUT", "PUT IF"],
          {"PUT": PUT, "PUT IF": PUT}),
     "401, 403 `AccessDenied`, `InvalidAccessKeyId`, `SignatureDoesNotMatch`":
         ([answer(401), s3_error(403, "AccessDenied"),
