@@ -8,7 +8,8 @@
  *                 grow meanwhile
  *     complete()  CompleteMultipartUpload; HEAD if that told no ETag, and it
  *                 is not known yet that it can be computed (_s3_etag.c)
- *     discard()   AbortMultipartUpload, if there is one
+ *     discard()   AbortMultipartUpload, if there is one; not while S3 may be
+ *                 completing it
  *
  * A part is signed with its SHA-256, so that the server refuses what was
  * changed on the way; or it is not signed, and sent while it is received and
@@ -29,6 +30,7 @@ static ngx_int_t ngx_content_s3_upload_part(ngx_content_upload_t *up,
     ngx_content_part_t *part);
 static void ngx_content_s3_part_uploaded(ngx_content_call_t *call);
 static void ngx_content_s3_completed(ngx_content_call_t *call);
+static ngx_uint_t ngx_content_s3_complete_ended(ngx_content_call_t *call);
 static ngx_content_outcome_e ngx_content_s3_completed_etag(
     ngx_content_upload_t *up, ngx_content_call_t *call, const char **cause);
 static void ngx_content_s3_complete_headed(void *data,
@@ -390,6 +392,10 @@ ngx_content_s3_completed(ngx_content_call_t *call)
     }
 
     if (outcome != NGX_CONTENT_OK) {
+        if (!ngx_content_s3_complete_ended(call)) {
+            s3->id.len = 0;                   /* left to the sweep */
+        }
+
         ngx_content_s3_end(up, outcome, cause);
         return;
     }
@@ -413,6 +419,30 @@ ngx_content_s3_completed(ngx_content_call_t *call)
     if (ngx_content_s3_head(&s3->head) != NGX_OK) {
         ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);
     }
+}
+
+
+/*
+ * Whether S3 is certainly not at it any more.  An abort that comes meanwhile
+ * destroys the object on Ceph: both succeed, and hours later the parts are
+ * gone that the object is made of.  Only S3's own word counts, for a balancer
+ * gives up sooner than who is behind it.
+ */
+
+static ngx_uint_t
+ngx_content_s3_complete_ended(ngx_content_call_t *call)
+{
+    char           buf[NGX_CONTENT_S3_ERROR];
+    content_str_t  code, message;
+
+    if (call->result != NGX_OK) {
+        return !call->sent;
+    }
+
+    return content_s3xml_error(ngx_content_from_ngx(call->body), &code,
+                               &message, buf, sizeof(buf))
+           == CONTENT_OK
+           && code.len;
 }
 
 

@@ -91,8 +91,8 @@ void ngx_content_s3_end(ngx_content_upload_t *up,
     ngx_content_outcome_e outcome, const char *cause);
 
 /*
- * Gives a multipart upload up, if there is one.  Nobody waits for it: what it
- * can't reach is left to the bucket's rules.
+ * Gives a multipart upload up, if there is one that S3 is not completing.
+ * Nobody waits for it: what it can't reach is left to the sweep.
  */
 void ngx_content_s3_discard(ngx_content_upload_t *up);
 
