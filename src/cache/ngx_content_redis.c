@@ -396,7 +396,14 @@ ngx_content_redis_give_back(ngx_content_redis_t *redis, u_char *name,
 void
 ngx_content_redis_unconfirmed(ngx_content_redis_t *redis)
 {
-    (void) ngx_atomic_fetch_add(&redis->shared->dirty, 1);
+    ngx_content_redis_missed(redis->shared);
+}
+
+
+void
+ngx_content_redis_missed(ngx_content_redis_shared_t *shared)
+{
+    (void) ngx_atomic_fetch_add(&shared->dirty, 1);
 }
 
 

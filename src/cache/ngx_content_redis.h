@@ -308,6 +308,13 @@ void ngx_content_redis_give_back(ngx_content_redis_t *redis, u_char *name,
     ngx_content_redis_token_t *token);
 
 /*
+ * Something was changed, or purged, that no Redis is told of, for none is
+ * configured.  What one that is configured later has kept from before is not
+ * looked at.
+ */
+void ngx_content_redis_missed(ngx_content_redis_shared_t *shared);
+
+/*
  * Drops an object's record and its token.  DONE: no lookup that begins from
  * now on finds what was there.  AWAY: nobody knows; the node is dirty since
  * before the handler ran, so the same holds for lookups in this node.

@@ -188,6 +188,7 @@ ngx_content_change_drop(ngx_content_change_t *change)
     ngx_content_change_next(change, NGX_CONTENT_CHANGE_FORGET);
 
     if (change->mcf->redis_client == NULL) {
+        ngx_content_redis_missed(&ngx_content_shared(change->mcf)->redis);
         return NGX_OK;
     }
 

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from harness import Nginx, problem, tier, wait_until
+from harness import (EDITOR, Nginx, problem, request_head, tier,
+                     wait_until)
 from redis_server import Redis
 from test_redis import asks, heat, origin
 
@@ -63,6 +64,64 @@ def test_write_while_redis_is_away_is_not_undone(tmp_path, place, write):
         redis.start()
         assert redis.records(), "the old record is still there"
         watch(origin, "/a", b"new" if write == "put" else None)
+
+
+def configure(origin, redis=None):
+    """With Redis or without, from the next reload on."""
+    origin.write(http=f"content_redis {redis.address};" if redis else "")
+
+
+@pytest.mark.parametrize("write", ["put", "delete", "purge"])
+def test_write_while_no_redis_is_configured_is_not_undone(
+        tmp_path, place, redis, write):
+    """Taken out of the configuration by a reload, and brought back by one."""
+    with Nginx(tmp_path / "n", place, redis=redis) as origin:
+        origin.put("/a", b"old")
+        heat(origin, "/a")
+        configure(origin)
+        origin.reload()
+        if write == "put":
+            assert origin.put("/a", b"new").status == 204
+        elif write == "delete":
+            assert origin.delete("/a").status == 204
+        else:
+            behind_its_back(tmp_path, place, b"new")
+            answer = origin.post("/-/purge", {"urls": ["http://x/a"]})
+            assert answer.status == 202
+        configure(origin, redis)
+        origin.reload()
+        assert redis.records(), "the old record is still there"
+        watch(origin, "/a", None if write == "delete" else b"new")
+
+
+def behind_its_back(tmp_path, place, body):
+    with Nginx(tmp_path / "other", place) as other:
+        if place == "file":
+            other.write(server=other.settings["server"].replace(
+                str(other.files), str(tmp_path / "n/files")))
+            other.reload()
+        assert other.put("/a", body).status == 204
+
+
+def test_write_that_a_worker_from_before_redis_ends_is_not_undone(
+        tmp_path, place, redis):
+    """A reload brings Redis while the body is still coming."""
+    with Nginx(tmp_path / "n", place, workers=1) as origin, \
+         origin.connect() as slow:
+        origin.put("/a", b"old")
+        slow.send(request_head("PUT", "/a", {
+            "Host": "x", "Authorization": f"Bearer {EDITOR}",
+            "Content-Length": 3}) + b"n")
+        wait_until(lambda: origin.counters()["node"]["puts"] == 2)
+        configure(origin, redis)
+        origin.send(signal.SIGHUP)
+        wait_until(lambda: "redis" in origin.counters()
+                   and origin.counters()["redis"]["ready"],
+                   what="the new worker to have Redis")
+        heat(origin, "/a")
+        slow.send(b"ew")
+        assert slow.answer("PUT").status == 204
+        watch(origin, "/a", b"new")
 
 
 def test_backup_that_is_restored_is_not_believed(tmp_path, place):
