@@ -294,9 +294,14 @@ ngx_content_owed_inherited(ngx_content_redis_op_t *op)
     reply = op->reply;
     owed->asked = 0;
 
-    if (op->result != NGX_CONTENT_REDIS_DONE
-        || reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
-    {
+    /* what was found may be this node's all the same */
+
+    if (op->result != NGX_CONTENT_REDIS_DONE) {
+        owed->read = 0;
+        return;
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) {
         return;
     }
 

@@ -8,6 +8,7 @@
         held = proxy.hold(1)    # what the node sends after its next command
         held.wait()             # something is held
         proxy.go_on()
+        proxy.lose(b"text").wait()      # what Redis says with it, once
 
 Order is kept, nothing is lost but with its connection.  It runs in a thread of
 its own.
@@ -28,6 +29,7 @@ class Proxy:
         self.ready = threading.Event()
         self.left = None                # until what comes is held
         self.held, self.released = threading.Event(), threading.Event()
+        self.text, self.lost = None, threading.Event()
 
     def __enter__(self):
         self.thread.start()
@@ -61,6 +63,13 @@ class Proxy:
     def go_on(self):
         self.left = None
         self.released.set()
+
+    def lose(self, text):
+        """An event: Redis has said something with the text in it, which is
+        lost, and with it the connection."""
+        self.lost.clear()
+        self.text = text
+        return self.lost
 
     # the loop
 
@@ -119,6 +128,10 @@ class Proxy:
                     kind.add("subscriber")
                 if not answers:
                     await self._held()
+                if answers and self.text and self.text in data:
+                    self.text = None
+                    self.lost.set()
+                    break
                 delayed = not self.heard or (answers and kind)
                 due = max(due, self.loop.time()
                           + (self.seconds if delayed else 0))

@@ -10,6 +10,7 @@ import signal
 import pytest
 
 from harness import EDITOR, Nginx, children, wait_until
+from proxy import Proxy
 from redis_server import Redis
 from s3_fault_proxy import FaultProxy
 from test_fleet import Fleet
@@ -172,6 +173,28 @@ def test_other_nodes_pay_for_one_that_stays_away(tmp_path, fake):
                    "the other node to purge")
         wait_until(lambda: owed(redis) == 0)
         fleet[1].start()
+
+
+def test_node_that_does_not_hear_what_it_inherits_pays(tmp_path, fake):
+    """Redis has given it the purges; its answer gets lost."""
+    how = {"purge": fake, "server": FAST, "expect": ["still queued"]}
+    with Redis(tmp_path / "redis") as redis, \
+         Proxy(tmp_path / "proxy.sock", redis.socket) as proxy, \
+         Nginx(tmp_path / "n", redis=f"unix:{proxy.path}",
+               fleet="on lease=300ms name=n", **how) as origin:
+        dying = Nginx(tmp_path / "d", redis=redis,
+                      fleet="on lease=300ms name=d", **how)
+        ready(origin)
+        ready(dying)
+        fake.fault(status=500, times=LONG)
+        purge(dying, {"tags": ["left"]})
+        lost = proxy.lose(b"left")
+        stop(dying, signal.SIGKILL)
+        fake.reset("enterprise")
+        assert lost.wait(60)
+        wait_until(lambda: "left" in items(fake.calls()), 60,
+                   "the other node to purge")
+        wait_until(lambda: owed(redis) == 0)
 
 
 def test_full_queue_owes_nothing(tmp_path, fake, redis):
