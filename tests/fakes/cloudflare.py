@@ -108,6 +108,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
+    call = None                 # of purge, that is being answered
 
     def log_message(self, *args):
         pass
@@ -156,20 +157,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def purge(self, zone, action):
         body = self.json()
-        call = self.server.journal.arrived(
+        self.call = self.server.journal.arrived(
             action, self.text.decode("utf-8", "replace") if body is BAD
             else body, self.headers.get("User-Agent"))
-        status = 500
         try:
-            status = self.fault(call["fault"] or {})
-            if status is None:
-                self.carry_out(zone, action, body, call)
-                status = 200
+            if not self.fault(self.call["fault"] or {}):
+                self.carry_out(zone, action, body, self.call)
         except Refusal as refusal:
-            status = refusal.status
             self.refuse(refusal)
         finally:
-            self.server.journal.answered(call, status)
+            self.call = None
 
     def carry_out(self, zone, action, body, call):
         server = self.server
@@ -246,14 +243,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 (7000, "No route for that URI"))
 
     def fault(self, fault):
-        """Answer as the fault wants: the status, 0 if cut, None: go on."""
+        """Answer as the fault wants; whether it has done so."""
         time.sleep(fault.get("stall", 0))
         if fault.get("cut"):
+            self.note(0)
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
-            return 0
+            return True
         if not {"status", "body"} & set(fault):
-            return None
+            return False
         status, headers = fault.get("status", 200), {}
         if "retry_after" in fault:
             headers["Retry-After"] = fault["retry_after"]
@@ -261,7 +259,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(status, fault.get("body", {
             "success": False, "errors": [error(*cause)], "messages": [],
             "result": None}), headers)
-        return status
+        return True
+
+    def note(self, status):
+        """The answer to a call, before it goes out: who has had it, and says
+        that the job is done, finds it in the journal."""
+        if self.call:
+            self.server.journal.answered(self.call, status)
 
     # The tests' own paths
 
@@ -315,6 +319,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, status, body, headers=None):
         raw = body if isinstance(body, str) else json.dumps(body)
         raw = raw.encode()
+        self.note(status)
         try:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

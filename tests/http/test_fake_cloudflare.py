@@ -4,15 +4,18 @@ Three witnesses: tables of bodies with the answer each must get, Cloudflare's
 own OpenAPI examples and npm client, and a real Varnish whose content must go.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import threading
+import time
 
 import pytest
 import requests
 
+import cloudflare
 import edge
 
 SDK_VERSION = json.loads((edge.FAKES / "package.json").read_text())[
@@ -296,6 +299,33 @@ def test_stalled_call_has_arrived_but_is_not_answered(fake):
     assert fake.calls(1, state="arrived")[0]["fault"]["stall"] == 1
     assert [c["status"] for c in fake.calls(1)] == [200]
     thread.join()
+
+
+class SlowJournal(cloudflare.Journal):
+    def answered(self, call, status):
+        time.sleep(0.3)
+        super().answered(call, status)
+
+
+@pytest.mark.parametrize("fault", [{}, {"status": 500}, {"cut": True}],
+                         ids=str)
+def test_answer_is_noted_before_it_goes_out(fault):
+    """Who knows that a call is done finds it in the journal."""
+    with cloudflare.Server(("127.0.0.1", 0), cloudflare.Handler) as server:
+        server.zone, server.token, server.zone_names = edge.ZONE, "t", []
+        server.limits = cloudflare.Limits("free")
+        server.journal = SlowJournal()
+        server.edge = cloudflare.Edge(None)
+        server.journal.set_faults([{"times": 1, **fault}])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with contextlib.suppress(requests.ConnectionError):
+            requests.post(f"http://127.0.0.1:{server.server_port}/client/v4"
+                          f"/zones/{edge.ZONE}/purge_cache", timeout=30,
+                          json={"tags": ["a"]},
+                          headers={"Authorization": "Bearer t"})
+        noted = [call["status"] for call in server.journal.calls]
+        server.shutdown()
+    assert noted == [0 if "cut" in fault else fault.get("status", 200)]
 
 
 def test_calls_reports_what_did_not_come(fake):

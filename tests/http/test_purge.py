@@ -15,7 +15,7 @@ import edge
 from harness import EDITOR, Nginx, problem, wait_until
 from s3_fault_proxy import FaultProxy, first
 
-FAST = "content_purge_plan enterprise; content_purge_timeout 1s;"
+FAST = "content_purge_plan enterprise;"
 
 
 @pytest.fixture
@@ -262,8 +262,7 @@ def test_many_items_are_sent_in_batches(tmp_path, fake, selector, field, plan,
         sent = [item.format(i) for i in range(750)]
         job = origin.finished_job(purge(origin, {selector: sent}))
         assert (job["state"], job["done"]) == ("done", 750)
-        # the fake notes a call's status after its answer has gone out
-        calls = fake.calls(len(fake.calls(state="arrived")))
+        calls = fake.calls()
         assert all(len(call["body"][field]) <= most for call in calls)
         assert all(call["status"] == 200 for call in calls)
         assert sorted(items(calls, field)) == sorted(sent)
@@ -296,7 +295,7 @@ def test_writes_at_once_share_calls(origin, fake):
 @pytest.mark.parametrize("fault", [
     {"status": 500}, {"status": 502, "body": "<html>bad gateway</html>"},
     {"status": 503}, {"status": 520, "body": ""}, {"cut": True},
-    {"stall": 2}, {"stall": 2, "cut": True}, {"status": 408},
+    {"status": 408},
     {"status": 429, "retry_after": 1}, {"status": 200, "body": "no JSON"},
     {"status": 200, "body": "[]"}, {"status": 302, "body": ""},
 ], ids=str)
@@ -307,6 +306,21 @@ def test_fault_is_tried_again_until_done(origin, fake, fault):
     assert (job["done"], job["failed"], job["error"]) == (2, 0, None)
     assert job["attempts"] == 2
     assert fake.calls(least=2)[-1]["body"] == {"tags": ["a", "b"]}
+
+
+@pytest.mark.parametrize("fault", [{"stall": 30}, {"stall": 30, "cut": True}],
+                         ids=str)
+def test_call_that_takes_too_long_is_made_again(tmp_path, fake, fault):
+    fake.fault(**fault)
+    with Nginx(tmp_path / "n", purge=fake, server=FAST
+               + "content_purge_timeout 4s;") as origin:
+        job = origin.finished_job(purge(origin, {"tags": ["a", "b"]}))
+        assert job["state"] == "done"
+        assert (job["done"], job["failed"], job["error"]) == (2, 0, None)
+        assert job["attempts"] == 2
+        first, second = fake.calls()
+        assert first["status"] is None
+        assert second["body"] == first["body"] == {"tags": ["a", "b"]}
 
 
 def test_fault_after_fault_is_tried_again(origin, fake):
@@ -323,8 +337,8 @@ def test_fault_after_fault_is_tried_again(origin, fake):
 
 def test_retry_after_is_honoured(origin, fake):
     fake.fault(status=429, retry_after=2)
-    purge(origin, {"tags": ["a"]})
-    fake.calls(least=1)
+    first = purge(origin, {"tags": ["a"]})
+    wait_until(lambda: origin.job(first)["error"])
     second = purge(origin, {"tags": ["b"]})       # must wait as well
     origin.finished_job(second)
     calls = fake.calls(least=2)
@@ -423,15 +437,13 @@ def test_operators_mistake_is_shown_and_nothing_is_lost(origin, fake, fault):
 
 def test_purges_delay_no_other_requests(origin, fake):
     origin.put("/a", b"0")
-    fake.fault(stall=3, times=20)
-    worst = 0
+    fake.fault(stall=60, times=1000)
     for i in range(40):
-        started = time.monotonic()
         assert origin.put("/a", b"%d" % i).status == 204
         assert origin.get("/a").body == b"%d" % i
-        worst = max(worst, time.monotonic() - started)
-    assert fake.calls(least=1, state="arrived")
-    assert worst < 0.5
+        assert fake.calls(least=1, state="arrived")
+    assert {call["status"] for call in fake.calls()} == {None}
+    assert origin.counters()["purge"]["retries"] == 0   # nor by a time-out
     origin.end(signal.SIGTERM)
 
 
@@ -507,7 +519,7 @@ def connected_to(pid, port):
 
 
 def test_worker_that_is_killed_leaves_its_purges_to_others(origin, fake):
-    fake.fault(stall=8)
+    fake.fault(stall=60)
     location = purge(origin, {"tags": ["a"]})
     fake.calls(least=1, state="arrived")
     port = int(fake.address.rpartition(":")[2])
@@ -515,9 +527,9 @@ def test_worker_that_is_killed_leaves_its_purges_to_others(origin, fake):
                                   if connected_to(pid, port)])
     origin.kill_worker(sender)
     assert origin.job(location)["state"] == "running"
-    job = origin.finished_job(location, 25)       # 10 s and the time-out
+    job = origin.finished_job(location, 60)       # 10 s and the time-out
     assert job["state"] == "done"
-    assert len(fake.calls(least=2)) == 2
+    assert len(fake.calls()) == 2
 
 
 def test_reload_loses_no_purge(origin, fake):
