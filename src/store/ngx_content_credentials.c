@@ -43,6 +43,15 @@ ngx_content_credentials_get(ngx_content_credentials_t *provider,
         return &c->keys;
     }
 
+    /* another worker may have been faster, or luckier */
+
+    if (provider->engine
+        && ngx_content_credentials_adopt(provider) == NGX_OK)
+    {
+        ngx_content_credentials_change(provider);
+        return &provider->slots[provider->current].keys;
+    }
+
     if (cause) {
         *cause = c->expires ? "the S3 credentials have expired"
                             : "no S3 credentials yet";
@@ -108,6 +117,12 @@ ngx_content_credentials_wake(ngx_event_t *ev)
     ngx_content_credentials_t  *provider;
 
     provider = ev->data;
+
+    if (provider->call) {
+        return;                    /* began before what others had was taken;
+                                      its end sets the timer */
+    }
+
     now = ngx_content_credentials_now();
 
     if (now < provider->due) {

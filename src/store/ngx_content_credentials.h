@@ -105,8 +105,9 @@ void ngx_content_credentials_start(ngx_content_credentials_t *provider,
 void ngx_content_credentials_stop(ngx_content_credentials_t *provider);
 
 /*
- * What to sign with, for use before the next event; NULL: there are none, and
- * *cause (if not NULL) is a static text that says why.
+ * What to sign with, for use before the next event; what another worker has
+ * fetched if this one has none.  NULL: nobody has any, and *cause (if not NULL)
+ * is a static text that says why.
  */
 content_sigv4_credentials_t *ngx_content_credentials_get(
     ngx_content_credentials_t *provider, const char **cause);
