@@ -33,7 +33,7 @@ packages_of() {
                      libjansson-dev libexpat1-dev ;;
         test)   echo python3 python3-pytest python3-pytest-xdist \
                      python3-requests python3-redis python3-boto3 \
-                     python3-prometheus-client \
+                     python3-prometheus-client libnss-wrapper \
                      varnish varnish-modules
                 # A vendor's newer node is as good, and conflicts with Debian's.
                 command -v node > /dev/null || echo nodejs

@@ -37,6 +37,7 @@ static void ngx_content_curl_settle(ngx_content_curl_t *engine);
 static int ngx_content_curl_on_timer(CURLM *multi, long ms, void *data);
 static void ngx_content_curl_pump(ngx_content_curl_t *engine);
 static void ngx_content_curl_attach(ngx_content_curl_transfer_t *t);
+static void ngx_content_curl_go_on(ngx_content_curl_t *engine);
 
 
 ngx_content_curl_t *
@@ -241,6 +242,10 @@ ngx_content_curl_event(ngx_event_t *ev)
 
     ngx_content_curl_pump(engine);
 
+    if (engine->between) {
+        ngx_content_curl_go_on(engine);
+    }
+
     /* adding a handle makes curl ask for the call that follows */
 
     if (ev->posted) {
@@ -421,6 +426,44 @@ ngx_content_curl_attach(ngx_content_curl_transfer_t *t)
 
     t->attached = 1;
     t->host->running++;
+}
+
+
+/*
+ * When one address has failed, curl 7.88 tries the next as soon as it is called
+ * for that transfer, but does not ask for that call (is_connected() in its
+ * lib/connect.c).  A change of the pause makes it ask.
+ */
+
+static void
+ngx_content_curl_go_on(ngx_content_curl_t *engine)
+{
+    CURLcode                      rc;
+    ngx_queue_t                  *q;
+    ngx_content_curl_transfer_t  *t;
+
+    engine->between = 0;
+
+    for (q = ngx_queue_head(&engine->running);
+         q != ngx_queue_sentinel(&engine->running);
+         q = ngx_queue_next(q))
+    {
+        t = ngx_queue_data(q, ngx_content_curl_transfer_t, link);
+
+        if (t->between) {
+            t->between = 0;
+
+            engine->inside = 1;
+            rc = curl_easy_pause(t->easy, CURLPAUSE_RECV);
+            engine->inside = 0;
+
+            /* that is what it says when there is no connection at all */
+
+            if (rc != CURLE_BAD_FUNCTION_ARGUMENT) {
+                ngx_content_curl_unpause(t);
+            }
+        }
+    }
 }
 
 

@@ -46,6 +46,7 @@ struct ngx_content_curl_s {
     ngx_queue_t                doomed;
     unsigned                   inside:1;    /* curl is on the stack */
     unsigned                   broken:1;    /* it had no memory for a socket */
+    unsigned                   between:1;   /* some transfer is */
 };
 
 
@@ -87,6 +88,7 @@ typedef struct {
     unsigned                   attached:1;  /* added to the multi handle */
     unsigned                   starving:1;  /* paused: the body has to grow */
     unsigned                   connected:1;
+    unsigned                   between:1;   /* one address and the next */
     unsigned                   headed:1;    /* the head is whole */
     unsigned                   delivered:1; /* some of it, to on_data */
     unsigned                   broken:1;    /* start() is to fail */

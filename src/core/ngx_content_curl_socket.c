@@ -1,6 +1,9 @@
 /*
  * The sockets of curl's on nginx's events: see ngx_content_curl.h.  Each has an
  * ngx_connection_t for as long as curl wants to hear of it, in engine->sockets.
+ *
+ * curl 7.88 closes a socket that is not connected yet before it says so
+ * (cf_socket_close() in its lib/cf-socket.c).
  */
 
 #include <ngx_config.h>
@@ -10,6 +13,8 @@
 #include "core/ngx_content_curl_internal.h"
 
 
+static void ngx_content_curl_removed(ngx_content_curl_t *engine,
+    ngx_content_curl_transfer_t *t, ngx_connection_t *c);
 static ngx_connection_t *ngx_content_curl_watch(ngx_content_curl_t *engine,
     curl_socket_t fd);
 static ngx_int_t ngx_content_curl_interest(ngx_event_t *ev, ngx_int_t event,
@@ -30,11 +35,13 @@ ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     ngx_content_curl_t           *engine = data;
     ngx_content_curl_transfer_t  *t;
 
-    if (what == CURL_POLL_REMOVE) {
-        if (c) {
-            ngx_content_curl_release(c, 0);
-        }
+    /* handles of curl's own have no transfer */
 
+    t = NULL;
+    (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &t);
+
+    if (what == CURL_POLL_REMOVE) {
+        ngx_content_curl_removed(engine, t, c);
         return 0;
     }
 
@@ -51,11 +58,6 @@ ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
         return 0;
     }
 
-    /* handles of curl's own have no transfer */
-
-    t = NULL;
-    (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &t);
-
     if (t) {
         ngx_content_call_fail(t, NGX_CONTENT_CALL_SHORT,
                               "no worker connection for it");
@@ -63,6 +65,23 @@ ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     }
 
     return 0;
+}
+
+
+static void
+ngx_content_curl_removed(ngx_content_curl_t *engine,
+    ngx_content_curl_transfer_t *t, ngx_connection_t *c)
+{
+    if (c) {
+        ngx_content_curl_release(c, fcntl(c->fd, F_GETFD) == -1
+                                    ? NGX_CLOSE_EVENT : 0);
+    }
+
+    if (t && !t->connected && t->state == NGX_CONTENT_CURL_RUNNING) {
+        t->between = 1;
+        engine->between = 1;
+        ngx_content_curl_kick(engine);
+    }
 }
 
 

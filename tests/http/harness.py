@@ -343,6 +343,22 @@ class Server:
         self.stop()
 
 
+def connections(pid, port):
+    """How many TCP connections to that port here the process has."""
+    inodes = set()
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            name = link.readlink().name
+        except OSError:
+            continue
+        if name.startswith("socket:["):
+            inodes.add(name[8:-1])
+    wanted = f"0100007F:{port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return sum(row.split()[2] == wanted and row.split()[9] in inodes
+                   for row in table)
+
+
 def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
         return [int(child) for child in f.read().split()]

@@ -12,7 +12,7 @@ import time
 import pytest
 
 import edge
-from harness import EDITOR, Nginx, problem, wait_until
+from harness import EDITOR, Nginx, connections, problem, wait_until
 from s3_fault_proxy import FaultProxy, first
 
 FAST = "content_purge_plan enterprise;"
@@ -502,29 +502,13 @@ def test_full_queue_says_so_and_recovers(tmp_path, fake):
 
 # Workers come and go
 
-def connected_to(pid, port):
-    """Whether the process has a TCP connection to that port here."""
-    inodes = set()
-    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            name = link.readlink().name
-        except OSError:
-            continue
-        if name.startswith("socket:["):
-            inodes.add(name[8:-1])
-    wanted = f"0100007F:{port:04X}"
-    with open("/proc/net/tcp", encoding="ascii") as table:
-        return any(row.split()[2] == wanted and row.split()[9] in inodes
-                   for row in table)
-
-
 def test_worker_that_is_killed_leaves_its_purges_to_others(origin, fake):
     fake.fault(stall=60)
     location = purge(origin, {"tags": ["a"]})
     fake.calls(least=1, state="arrived")
     port = int(fake.address.rpartition(":")[2])
     sender, = wait_until(lambda: [pid for pid in origin.workers()
-                                  if connected_to(pid, port)])
+                                  if connections(pid, port)])
     origin.kill_worker(sender)
     assert origin.job(location)["state"] == "running"
     job = origin.finished_job(location, 60)       # 10 s and the time-out
