@@ -13,10 +13,12 @@ static ngx_uint_t ngx_content_get_is_hot(ngx_content_get_t *get);
 static void ngx_content_get_looked_up(ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_content_redis_op_t *op);
+static ngx_int_t ngx_content_get_read_record(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op);
 static ngx_int_t ngx_content_get_take_object(ngx_content_get_t *get,
     ngx_content_redis_op_t *op, content_str_t record);
-static ngx_int_t ngx_content_get_take_age(ngx_content_get_t *get);
-static ngx_int_t ngx_content_get_keep_stale(ngx_content_get_t *get);
+static void ngx_content_get_take_age(ngx_content_get_t *get);
+static void ngx_content_get_keep_stale(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_take_absence(ngx_content_get_t *get,
     ngx_content_redis_op_t *op);
 
@@ -124,13 +126,6 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
         get->keep.in_redis = 1;
 
         if (ngx_content_get_take_record(get, op) != NGX_OK) {
-            ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
-                          "content: the record of \"%V\" in Redis is damaged",
-                          &get->read.key);
-
-            ngx_content_count(&ngx_content_shared(get->mcf)->counters,
-                              records_damaged);
-            ngx_content_keep_forget(&get->keep);
             break;
         }
 
@@ -166,10 +161,51 @@ ngx_content_get_looked_up(ngx_content_redis_op_t *op)
 }
 
 
+/* NGX_OK, or it is as if there were none. */
+
 static ngx_int_t
 ngx_content_get_take_record(ngx_content_get_t *get,
     ngx_content_redis_op_t *op)
 {
+    ngx_int_t  rc;
+
+    rc = ngx_content_get_read_record(get, op);
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    get->keep.age = 0;
+
+    /* it stays, for others and for later */
+
+    if (rc == NGX_ABORT) {
+        get->keep.in_redis = 0;
+        ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
+                      "content: no memory for the record of \"%V\" in Redis",
+                      &get->read.key);
+        return NGX_ERROR;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, get->request->connection->log, 0,
+                  "content: the record of \"%V\" in Redis is damaged",
+                  &get->read.key);
+
+    ngx_content_count(&ngx_content_shared(get->mcf)->counters,
+                      records_damaged);
+    ngx_content_keep_forget(&get->keep);
+
+    return NGX_ERROR;
+}
+
+
+/* NGX_ERROR: it is damaged; NGX_ABORT: no memory for it. */
+
+static ngx_int_t
+ngx_content_get_read_record(ngx_content_get_t *get,
+    ngx_content_redis_op_t *op)
+{
+    ngx_int_t      rc;
     content_str_t  record;
 
     if (ngx_content_keep_read(&get->keep, &op->record, &record) != NGX_OK) {
@@ -182,9 +218,12 @@ ngx_content_get_take_record(ngx_content_get_t *get,
         return ngx_content_get_take_absence(get, op);
     }
 
-    if (ngx_content_get_take_object(get, op, record) != NGX_OK) {
+    rc = ngx_content_get_take_object(get, op, record);
+
+    if (rc != NGX_OK) {
         get->body.data = NULL;
-        return NGX_ERROR;
+        get->lent = 0;
+        return rc;
     }
 
     /* as if there were none, but for the claim */
@@ -210,9 +249,7 @@ ngx_content_get_take_record(ngx_content_get_t *get,
         get->body.len = 0;
     }
 
-    if (ngx_content_get_take_age(get) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_content_get_take_age(get);
 
     if (get->expired) {
         return NGX_OK;
@@ -243,8 +280,11 @@ ngx_content_get_take_object(ngx_content_get_t *get,
 
     rc = ngx_content_redis_keep(op, get->request->pool);
 
-    if (rc == NGX_ERROR
-        || content_record_head(record, &head.len) != CONTENT_OK
+    if (rc == NGX_ERROR) {
+        return NGX_ABORT;
+    }
+
+    if (content_record_head(record, &head.len) != CONTENT_OK
         || head.len > record.len)
     {
         return NGX_ERROR;
@@ -258,6 +298,10 @@ ngx_content_get_take_object(ngx_content_get_t *get,
 
     if (get->lent) {
         head = ngx_content_str_dup(get->request->pool, head);
+
+        if (head.data == NULL) {
+            return NGX_ABORT;
+        }
     }
 
     if (content_record_decode_head(head, &object, &whole) != CONTENT_OK
@@ -270,7 +314,7 @@ ngx_content_get_take_object(ngx_content_get_t *get,
 
     get->record = ngx_palloc(get->request->pool, size);
     if (get->record == NULL) {
-        return NGX_ERROR;
+        return NGX_ABORT;
     }
 
     ngx_memcpy(get->record, &object, size);
@@ -289,7 +333,7 @@ ngx_content_get_take_object(ngx_content_get_t *get,
 
 /* A hit; one to be refreshed; or for the case that storage fails. */
 
-static ngx_int_t
+static void
 ngx_content_get_take_age(ngx_content_get_t *get)
 {
     ngx_msec_t                 age;
@@ -306,7 +350,8 @@ ngx_content_get_take_age(ngx_content_get_t *get)
         get->stale_age = age - fresh->soft;
         get->keep.age = 0;
 
-        return ngx_content_get_keep_stale(get);
+        ngx_content_get_keep_stale(get);
+        return;
     }
 
     get->hit = 1;
@@ -320,14 +365,12 @@ ngx_content_get_take_age(ngx_content_get_t *get)
                           hits_stale);
         ngx_content_refresh(&get->keep, get->ctx->hash, get->record->size);
     }
-
-    return NGX_OK;
 }
 
 
-/* Until storage has answered. */
+/* Until storage has answered; without memory there is none. */
 
-static ngx_int_t
+static void
 ngx_content_get_keep_stale(ngx_content_get_t *get)
 {
     get->stale = get->body;
@@ -336,11 +379,7 @@ ngx_content_get_keep_stale(ngx_content_get_t *get)
     if (get->lent && get->stale.len) {
         get->stale = ngx_content_str_dup(get->request->pool, get->stale);
         get->lent = 0;
-
-        return get->stale.data ? NGX_OK : NGX_ERROR;
     }
-
-    return NGX_OK;
 }
 
 

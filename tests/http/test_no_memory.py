@@ -96,6 +96,17 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Files, and Redis alone."""
+    where = tmp_path_factory.mktemp("shared")
+    with Redis(where / "redis") as redis:
+        node = Node(where / "nginx", "file", redis=redis,
+                    http="content_hot hits=1 window=60s size=1m ttl=1h;")
+        yield node
+        node.nginx.stop()
+
+
+@pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """Files alone."""
     node = Node(tmp_path_factory.mktemp("plain") / "nginx", "file")
@@ -176,6 +187,11 @@ class ReadHit(Row):
         super().ready()
         self.nginx.get(self.key)
         self.node.short.settle()
+
+
+class ReadHitLarge(ReadHit):
+    """Whose record has memory of its own."""
+    size = 300 * KIB
 
 
 class ReadAnon(ReadHit):
@@ -449,6 +465,15 @@ def test_memory_files(plain, row):
 @pytest.mark.parametrize("row", CACHED, ids=name)
 def test_memory_caches(files, row):
     sweep(row(files), MEMORY)
+
+
+@pytest.mark.parametrize("row", [ReadHit, ReadHitLarge], ids=name)
+def test_memory_for_a_record_of_redis(shared, row):
+    """It is not damaged, and stays."""
+    said = shared.nginx.read_log().count("no memory for the record of")
+    sweep(row(shared), MEMORY)
+    assert shared.nginx.read_log().count("no memory for the record of") > said
+    assert shared.nginx.counters()["node"]["records_damaged"] == 0
 
 
 @pytest.mark.parametrize("row", REMOTE, ids=name)
