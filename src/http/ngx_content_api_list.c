@@ -1,7 +1,9 @@
 /*
  * GET /-/list: the keys of the store in order, page by page; with a delimiter
  * those behind it as one common prefix, as S3 lists.  What lies below "-/" is
- * no object that can be asked for, and is not listed.
+ * no object that can be asked for, and is not listed.  Nor is what others have
+ * put into a bucket under names that are no keys, which may not even be text;
+ * but that is counted.
  */
 
 #include "http/ngx_content_api_wait.h"
@@ -14,10 +16,19 @@
 #define NGX_CONTENT_LIST_DELIMITER  64      /* bytes */
 
 
+typedef struct {
+    ngx_uint_t  count;                      /* of this kind */
+    size_t      omitted;                    /* of all */
+} ngx_content_list_shown_t;
+
+
 static ngx_int_t ngx_content_list_args(ngx_http_request_t *r,
     ngx_content_list_t *list);
 static ngx_int_t ngx_content_list_answer(ngx_http_request_t *r,
     ngx_content_task_t *task);
+static ngx_uint_t ngx_content_list_takes(ngx_content_list_shown_t *shown,
+    ngx_str_t *name, ngx_uint_t whole);
+static ngx_uint_t ngx_content_list_is_key(ngx_str_t *name, ngx_uint_t whole);
 static content_str_t ngx_content_list_next(ngx_content_list_t *list);
 static size_t ngx_content_list_size(ngx_content_list_t *list,
     content_str_t *next);
@@ -115,12 +126,21 @@ ngx_content_list_answer(ngx_http_request_t *r, ngx_content_task_t *task)
     size_t                size;
     u_char               *buf;
     ngx_str_t            *prefix;
-    ngx_uint_t            i, first;
+    ngx_uint_t            i;
     content_out_t         out;
     content_str_t         next;
     ngx_content_entry_t  *entry;
 
+    ngx_content_list_shown_t  shown;
+
     next = ngx_content_list_next(list);
+
+    if (list->truncated && next.len == 0) {
+        return ngx_content_problem(r, NGX_HTTP_BAD_GATEWAY,
+                        "none of the next %ui names in the storage is a key; "
+                        "a larger limit may go on behind them", list->limit);
+    }
+
     size = ngx_content_list_size(list, &next);
 
     buf = ngx_pnalloc(r->pool, size);
@@ -131,46 +151,85 @@ ngx_content_list_answer(ngx_http_request_t *r, ngx_content_task_t *task)
     content_out_init(&out, buf, size);
     content_list_begin(&out, ngx_content_from_ngx(list->prefix));
 
+    shown.omitted = 0;
+    shown.count = 0;
     entry = list->entries.elts;
 
-    for (i = 0, first = 1; i < list->entries.nelts; i++) {
-        if (ngx_content_is_reserved(&entry[i].key)) {
-            continue;
+    for (i = 0; i < list->entries.nelts; i++) {
+        if (ngx_content_list_takes(&shown, &entry[i].key, 1)) {
+            content_list_entry(&out, shown.count == 1,
+                               ngx_content_from_ngx(entry[i].key),
+                               entry[i].size,
+                               ngx_content_from_ngx(entry[i].etag),
+                               entry[i].mtime);
         }
-
-        content_list_entry(&out, first, ngx_content_from_ngx(entry[i].key),
-                           entry[i].size, ngx_content_from_ngx(entry[i].etag),
-                           entry[i].mtime);
-        first = 0;
     }
 
     if (list->delimiter.len) {
         content_list_prefixes(&out);
+        shown.count = 0;
         prefix = list->prefixes.elts;
 
-        for (i = 0, first = 1; i < list->prefixes.nelts; i++) {
-            if (ngx_content_is_reserved(&prefix[i])) {
-                continue;
+        for (i = 0; i < list->prefixes.nelts; i++) {
+            if (ngx_content_list_takes(&shown, &prefix[i], 0)) {
+                content_list_prefix(&out, shown.count == 1,
+                                    ngx_content_from_ngx(prefix[i]));
             }
-
-            content_list_prefix(&out, first, ngx_content_from_ngx(prefix[i]));
-            first = 0;
         }
     }
 
-    content_list_end(&out, next.len ? &next : NULL);
+    content_list_end(&out, shown.omitted, next.len ? &next : NULL);
 
     return ngx_content_send_json(r, NGX_HTTP_OK, content_out_done(&out));
 }
 
 
-/* What the next page begins after: the last key or prefix; empty: nothing. */
+static ngx_uint_t
+ngx_content_list_takes(ngx_content_list_shown_t *shown, ngx_str_t *name,
+    ngx_uint_t whole)
+{
+    if (ngx_content_is_reserved(name)) {
+        return 0;
+    }
+
+    if (!ngx_content_list_is_key(name, whole)) {
+        shown->omitted++;
+        return 0;
+    }
+
+    shown->count++;
+
+    return 1;
+}
+
+
+/* Not whole: what keys may begin with. */
+
+static ngx_uint_t
+ngx_content_list_is_key(ngx_str_t *name, ngx_uint_t whole)
+{
+    const char     *why;
+    content_str_t   text;
+
+    text = ngx_content_from_ngx(*name);
+
+    return (whole ? content_key_check(text, &why)
+                  : content_key_check_beginning(text, &why)) == CONTENT_OK;
+}
+
+
+/*
+ * What the next page begins after: the last key or prefix that a request can
+ * name; empty: nothing.  What is no key behind it is seen once more.
+ */
 
 static content_str_t
 ngx_content_list_next(ngx_content_list_t *list)
 {
+    ngx_str_t            *prefixes;
+    ngx_uint_t            i;
     content_str_t         key, prefix;
-    ngx_content_entry_t  *entry;
+    ngx_content_entry_t  *entries;
 
     key = content_cstr("");
     prefix = content_cstr("");
@@ -179,14 +238,19 @@ ngx_content_list_next(ngx_content_list_t *list)
         return key;
     }
 
-    if (list->entries.nelts) {
-        entry = list->entries.elts;
-        key = ngx_content_from_ngx(entry[list->entries.nelts - 1].key);
+    entries = list->entries.elts;
+    prefixes = list->prefixes.elts;
+
+    for (i = list->entries.nelts; i && key.len == 0; i--) {
+        if (ngx_content_list_is_key(&entries[i - 1].key, 0)) {
+            key = ngx_content_from_ngx(entries[i - 1].key);
+        }
     }
 
-    if (list->prefixes.nelts) {
-        prefix = ngx_content_from_ngx(
-            ((ngx_str_t *) list->prefixes.elts)[list->prefixes.nelts - 1]);
+    for (i = list->prefixes.nelts; i && prefix.len == 0; i--) {
+        if (ngx_content_list_is_key(&prefixes[i - 1], 0)) {
+            prefix = ngx_content_from_ngx(prefixes[i - 1]);
+        }
     }
 
     return content_str_cmp(key, prefix) < 0 ? prefix : key;

@@ -11,8 +11,9 @@
 
 
 static int decode(content_str_t path, content_out_t *out, const char **why);
+static int check(content_str_t key, int whole, const char **why);
 static const char *check_text(content_str_t key);
-static const char *check_segments(content_str_t key);
+static const char *check_segments(content_str_t key, int whole);
 static size_t utf8_char(const unsigned char *p, size_t len, uint32_t *code);
 static void encode(content_out_t *out, content_str_t text,
     unsigned char except);
@@ -97,6 +98,20 @@ decode(content_str_t path, content_out_t *out, const char **why)
 int
 content_key_check(content_str_t key, const char **why)
 {
+    return check(key, 1, why);
+}
+
+
+int
+content_key_check_beginning(content_str_t text, const char **why)
+{
+    return check(text, 0, why);
+}
+
+
+static int
+check(content_str_t key, int whole, const char **why)
+{
     if (key.len == 0) {
         *why = "empty";
         return CONTENT_ERROR;
@@ -110,7 +125,7 @@ content_key_check(content_str_t key, const char **why)
     *why = check_text(key);
 
     if (*why == NULL) {
-        *why = check_segments(key);
+        *why = check_segments(key, whole);
     }
 
     return *why ? CONTENT_ERROR : CONTENT_OK;
@@ -151,11 +166,12 @@ check_text(content_str_t key)
 
 /*
  * Clients and proxies resolve these before they send a path, so such a key
- * could not be reached, and in a file store ".." would leave the root.
+ * could not be reached, and in a file store ".." would leave the root.  Unless
+ * the key is whole, its last one may go on.
  */
 
 static const char *
-check_segments(content_str_t key)
+check_segments(content_str_t key, int whole)
 {
     size_t                len;
     const unsigned char  *p, *end, *slash;
@@ -164,6 +180,11 @@ check_segments(content_str_t key)
 
     for (p = key.data; p; p = slash ? slash + 1 : NULL) {
         slash = memchr(p, '/', (size_t) (end - p));
+
+        if (slash == NULL && !whole) {
+            return NULL;
+        }
+
         len = (size_t) ((slash ? slash : end) - p);
 
         if (len == 1 && p[0] == '.') {

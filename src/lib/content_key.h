@@ -36,6 +36,12 @@ int content_key_decode(content_str_t path, content_out_t *out,
 int content_key_check(content_str_t key, const char **why);
 
 /*
+ * The same for what keys begin with, one byte at least: a "." or ".." at its end
+ * may go on.
+ */
+int content_key_check_beginning(content_str_t text, const char **why);
+
+/*
  * Percent-encodes a key for a URI's path as S3 wants it signed: letters,
  * digits, "-._~" and "/" stay, other bytes become %XX in upper case (Amazon
  * S3 API Reference, "Signature Calculations for the Authorization Header",

@@ -21,8 +21,11 @@
 #define LIST_PREFIX_1  ",\""
 #define LIST_PREFIX_2  "\""
 
-#define LIST_END_1     "],\"next\":"
-#define LIST_END_2     "}"
+#define LIST_OMITTED   ",\"omitted\":"
+
+#define LIST_END_1     "]"
+#define LIST_END_2     ",\"next\":"
+#define LIST_END_3     "}"
 
 #define LIST_JSON      6        /* the longest a byte becomes: \u001f */
 #define LIST_SIZE      19       /* digits of INT64_MAX */
@@ -70,9 +73,17 @@ content_list_prefix(content_out_t *out, int first, content_str_t prefix)
 
 
 void
-content_list_end(content_out_t *out, const content_str_t *next)
+content_list_end(content_out_t *out, size_t omitted,
+    const content_str_t *next)
 {
     content_out_text(out, LIST_END_1);
+
+    if (omitted) {
+        content_out_text(out, LIST_OMITTED);
+        content_out_uint(out, omitted);
+    }
+
+    content_out_text(out, LIST_END_2);
 
     if (next) {
         content_out_char(out, '"');
@@ -83,7 +94,7 @@ content_list_end(content_out_t *out, const content_str_t *next)
         content_out_text(out, "null");
     }
 
-    content_out_text(out, LIST_END_2);
+    content_out_text(out, LIST_END_3);
 }
 
 
@@ -120,7 +131,7 @@ content_list_prefix_max(content_str_t prefix)
 size_t
 content_list_end_max(const content_str_t *next)
 {
-    return strlen(LIST_END_1 LIST_END_2)
+    return strlen(LIST_END_1 LIST_OMITTED LIST_END_2 LIST_END_3) + LIST_SIZE
            + (next ? strlen("\"\"") + LIST_JSON * next->len : strlen("null"));
 }
 

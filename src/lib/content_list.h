@@ -3,10 +3,10 @@
  *
  *     {"prefix":"","objects":[{"key":"a","size":1,"etag":"\"x\"",
  *      "last_modified":"2026-11-22T10:00:00Z"}, ...],
- *      "prefixes":["b/", ...],"next":"key"}
+ *      "prefixes":["b/", ...],"omitted":2,"next":"key"}
  *
  * begin, then any number of entries; with a delimiter prefixes, then any
- * number of them; then end.  Pieces may go into different buffers.  All text
+ * number of them; then end.  "omitted" is left out when it is 0.  Pieces may go into different buffers.  All text
  * is UTF-8, as every key is: a caller that has bytes of another kind (a prefix
  * from a query) refuses them before.
  */
@@ -30,8 +30,12 @@ void content_list_entry(content_out_t *out, int first, content_str_t key,
 void content_list_prefixes(content_out_t *out);
 void content_list_prefix(content_out_t *out, int first, content_str_t prefix);
 
-/* next: the key or prefix that a next list begins after, or NULL when this was all. */
-void content_list_end(content_out_t *out, const content_str_t *next);
+/*
+ * omitted: how many were left out, because no request can name them.  next: the
+ * key or prefix that a next list begins after, or NULL when this was all.
+ */
+void content_list_end(content_out_t *out, size_t omitted,
+    const content_str_t *next);
 
 /* Each piece is at most so long, whatever the text, size and mtime. */
 size_t content_list_begin_max(content_str_t prefix);

@@ -9,6 +9,7 @@ import urllib.parse
 import pytest
 
 from harness import EDITOR, Nginx, path_of, problem
+from s3_fault_proxy import change
 
 NAMES = ["!", "-", ".hidden", "0", "A", "B/", "B/1", "Z", "a", "a!", "a-b",
          "a.b", "a/", "a//", "a/b", "a/b/c", "a0", "aa", "b", "b%20", "z",
@@ -104,3 +105,51 @@ def test_list_has_more_than_a_thousand_in_pages(tmp_path, place):
                                    "after=%zz"])
 def test_bad_list_is_refused(origin, query):
     problem(origin.get(f"/-/list?{query}", token=EDITOR), 400)
+
+
+# What others have put into the bucket under names that are no keys
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory, bucket, shared_proxy):
+    for name in ["1", "2/bad/x", "3", "4/bad/x", "4/bad/y", "5/a/x", "6"]:
+        bucket.client.put_object(Bucket=bucket.name, Key="strange/" + name)
+    with Nginx(tmp_path_factory.mktemp("strange"),
+               bucket.through(shared_proxy.endpoint)) as origin:
+        yield origin
+
+
+@pytest.fixture(params=[b"%FF", b"%C3", b"%01", b"%7F", b"%2E"])
+def strange(request, proxied, proxy):
+    """S3, which says so instead of "bad", in as many bytes."""
+    proxy.fault(change(lambda head, body: (
+        head, body.replace(b"bad", request.param))),
+        times=10**6, method="GET", query="list-type")
+    return proxied
+
+
+def test_names_that_are_no_keys_are_counted_and_not_listed(strange):
+    page = listed(strange, prefix="strange/")
+    assert (page["omitted"], page["next"]) == (3, None)
+    assert keys(page) == in_order(["1", "3", "5/a/x", "6"], "strange/")
+
+
+def test_prefixes_that_are_none_are_counted_and_not_listed(strange):
+    page = listed(strange, prefix="strange/4/", delimiter="/")
+    assert (page["prefixes"], page["omitted"]) == ([], 1)
+    page = listed(strange, prefix="strange/5/", delimiter="/")
+    assert page["prefixes"] == ["strange/5/a/"] and "omitted" not in page
+
+
+@pytest.mark.parametrize("limit", [3, 4, 7])
+def test_pages_go_on_behind_names_that_are_no_keys(strange, limit):
+    found, after = [], ""
+    while after is not None:
+        page = listed(strange, prefix="strange/", limit=limit, after=after)
+        found += keys(page)
+        after = page["next"]
+    assert found == in_order(["1", "3", "5/a/x", "6"], "strange/")
+
+
+def test_page_without_a_key_is_502_and_names_the_limit(strange):
+    problem(strange.get("/-/list?prefix=strange/&after=strange/3&limit=2",
+                        token=EDITOR), 502, "limit")

@@ -209,6 +209,17 @@ test_check(void **state)
         { "a/..", CONTENT_ERROR },
         { ".", CONTENT_ERROR },
         { "\xed\xa0\x80", CONTENT_ERROR }
+    }, beginnings[] = {
+        { "a", CONTENT_OK },
+        { "a/", CONTENT_OK },
+        { "a/..", CONTENT_OK },
+        { ".", CONTENT_OK },
+        { "./", CONTENT_ERROR },
+        { "a/../", CONTENT_ERROR },
+        { "../..", CONTENT_ERROR },
+        { "", CONTENT_ERROR },
+        { "a\nb", CONTENT_ERROR },
+        { "\xff", CONTENT_ERROR }
     };
 
     static unsigned char  k[CONTENT_KEY_MAX + 1];
@@ -218,6 +229,12 @@ test_check(void **state)
     for (i = 0; i < ROWS(rows); i++) {
         assert_int_equal(content_key_check(content_cstr(rows[i].key), &why),
                          rows[i].rc);
+    }
+
+    for (i = 0; i < ROWS(beginnings); i++) {
+        assert_int_equal(content_key_check_beginning(
+                             content_cstr(beginnings[i].key), &why),
+                         beginnings[i].rc);
     }
 
     memset(k, 'k', sizeof(k));

@@ -27,14 +27,17 @@ answers(void **state)
     static const struct {
         const char  *prefix;
         unsigned     entries;
+        size_t       omitted;
         const char  *next, *want;
     } rows[] = {
-        { "", 0, NULL, "{\"prefix\":\"\",\"objects\":[],\"next\":null}" },
-        { "p/\"", 1, NULL,
+        { "", 0, 0, NULL, "{\"prefix\":\"\",\"objects\":[],\"next\":null}" },
+        { "p/\"", 1, 0, NULL,
           "{\"prefix\":\"p/\\\"\",\"objects\":[" ENTRY "],\"next\":null}" },
-        { "", 3, "a\\b",
+        { "", 3, 0, "a\\b",
           "{\"prefix\":\"\",\"objects\":[" ENTRY "," ENTRY "," ENTRY
-          "],\"next\":\"a\\\\b\"}" }
+          "],\"next\":\"a\\\\b\"}" },
+        { "", 0, 12, NULL,
+          "{\"prefix\":\"\",\"objects\":[],\"omitted\":12,\"next\":null}" }
     };
 
     (void) state;
@@ -49,7 +52,8 @@ answers(void **state)
         }
 
         next = content_cstr(rows[i].next ? rows[i].next : "");
-        content_list_end(&out, rows[i].next ? &next : NULL);
+        content_list_end(&out, rows[i].omitted,
+                         rows[i].next ? &next : NULL);
 
         if (!content_str_eq(content_out_done(&out),
                             content_cstr(rows[i].want)))
@@ -114,7 +118,7 @@ prefixes(void **state)
     content_list_prefixes(&out);
     content_list_prefix(&out, 1, content_cstr("a\"/"));
     content_list_prefix(&out, 0, next);
-    content_list_end(&out, &next);
+    content_list_end(&out, 0, &next);
 
     assert_true(content_str_eq(content_out_done(&out), content_cstr(
         "{\"prefix\":\"\",\"objects\":[],\"prefixes\":[\"a\\\"/\",\"b/\"],"
@@ -134,7 +138,7 @@ values(void **state)
     content_out_init(&out, buf, sizeof(buf));
     content_list_begin(&out, key);
     content_list_entry(&out, 1, key, INT64_MAX, content_cstr(""), -1);
-    content_list_end(&out, &key);
+    content_list_end(&out, 0, &key);
 
     json = json_loadb((char *) buf, content_out_done(&out).len, 0, NULL);
     assert_non_null(json);
@@ -190,11 +194,11 @@ bounds(void **state)
         assert_int_equal(out.overflow, less);
 
         content_out_init(&out, buf, content_list_end_max(&key) - less);
-        content_list_end(&out, &key);
+        content_list_end(&out, INT64_MAX, &key);
         assert_int_equal(out.overflow, less);
 
         content_out_init(&out, buf, content_list_end_max(NULL) - less);
-        content_list_end(&out, NULL);
+        content_list_end(&out, INT64_MAX, NULL);
         assert_int_equal(out.overflow, less);
     }
 }
