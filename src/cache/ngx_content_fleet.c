@@ -103,8 +103,10 @@ ngx_content_fleet_draw(ngx_content_fleet_t *fleet)
         return NGX_ERROR;
     }
 
-    fleet->worker = drawn[0];
     (void) ngx_atomic_cmp_set(&fleet->shared->node, 0, drawn[1] | 1);
+
+    fleet->worker = (fleet->shared->node & NGX_CONTENT_FLEET_HALF)
+                    | (drawn[0] & ~NGX_CONTENT_FLEET_HALF);
 
     return NGX_OK;
 }
@@ -178,6 +180,13 @@ ngx_uint_t
 ngx_content_fleet_may(ngx_content_fleet_shared_t *shared)
 {
     return content_lease_valid(shared->until, ngx_content_fleet_now());
+}
+
+
+ngx_uint_t
+ngx_content_fleet_heard_all(ngx_content_fleet_shared_t *shared)
+{
+    return ngx_content_fleet_may(shared) ? shared->emptied : 0;
 }
 
 

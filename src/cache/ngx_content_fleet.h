@@ -29,6 +29,7 @@
 #include "cache/ngx_content_memory.h"
 #include "cache/ngx_content_redis.h"
 #include "cache/ngx_content_responses.h"
+#include "cache/ngx_content_writes.h"
 #include "lib/content_lease.h"
 #include "lib/content_notice.h"
 
@@ -71,6 +72,7 @@ typedef struct {
 
     ngx_atomic_t                  intents;   /* unsettled, of all nodes */
     ngx_content_fleet_peer_t      peers[NGX_CONTENT_FLEET_PEERS];
+    ngx_content_writes_t          writes;    /* of a node that is alone, too */
 
     /* for the status page; these only grow */
 
@@ -160,6 +162,12 @@ uint64_t ngx_content_fleet_now(void);
 
 /* Whether this node may answer from its memory, now. */
 ngx_uint_t ngx_content_fleet_may(ngx_content_fleet_shared_t *shared);
+
+/*
+ * What stands for hearing without a gap: as long as it is the same number, and
+ * not 0, the node was told of each change that has ended meanwhile.
+ */
+ngx_uint_t ngx_content_fleet_heard_all(ngx_content_fleet_shared_t *shared);
 
 /*
  * Notes that a change is about to be made; change as content_change_t.  The

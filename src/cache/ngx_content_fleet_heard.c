@@ -18,6 +18,9 @@ static void ngx_content_fleet_peer(ngx_content_fleet_t *fleet,
     content_notice_t *notice, uint64_t now);
 static void ngx_content_fleet_forget(ngx_content_fleet_t *fleet,
     content_notice_t *notice);
+static void ngx_content_fleet_count(ngx_content_fleet_t *fleet,
+    content_notice_t *notice, content_change_t *change,
+    content_change_entry_t *entry);
 static void ngx_content_fleet_drop(ngx_content_fleet_t *fleet,
     content_change_t *change, content_change_entry_t *entry);
 
@@ -105,6 +108,7 @@ ngx_content_fleet_forget(ngx_content_fleet_t *fleet, content_notice_t *notice)
         rc = content_change_next(&change, &entry);
 
         if (rc == CONTENT_OK) {
+            ngx_content_fleet_count(fleet, notice, &change, &entry);
             ngx_content_fleet_drop(fleet, &change, &entry);
         }
     }
@@ -119,6 +123,29 @@ ngx_content_fleet_forget(ngx_content_fleet_t *fleet, content_notice_t *notice)
     (void) ngx_atomic_fetch_add(&fleet->shared->forgotten, 1);
 
     ngx_content_fleet_acknowledge(fleet, notice);
+}
+
+
+/* This node's own changes were counted by who has made them. */
+
+static void
+ngx_content_fleet_count(ngx_content_fleet_t *fleet, content_notice_t *notice,
+    content_change_t *change, content_change_entry_t *entry)
+{
+    uint32_t  hash;
+
+    if (((notice->worker ^ fleet->worker) & NGX_CONTENT_FLEET_HALF) == 0
+        || (entry->kind != CONTENT_CHANGE_KEY
+            && entry->kind != CONTENT_CHANGE_NEW))
+    {
+        return;
+    }
+
+    hash = ngx_content_responses_hash(change->store, entry->value.data,
+                                      entry->value.len);
+
+    (void) ngx_atomic_fetch_add(ngx_content_writes_of(&fleet->shared->writes,
+                                                      hash), 1);
 }
 
 

@@ -14,6 +14,10 @@
 #include "cache/ngx_content_fleet_link.h"
 
 
+/* What the ids of a node's workers have of its own. */
+#define NGX_CONTENT_FLEET_HALF  0xffffffff00000000ULL
+
+
 struct ngx_content_fleet_s {
     ngx_content_fleet_conf_t     *conf;
     ngx_content_fleet_shared_t   *shared;
@@ -24,7 +28,8 @@ struct ngx_content_fleet_s {
     ngx_content_fleet_taken_pt    taken;
     void                         *data;
 
-    uint64_t                      worker;    /* drawn */
+    uint64_t                      worker;    /* the node's first half, then
+                                                drawn */
     uint64_t                      serial;
     u_char                       *node;      /* "ID NAME", as Redis has it */
     size_t                        node_len;

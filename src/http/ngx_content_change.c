@@ -100,6 +100,8 @@ ngx_content_change_begin(ngx_content_change_t *change)
 {
     change->step = NGX_CONTENT_CHANGE_INTENT;
 
+    ngx_content_change_note_writes(change);
+
     return ngx_content_change_run(change);
 }
 
@@ -446,6 +448,8 @@ ngx_content_change_forget(ngx_content_change_t *change)
     if (change->mcf->memory_zone) {
         ngx_content_change_forget_records(change);
     }
+
+    ngx_content_change_count_writes(change);
 
     change->turn = ngx_content_responses_turn(
                                ngx_content_shared(change->mcf)->responses);

@@ -44,6 +44,8 @@ typedef struct {
                                                 knows whether */
     unsigned                   replaced:1;   /* and the CDN may have an older
                                                 one */
+    ngx_atomic_uint_t          writes;       /* its own: how often it was
+                                                changed before begin() */
 } ngx_content_changed_t;
 
 
@@ -93,6 +95,8 @@ struct ngx_content_change_s {
     unsigned                   waiting:1;    /* in AWAIT */
     ngx_atomic_uint_t          turn;         /* of FORGET */
     uint64_t                   serial;       /* of the notice; 0: none */
+    ngx_uint_t                 heard;        /* ngx_content_fleet_heard_all(),
+                                                at begin() */
     ngx_content_repeat_t      *repeat;       /* until the purge is queued */
 };
 
@@ -125,6 +129,16 @@ ngx_int_t ngx_content_change_text(ngx_content_change_t *change, ngx_uint_t all,
 
 /* Its FORGET, where there is a memory cache. */
 void ngx_content_change_forget_records(ngx_content_change_t *change);
+
+/*
+ * ngx_content_change_writes.c: whether others have changed the same object.
+ * note: at begin(), before storage is looked at; count: at FORGET; met: at
+ * PURGE, of a touched key.
+ */
+void ngx_content_change_note_writes(ngx_content_change_t *change);
+void ngx_content_change_count_writes(ngx_content_change_t *change);
+ngx_uint_t ngx_content_change_met_others(ngx_content_change_t *change,
+    ngx_content_changed_t *changed);
 
 /*
  * Its PURGE: queues the items, or one for each key that was replaced; once

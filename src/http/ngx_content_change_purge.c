@@ -130,19 +130,25 @@ ngx_content_change_lost(ngx_content_change_t *change)
 static content_purge_item_t *
 ngx_content_change_items(ngx_content_change_t *change, ngx_uint_t *n)
 {
-    ngx_uint_t             i;
-    content_purge_item_t  *items;
+    ngx_uint_t              i;
+    content_purge_item_t   *items;
+    ngx_content_changed_t  *changed;
 
     items = ngx_palloc(change->pool,
                        change->nkeys * sizeof(content_purge_item_t));
     *n = 0;
 
     for (i = 0; items && i < change->nkeys; i++) {
-        if (!change->keys[i].touched || !change->keys[i].replaced) {
+        changed = &change->keys[i];
+
+        if (!changed->touched
+            || (!changed->replaced
+                && !ngx_content_change_met_others(change, changed)))
+        {
             continue;
         }
 
-        if (ngx_content_change_item(change, &change->keys[i], &items[*n])
+        if (ngx_content_change_item(change, changed, &items[*n])
             != NGX_OK)
         {
             return NULL;
