@@ -16,6 +16,7 @@ import pytest
 from harness import EDITOR, Nginx, data, problem, request_head, wait_until
 
 MIB = 1 << 20
+DATE = "Fri, 01 Jan 2100 00:00:00 GMT"
 
 READER, WRITER, NEWS, PURGER = "reader-1", "writer-2", "news-3", "purger-4"
 TOKENS = [
@@ -266,6 +267,23 @@ def test_write_with_a_query_is_400(origin, key, method):
 def test_put_with_a_condition_it_can_not_hold_is_400(origin, key, condition):
     problem(origin.put(key, b"x", if_none_match=condition), 400,
             "If-None-Match")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+@pytest.mark.parametrize("header, values", [
+    ("If-Match", ['"none"', "*"]), ("If-None-Match", ['"none"', "*"]),
+    ("If-Modified-Since", [DATE, DATE]), ("If-Unmodified-Since", [DATE, DATE]),
+    ("If-Range", [DATE, DATE])])
+def test_condition_in_two_lines_is_400(origin, key, method, header, values):
+    """By nginx: none of them is lost, for none is looked at."""
+    origin.put(key, b"old")
+    body = b"new" if method == "PUT" else None
+    answer = origin.request(method, key, body, token=EDITOR,
+                            **{header: values})
+    assert answer.status == 400, answer
+    if method != "HEAD":
+        problem(answer, 400)
+    assert origin.get(key).body == b"old"
 
 
 @pytest.mark.parametrize("name, header, values", [

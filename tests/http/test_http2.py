@@ -75,6 +75,17 @@ def test_no_body_is_an_empty_one(origin, key):
     assert origin.get(key).body == b""
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+@pytest.mark.parametrize("header", ["if-match", "if-none-match"])
+def test_condition_in_two_lines_is_400(origin, key, method, header):
+    origin.put(key, b"old")
+    with h2.Connection(origin.http2) as connection:
+        stream = connection.request(method, key, [
+            *headers(), (header, '"none"'), (header, "*")], end=True)
+        assert connection.answer(stream) == 400
+    assert origin.get(key).body == b"old"
+
+
 @pytest.mark.parametrize("end", [True, False])
 @pytest.mark.parametrize("more", [-1, 1])
 @pytest.mark.parametrize("size", [10, 6 * MIB])
