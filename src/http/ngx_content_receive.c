@@ -7,6 +7,10 @@
  * stand for the room that the upload has, so that bytes come from the socket to
  * where they are sent from without a copy (of chunks, the framing is closed
  * up).  Before there is room, and with HTTP/2, nginx's own memory is used.
+ *
+ * Another module may have had the whole body read before (mirror, a firewall):
+ * into memory, or into a temporary file if it is large.  It is taken from there,
+ * and left as it is, for a mirrored request sends it, too.
  */
 
 #include "http/ngx_content_conf.h"
@@ -14,16 +18,21 @@
 #include "http/ngx_content_receive.h"
 
 
+#define NGX_CONTENT_RECEIVE_SLICE  (64 * 1024)    /* of a file */
+
+
 typedef struct {
     ngx_content_upload_t     *up;
     ngx_content_received_pt   received;
     void                     *data;
+    ngx_buf_t                *slice;         /* what was read of a file */
     unsigned                  taking:1;
     unsigned                  paused:1;
     unsigned                  ended:1;
 } ngx_content_receive_t;
 
 
+static ngx_int_t ngx_content_receive_copy(ngx_http_request_t *r);
 static void ngx_content_receive_start(ngx_http_request_t *r);
 static void ngx_content_receive_event(ngx_http_request_t *r);
 static void ngx_content_receive_take(ngx_http_request_t *r,
@@ -32,6 +41,10 @@ static ngx_int_t ngx_content_receive_read(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
 static ngx_int_t ngx_content_receive_hand_over(ngx_http_request_t *r,
     ngx_content_receive_t *rcv);
+static ngx_int_t ngx_content_receive_file(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv, ngx_buf_t *b);
+static ngx_int_t ngx_content_receive_slice(ngx_http_request_t *r,
+    ngx_content_receive_t *rcv, ngx_buf_t *b);
 static ngx_int_t ngx_content_receive_some(ngx_http_request_t *r,
     ngx_content_upload_t *up, size_t max);
 static void ngx_content_receive_yield(ngx_http_request_t *r);
@@ -72,6 +85,10 @@ ngx_content_receive(ngx_http_request_t *r, ngx_content_upload_t *up,
     rcv->data = data;
     ctx->receive = rcv;
 
+    if (r->request_body && ngx_content_receive_copy(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     r->request_body_no_buffering = 1;
 
     /* nginx buffers a body of HTTP/2 that has ended before it is asked for */
@@ -81,6 +98,45 @@ ngx_content_receive(ngx_http_request_t *r, ngx_content_upload_t *up,
     rc = ngx_http_read_client_request_body(r, ngx_content_receive_start);
 
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+/* What was read is a chain of our own from now on; its bytes are not. */
+
+static ngx_int_t
+ngx_content_receive_copy(ngx_http_request_t *r)
+{
+    ngx_buf_t                *b;
+    ngx_chain_t              *cl, *copy, **ll;
+    ngx_http_request_body_t  *rb;
+
+    rb = ngx_palloc(r->pool, sizeof(ngx_http_request_body_t));
+    if (rb == NULL) {
+        return NGX_ERROR;
+    }
+
+    *rb = *r->request_body;
+    ll = &rb->bufs;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        copy = ngx_alloc_chain_link(r->pool);
+        b = ngx_palloc(r->pool, sizeof(ngx_buf_t));
+
+        if (copy == NULL || b == NULL) {
+            return NGX_ERROR;
+        }
+
+        *b = *cl->buf;
+
+        copy->buf = b;
+        *ll = copy;
+        ll = &copy->next;
+    }
+
+    *ll = NULL;
+    r->request_body = rb;
+
+    return NGX_OK;
 }
 
 
@@ -182,6 +238,11 @@ ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
             return NGX_AGAIN;
         }
 
+        if (rc == NGX_BUSY) {
+            ngx_content_receive_yield(r);
+            return NGX_AGAIN;
+        }
+
         if (rc != NGX_OK) {
             return rc;
         }
@@ -210,7 +271,10 @@ ngx_content_receive_read(ngx_http_request_t *r, ngx_content_receive_t *rcv)
 }
 
 
-/* NGX_AGAIN: some bytes are left, for later. */
+/*
+ * NGX_AGAIN: some bytes are left, for later; NGX_BUSY: and it is the turn of
+ * others.
+ */
 
 static ngx_int_t
 ngx_content_receive_hand_over(ngx_http_request_t *r,
@@ -228,14 +292,9 @@ ngx_content_receive_hand_over(ngx_http_request_t *r,
         cl = r->request_body->bufs;
         b = cl->buf;
 
-        /* only when some module has read the body before this one */
-
-        if (b->in_file && !ngx_buf_in_memory(b)) {
-            return ngx_content_problem(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                             "another module has put the body into a file");
-        }
-
-        rc = ngx_content_upload_write(rcv->up, b);
+        rc = (b->in_file && !ngx_buf_in_memory(b))
+             ? ngx_content_receive_file(r, rcv, b)
+             : ngx_content_upload_write(rcv->up, b);
 
         if (rc != NGX_OK) {
             return rc;
@@ -244,6 +303,75 @@ ngx_content_receive_hand_over(ngx_http_request_t *r,
         r->request_body->bufs = cl->next;
         ngx_free_chain(r->pool, cl);
     }
+
+    return NGX_OK;
+}
+
+
+/* As nginx does: it has just written the file, by the event loop, too. */
+
+static ngx_int_t
+ngx_content_receive_file(ngx_http_request_t *r, ngx_content_receive_t *rcv,
+    ngx_buf_t *b)
+{
+    ngx_int_t  rc;
+
+    for ( ;; ) {
+        if (rcv->slice) {
+            rc = ngx_content_upload_write(rcv->up, rcv->slice);
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
+
+        if (b->file_pos == b->file_last) {
+            return NGX_OK;
+        }
+
+        rc = ngx_content_receive_slice(r, rcv, b);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_content_receive_slice(ngx_http_request_t *r, ngx_content_receive_t *rcv,
+    ngx_buf_t *b)
+{
+    size_t   size;
+    ssize_t  n;
+
+    size = ngx_content_upload_turn(rcv->up);
+
+    if (size == 0) {
+        return NGX_BUSY;
+    }
+
+    if (rcv->slice == NULL) {
+        rcv->slice = ngx_create_temp_buf(r->pool, NGX_CONTENT_RECEIVE_SLICE);
+
+        if (rcv->slice == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    size = ngx_min(size, NGX_CONTENT_RECEIVE_SLICE);
+    size = ngx_min((off_t) size, b->file_last - b->file_pos);
+
+    n = ngx_read_file(b->file, rcv->slice->start, size, b->file_pos);
+
+    if (n <= 0) {
+        return ngx_content_problem(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                   "the body's temporary file is not readable");
+    }
+
+    rcv->slice->pos = rcv->slice->start;
+    rcv->slice->last = rcv->slice->start + n;
+    b->file_pos += n;
 
     return NGX_OK;
 }

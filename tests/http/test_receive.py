@@ -9,7 +9,9 @@ import threading
 
 import pytest
 
-from harness import EDITOR, Nginx, problem, request_head, wait_until
+import h2
+from harness import (EDITOR, Nginx, data, free_port, problem, request_head,
+                     wait_until)
 
 MIB = 1 << 20
 
@@ -70,6 +72,63 @@ def test_body_that_was_sent_elsewhere_is_not_stored(tmp_path, whole, status,
             connection.send(framed if whole else framed[:50_000])
             problem(connection.answer(), status, words)
         assert not list(origin.files.rglob("*.o"))
+
+
+MIRROR = """
+    listen 127.0.0.1:HTTP2 http2;
+    mirror /mirror;
+    location = /mirror {
+        internal;
+        proxy_pass http://127.0.0.1:PORT$request_uri;
+    }"""
+
+
+@pytest.fixture(scope="module")
+def mirrored(store, tmp_path_factory):
+    """An origin with a copy."""
+    where = tmp_path_factory.mktemp("mirrored")
+    with Nginx(where / "copy", max_body="0") as copy:
+        http2 = free_port()
+        with Nginx(where / "origin", store, server=MIRROR.replace(
+                "PORT", str(copy.port)).replace("HTTP2", str(http2))) as origin:
+            origin.http2, origin.copy = http2, copy
+            yield origin
+
+
+# In memory and in a file, of one part and of several, more than are stored at
+# once.
+SIZES = [0, 10, 10_000, 100_000, 6 * MIB, 24 * MIB + 1]
+
+
+@pytest.mark.parametrize("how", ["length", "chunked", "HTTP/2"])
+@pytest.mark.parametrize("size", SIZES)
+def test_body_that_was_read_for_a_mirror_is_stored_twice(mirrored, key, size,
+                                                         how):
+    body = data(size, size)
+    if how == "HTTP/2":
+        with h2.Connection(mirrored.http2) as connection:
+            stream = connection.request("PUT", key, [
+                ("authorization", f"Bearer {EDITOR}")])
+            connection.data(stream, body, end=True)
+            assert connection.answer(stream) == 201
+    else:
+        sent = {"chunks": [body]} if how == "chunked" else {"body": body}
+        assert mirrored.put(key, **sent).status == 201
+    assert mirrored.get(key).body == body
+    wait_until(lambda: mirrored.copy.get(key).status == 200)
+    assert mirrored.copy.get(key).body == body
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 3 * MIB])
+def test_body_that_was_sent_elsewhere_and_is_there_is_stored(tmp_path, size):
+    body = data(size)
+    server = Unavailable(body[-16:])
+    with Nginx(tmp_path / "n", server=FALLBACK.replace(
+            "proxy_request_buffering off;", "").replace(
+            "PORT", str(server.port))) as origin:
+        assert origin.put("/up/a", body).status == 201
+        stored, = origin.files.rglob("*.o")
+        assert stored.read_bytes().endswith(body)
 
 
 def test_worker_that_exits_receives_what_it_has_begun_to(tmp_path):
