@@ -296,6 +296,25 @@ etag_length(content_str_t s)
 }
 
 
+int
+content_etag_check(content_str_t etag)
+{
+    size_t  i;
+
+    if (etag.len == 0 || etag_length(etag) != etag.len) {
+        return 0;
+    }
+
+    for (i = 0; i < etag.len; i++) {
+        if (etag.data[i] <= ' ' || etag.data[i] >= 0x7f) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /*
  * Takes the next member of a list of entity tags off *rest, trimmed: up to
  * the next comma that is not inside a tag.  Returns 0 at the end.

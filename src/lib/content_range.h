@@ -64,6 +64,13 @@ void content_range_header(content_out_t *out, int64_t first, int64_t last,
 void content_range_unsatisfied(content_out_t *out, int64_t size);
 
 /*
+ * Whether that is one entity tag, weak or strong, of visible ASCII: what another
+ * server calls an ETag may be anything.  Characters beyond ASCII, which RFC
+ * 9110, 8.8.3 has for historical reasons, are none here.
+ */
+int content_etag_check(content_str_t etag);
+
+/*
  * Whether a list of entity tags, as in If-Match and If-None-Match, has the
  * object's.  etag is empty when there is no object: nothing matches then.  A
  * star matches any object.  With weak, W/ is ignored (If-None-Match of GET:

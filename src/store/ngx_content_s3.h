@@ -168,7 +168,8 @@ ngx_int_t ngx_content_s3_object_headers(ngx_content_s3_request_t *request,
 
 /*
  * Takes one response header into object, if it is of those that are kept:
- * then it is copied into pool.  NGX_OK, or NGX_ERROR: no memory.
+ * then it is copied into pool.  NGX_OK; NGX_DECLINED: the ETag or the length is
+ * none, or what there is one of was another before; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_content_s3_object_field(content_object_t *object,
     content_str_t name, content_str_t value, ngx_pool_t *pool);

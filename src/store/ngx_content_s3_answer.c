@@ -10,10 +10,13 @@
 
 
 static ngx_int_t ngx_content_s3_process_header(ngx_http_request_t *r);
+static ngx_int_t ngx_content_s3_provisional(ngx_http_request_t *r,
+    ngx_content_s3_read_t *s3);
 static ngx_int_t ngx_content_s3_read_field(ngx_content_s3_read_t *s3,
     content_str_t name, content_str_t value);
 static ngx_int_t ngx_content_s3_process_answer(ngx_http_request_t *r,
     ngx_content_s3_read_t *s3);
+static ngx_uint_t ngx_content_s3_same_object(ngx_content_s3_read_t *s3);
 static void ngx_content_s3_process_object(ngx_content_s3_read_t *s3);
 static ngx_int_t ngx_content_s3_process_range(ngx_content_s3_read_t *s3);
 static ngx_int_t ngx_content_s3_process_error(ngx_http_request_t *r);
@@ -90,11 +93,17 @@ ngx_content_s3_process_header(ngx_http_request_t *r)
             value.data = r->header_start;
             value.len = r->header_end - r->header_start;
 
-            if (ngx_content_s3_read_field(s3, name, value) != NGX_OK) {
+            rc = ngx_content_s3_read_field(s3, name, value);
+
+            if (rc == NGX_OK) {
+                continue;
+            }
+
+            if (rc == NGX_ERROR) {
                 return NGX_ERROR;
             }
 
-            continue;
+            rc = NGX_HTTP_PARSE_INVALID_HEADER;
         }
 
         if (rc == NGX_HTTP_PARSE_HEADER_DONE) {
@@ -109,6 +118,12 @@ ngx_content_s3_process_header(ngx_http_request_t *r)
                                     "S3: a malformed response header");
     }
 
+    if (s3->status.code >= NGX_HTTP_CONTINUE && s3->status.code < NGX_HTTP_OK
+        && s3->status.code != NGX_HTTP_SWITCHING_PROTOCOLS)
+    {
+        return ngx_content_s3_provisional(r, s3);
+    }
+
     s3->length = s3->object.size;
 
     if (s3->status.code == NGX_HTTP_OK
@@ -120,6 +135,22 @@ ngx_content_s3_process_header(ngx_http_request_t *r)
     u->process_header = ngx_content_s3_process_error;
 
     return ngx_content_s3_process_error(r);
+}
+
+
+/*
+ * The answer is still to come (RFC 9110, 15.2), in the same buffer: so there
+ * are not many of these.
+ */
+
+static ngx_int_t
+ngx_content_s3_provisional(ngx_http_request_t *r, ngx_content_s3_read_t *s3)
+{
+    ngx_memzero(&s3->status, sizeof(ngx_http_status_t));
+    r->state = 0;
+    r->upstream->process_header = ngx_content_s3_process_status;
+
+    return ngx_content_s3_process_status(r);
 }
 
 
@@ -185,9 +216,8 @@ ngx_content_s3_process_answer(ngx_http_request_t *r,
                 "S3: an object without ETag, Last-Modified or length");
     }
 
-    if (read->object
-        && !content_str_eq(read->object->etag, s3->object.etag))
-    {
+    if (read->object && !ngx_content_s3_same_object(s3)) {
+
         /* another version: after the plain request that is the answer */
 
         if (!s3->plain) {
@@ -219,6 +249,21 @@ ngx_content_s3_process_answer(ngx_http_request_t *r,
     u->headers_in.content_length_n = r->headers_out.content_length_n;
 
     return NGX_OK;
+}
+
+
+/* Of one ETag there are not two lengths: what was known, or this, is wrong. */
+
+static ngx_uint_t
+ngx_content_s3_same_object(ngx_content_s3_read_t *s3)
+{
+    content_object_t  *known;
+
+    known = s3->read->object;
+
+    return content_str_eq(known->etag, s3->object.etag)
+           && (s3->status.code != NGX_HTTP_OK
+               || known->size == s3->object.size);
 }
 
 

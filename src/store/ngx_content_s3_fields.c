@@ -5,6 +5,8 @@
 #include "store/ngx_content_s3.h"
 #include "core/ngx_content_str.h"
 #include "lib/content_digest.h"
+#include "lib/content_policy.h"
+#include "lib/content_range.h"
 
 
 typedef struct {
@@ -13,6 +15,11 @@ typedef struct {
 } ngx_content_s3_field_t;
 
 
+static ngx_int_t ngx_content_s3_object_etag(content_object_t *object,
+    content_str_t value, ngx_pool_t *pool);
+static ngx_int_t ngx_content_s3_object_once(int64_t *slot, int64_t value);
+static ngx_int_t ngx_content_s3_object_sha256(content_object_t *object,
+    content_str_t value);
 static ngx_int_t ngx_content_s3_object_meta(content_object_t *object,
     content_str_t name, content_str_t value, ngx_pool_t *pool);
 static ngx_int_t ngx_content_s3_object_keep(content_str_t *slot,
@@ -91,6 +98,7 @@ ngx_int_t
 ngx_content_s3_object_field(content_object_t *object, content_str_t name,
     content_str_t value, ngx_pool_t *pool)
 {
+    int64_t                        size;
     const ngx_content_s3_field_t  *f;
 
     for (f = ngx_content_s3_fields; f->name.len; f++) {
@@ -111,18 +119,19 @@ ngx_content_s3_object_field(content_object_t *object, content_str_t name,
     }
 
     if (content_str_eq_case(name, content_cstr("etag"))) {
-        return ngx_content_s3_object_keep(&object->etag, value, pool);
+        return ngx_content_s3_object_etag(object, value, pool);
 
     } else if (content_str_eq_case(name, content_cstr("content-length"))) {
-        (void) content_str_uint(value, &object->size);
+        return content_str_uint(value, &size) == CONTENT_OK
+               ? ngx_content_s3_object_once(&object->size, size)
+               : NGX_DECLINED;
 
     } else if (content_str_eq_case(name, content_cstr("last-modified"))) {
-        object->mtime = ngx_parse_http_time(value.data, value.len);
+        return ngx_content_s3_object_once(&object->mtime,
+                                   ngx_parse_http_time(value.data, value.len));
 
     } else if (content_str_eq_case(name, ngx_content_s3_sha256)) {
-        object->has_sha256 = (content_digest_unhex(value, object->sha256,
-                                                   CONTENT_SHA256_SIZE)
-                              == CONTENT_OK);
+        return ngx_content_s3_object_sha256(object, value);
 
     } else if (name.len > ngx_content_s3_meta.len
                && ngx_strncasecmp(name.data, ngx_content_s3_meta.data,
@@ -139,13 +148,70 @@ ngx_content_s3_object_field(content_object_t *object, content_str_t name,
 }
 
 
+/* What is said twice has to be the same: else which of both is true? */
+
+static ngx_int_t
+ngx_content_s3_object_etag(content_object_t *object, content_str_t value,
+    ngx_pool_t *pool)
+{
+    if (object->etag.len) {
+        return content_str_eq(object->etag, value) ? NGX_OK : NGX_DECLINED;
+    }
+
+    return content_etag_check(value)
+           ? ngx_content_s3_object_keep(&object->etag, value, pool)
+           : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_content_s3_object_once(int64_t *slot, int64_t value)
+{
+    if (*slot >= 0 && *slot != value) {
+        return NGX_DECLINED;
+    }
+
+    *slot = value;
+
+    return NGX_OK;
+}
+
+
+/* Others may have metadata of that name: what is no digest is not looked at. */
+
+static ngx_int_t
+ngx_content_s3_object_sha256(content_object_t *object, content_str_t value)
+{
+    u_char  sha256[CONTENT_SHA256_SIZE];
+
+    if (content_digest_unhex(value, sha256, CONTENT_SHA256_SIZE)
+        != CONTENT_OK)
+    {
+        return NGX_OK;
+    }
+
+    if (object->has_sha256
+        && ngx_memcmp(object->sha256, sha256, CONTENT_SHA256_SIZE) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    object->has_sha256 = 1;
+    ngx_memcpy(object->sha256, sha256, CONTENT_SHA256_SIZE);
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_content_s3_object_meta(content_object_t *object, content_str_t name,
     content_str_t value, ngx_pool_t *pool)
 {
     content_field_t  *meta;
 
-    if (object->nmeta == CONTENT_OBJECT_META_MAX) {
+    if (object->nmeta == CONTENT_OBJECT_META_MAX
+        || content_policy_name_check(name) != CONTENT_OK)
+    {
         return NGX_OK;
     }
 
@@ -164,10 +230,25 @@ ngx_content_s3_object_meta(content_object_t *object, content_str_t name,
 }
 
 
+/*
+ * With a control character it is no value (RFC 9110, 5.5), and clients would
+ * read no header behind it: then it is as if it was not there.
+ */
+
 static ngx_int_t
 ngx_content_s3_object_keep(content_str_t *slot, content_str_t value,
     ngx_pool_t *pool)
 {
+    size_t  i;
+
+    for (i = 0; i < value.len; i++) {
+        if ((value.data[i] < ' ' && value.data[i] != '\t')
+            || value.data[i] == 0x7f)
+        {
+            value.len = 0;
+        }
+    }
+
     *slot = ngx_content_str_dup(pool, value);
 
     return slot->len == value.len ? NGX_OK : NGX_ERROR;

@@ -163,7 +163,8 @@ ngx_content_s3_call_object(ngx_content_call_t *call, ngx_pool_t *pool,
         }
     }
 
-    return (object->size >= 0 && object->mtime >= 0 && object->etag.len)
+    return (object->size >= 0 && object->mtime >= 0 && object->etag.len
+            && content_record_size(object) <= CONTENT_RECORD_HEAD_MAX)
            ? NGX_OK : NGX_ERROR;
 }
 

@@ -19,6 +19,7 @@
 #include "store/ngx_content_s3_upload.h"
 #include "store/ngx_content_upload.h"
 #include "core/ngx_content_str.h"
+#include "lib/content_range.h"
 #include "lib/content_s3xml.h"
 
 
@@ -287,7 +288,9 @@ ngx_content_s3_part_uploaded(ngx_content_call_t *call)
     outcome = ngx_content_s3_call_outcome(call, &cause);
 
     if (outcome == NGX_CONTENT_OK) {
-        if (ngx_content_call_response_header(call, "etag", &value) == NGX_OK) {
+        if (ngx_content_call_response_header(call, "etag", &value) == NGX_OK
+            && content_etag_check(ngx_content_from_ngx(value)))
+        {
             body->part->etag = ngx_content_to_ngx(
                 ngx_content_str_dup(up->task.pool,
                                     ngx_content_from_ngx(value)));

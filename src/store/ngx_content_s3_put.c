@@ -8,6 +8,7 @@
 #include "store/ngx_content_s3_upload.h"
 #include "store/ngx_content_upload.h"
 #include "core/ngx_content_str.h"
+#include "lib/content_range.h"
 
 
 static void ngx_content_s3_put_done(ngx_content_call_t *call);
@@ -76,7 +77,8 @@ ngx_content_s3_put_done(ngx_content_call_t *call)
     /* a 200 of somebody else (a portal, a wrong endpoint) has none */
 
     if (outcome == NGX_CONTENT_OK
-        && ngx_content_call_response_header(call, "etag", &value) == NGX_OK)
+        && ngx_content_call_response_header(call, "etag", &value) == NGX_OK
+        && content_etag_check(ngx_content_from_ngx(value)))
     {
         up->object->etag = ngx_content_str_dup(up->task.pool,
                                                ngx_content_from_ngx(value));

@@ -31,6 +31,10 @@ def without(name):
         re.sub(rb"(?i)\r\n" + name + rb":[^\r]*", b"", head), body))
 
 
+def added(line):
+    return change(lambda head, body: (head[:-2] + line + b"\r\n\r\n", body))
+
+
 # what docs/faults.md calls it: the faults, what they are made for, and which
 # requests to S3 they hit
 FAULTS = {
@@ -98,6 +102,10 @@ FAULTS = {
     "200 to a GET without ETag, Last-Modified or length":
         ([without(b"ETag"), without(b"Last-Modified"),
           without(b"Content-Length")], ["GET"], {"GET": READ}),
+    "200 to a GET with two of these that differ, or an ETag that is none":
+        ([added(b'ETag: "another"'), added(b"Content-Length: 1"),
+          added(b"Last-Modified: Thu, 01 Jan 2015 00:00:00 GMT"),
+          added(b"ETag: abc")], ["GET"], {"GET": READ}),
     "a body that ends too early":
         ([cut_body(2), stall_body(2)], ["GET"], {"GET": READ}),
 }

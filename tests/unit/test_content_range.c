@@ -330,6 +330,51 @@ etag(void **state)
 }
 
 
+/* What another server may say is an ETag. */
+
+static void
+one_etag(void **state)
+{
+    size_t  i;
+
+    (void) state;
+
+    static const struct {
+        const char  *etag;
+        int          good;
+    } rows[] = {
+        { "\"0123456789abcdef0123456789abcdef-3\"", 1 },
+        { "W/\"a\"", 1 },
+        { "\"\"", 1 },
+        { "\"a,b\"", 1 },
+        { "", 0 },
+        { "*", 0 },
+        { "abc", 0 },
+        { "\"", 0 },
+        { "\"abc", 0 },
+        { "abc\"", 0 },
+        { "\"a\"b\"", 0 },
+        { "\"a\", \"b\"", 0 },
+        { "\"a\" ", 0 },
+        { " \"a\"", 0 },
+        { "w/\"a\"", 0 },
+        { "W/", 0 },
+        { "W/a", 0 },
+        { "\"a b\"", 0 },
+        { "\"a\tb\"", 0 },
+        { "\"a\x01\"", 0 },
+        { "\"a\x7f\"", 0 },
+        { "\"a\xc3\xa9\"", 0 }
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (content_etag_check(content_cstr(rows[i].etag)) != rows[i].good) {
+            fail_msg("%s", rows[i].etag);
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -338,7 +383,8 @@ main(void)
         cmocka_unit_test(several),
         cmocka_unit_test(if_range),
         cmocka_unit_test(header),
-        cmocka_unit_test(etag)
+        cmocka_unit_test(etag),
+        cmocka_unit_test(one_etag)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
