@@ -400,6 +400,14 @@ ngx_content_call_conclude(ngx_content_curl_transfer_t *t, CURLcode code)
         return;
     }
 
+    /* of a line that is too long for it curl says the same */
+
+    if (code == CURLE_OUT_OF_MEMORY && t->head && !t->headed) {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_TOO_LARGE,
+                              "no memory for the answer's head");
+        return;
+    }
+
     for (f = ngx_content_call_failures; f->code != CURLE_OK; f++) {
         if (f->code == code) {
             break;
@@ -476,6 +484,7 @@ ngx_content_call_pause(ngx_content_curl_transfer_t *t, ngx_msec_t delay)
     t->starving = 0;
     t->connected = 0;
     t->headed = 0;
+    t->head = 0;
     t->accept = 0;
     t->expect = 0;
     t->text[0] = '\0';

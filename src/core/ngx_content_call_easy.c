@@ -20,6 +20,7 @@
 
 #define NGX_CONTENT_CURL_BUFFER_MIN      16384
 #define NGX_CONTENT_CURL_RECV_MAX        262144
+#define NGX_CONTENT_CURL_HEAD_MAX        262144    /* with those of 1xx */
 
 
 static int ngx_content_call_set_request(ngx_content_curl_transfer_t *t,
@@ -30,6 +31,7 @@ static int ngx_content_call_on_connected(void *data, char *peer, char *local,
     int peer_port, int local_port);
 static size_t ngx_content_call_on_header(char *buf, size_t size, size_t n,
     void *data);
+static ngx_uint_t ngx_content_call_is_line(u_char *line, size_t len);
 static size_t ngx_content_call_on_write(char *buf, size_t size, size_t n,
     void *data);
 static int ngx_content_call_on_progress(void *data, curl_off_t dltotal,
@@ -186,6 +188,19 @@ ngx_content_call_on_header(char *buf, size_t size, size_t n, void *data)
     ngx_content_curl_transfer_t  *t = data;
 
     t->active = ngx_current_msec;
+    t->head += size * n;
+
+    if (t->head > NGX_CONTENT_CURL_HEAD_MAX) {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_TOO_LARGE,
+                              "the answer's head is too large");
+        return 0;
+    }
+
+    if (!ngx_content_call_is_line((u_char *) buf, size * n)) {
+        ngx_content_call_fail(t, NGX_CONTENT_CALL_OTHER,
+                              "a malformed response header");
+        return 0;
+    }
 
     /* curl takes half a head for a whole; 1xx have heads of their own */
 
@@ -197,6 +212,23 @@ ngx_content_call_on_header(char *buf, size_t size, size_t n, void *data)
     }
 
     return size * n;
+}
+
+
+/* Of a line with NUL or CR in it curl would show the front as the whole. */
+
+static ngx_uint_t
+ngx_content_call_is_line(u_char *line, size_t len)
+{
+    if (len && line[len - 1] == LF) {
+        len--;
+    }
+
+    if (len && line[len - 1] == CR) {
+        len--;
+    }
+
+    return memchr(line, '\0', len) == NULL && memchr(line, CR, len) == NULL;
 }
 
 

@@ -80,6 +80,7 @@ typedef struct {
     ngx_chain_t               *chain;       /* the next byte to send */
     size_t                     offset;
     size_t                     body_size;   /* allocated */
+    size_t                     head;        /* bytes of the answer's head */
 
     ngx_msec_t                 started;
     ngx_msec_t                 active;      /* when the last byte moved */
