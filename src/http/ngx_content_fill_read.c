@@ -16,7 +16,7 @@ static ngx_int_t ngx_content_fill_room(ngx_content_fill_t *fill,
 static void ngx_content_fill_body(ngx_content_fetch_t *fetch, u_char *data,
     size_t len);
 static void ngx_content_fill_fetched(ngx_content_task_t *task);
-static void ngx_content_fill_judge(ngx_content_fill_t *fill);
+static void ngx_content_fill_judge(ngx_content_fill_t *fill, ngx_uint_t whole);
 static ngx_int_t ngx_content_fill_again(ngx_content_fill_t *fill);
 static void ngx_content_fill_whole(ngx_content_fill_t *fill);
 
@@ -203,6 +203,7 @@ ngx_content_fill_body(ngx_content_fetch_t *fetch, u_char *data, size_t len)
 static void
 ngx_content_fill_fetched(ngx_content_task_t *task)
 {
+    ngx_uint_t           whole;
     ngx_content_fill_t  *fill;
 
     fill = task->data;
@@ -225,20 +226,23 @@ ngx_content_fill_fetched(ngx_content_task_t *task)
         }
     }
 
+    whole = (task->outcome == NGX_CONTENT_OK);
     fill->fetch = NULL;
     ngx_content_task_free(task);
 
-    ngx_content_fill_judge(fill);
+    ngx_content_fill_judge(fill, whole);
 }
 
 
+/* All its bytes are there and more came: whole is 0, and who knows which. */
+
 static void
-ngx_content_fill_judge(ngx_content_fill_t *fill)
+ngx_content_fill_judge(ngx_content_fill_t *fill, ngx_uint_t whole)
 {
     if (fill->state == NGX_CONTENT_FILL_LARGE) {
         ngx_content_fill_end(fill, NGX_CONTENT_FILL_LARGE);
 
-    } else if (fill->state == NGX_CONTENT_FILL_COMING
+    } else if (fill->state == NGX_CONTENT_FILL_COMING && whole
                && fill->received == (size_t) fill->object.size)
     {
         ngx_content_fill_whole(fill);
