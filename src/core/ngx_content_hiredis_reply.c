@@ -19,7 +19,8 @@
 #endif
 
 #define NGX_CONTENT_HIREDIS_POOL      8192
-#define NGX_CONTENT_HIREDIS_ELEMENTS  1024   /* of an array: ours have a few */
+#define NGX_CONTENT_HIREDIS_ELEMENTS  4096   /* of all arrays of a reply: ours
+                                                have some hundred at most */
 
 
 /* A string that outlives its reply: who is the last to need it frees it. */
@@ -94,6 +95,7 @@ ngx_content_hiredis_reader(ngx_content_hiredis_replies_t *replies)
     }
 
     reader->privdata = replies;
+    replies->elements = 0;
 
     return reader;
 }
@@ -104,6 +106,8 @@ ngx_content_hiredis_reader(ngx_content_hiredis_replies_t *replies)
 ngx_int_t
 ngx_content_hiredis_replies_reset(ngx_content_hiredis_replies_t *replies)
 {
+    replies->elements = 0;
+
     if (replies->pool->d.next == NULL && replies->pool->cleanup == NULL
         && !NGX_CONTENT_HIREDIS_FRESH)
     {
@@ -217,7 +221,8 @@ ngx_content_hiredis_string(const redisReadTask *task, char *text, size_t len)
 
 /*
  * A server that announces an array of two thousand million elements would
- * have us allocate them all, and the worker stand still.
+ * have us allocate them all, and the worker stand still.  Arrays in arrays take
+ * a thousand times the bytes that announce them, too.
  */
 
 static void *
@@ -229,10 +234,12 @@ ngx_content_hiredis_array(const redisReadTask *task,
 
     replies = task->privdata;
 
-    if (n > NGX_CONTENT_HIREDIS_ELEMENTS) {
-        return ngx_content_hiredis_refuse(task, "it has sent an array of too "
+    if ((size_t) n > NGX_CONTENT_HIREDIS_ELEMENTS - replies->elements) {
+        return ngx_content_hiredis_refuse(task, "it has sent arrays of too "
                                           "many elements");
     }
+
+    replies->elements += n;
 
     reply = ngx_content_hiredis_object(task);
     if (reply == NULL) {

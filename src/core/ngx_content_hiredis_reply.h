@@ -18,6 +18,7 @@ typedef struct {
     ngx_pool_t    *pool;
     ngx_log_t     *log;
     const char    *refused;       /* why one could not be made, or NULL */
+    size_t         elements;      /* of all arrays of the reply so far */
 } ngx_content_hiredis_replies_t;
 
 
