@@ -5,7 +5,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-kill bench bench-instructions soak unit unit-programs module lib install-deps check \
-        check-trixie clean model check-consistency fuzz fuzz-programs
+        check-trixie clean model check-consistency fuzz fuzz-programs hostile
 
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo 'make soak [MINUTES=5] [SANITIZE=1]     mixed load: nothing may grow'
 	@echo 'make unit [SANITIZE=1]                 only the unit tests'
 	@echo 'make fuzz [SECONDS=60] [ONLY=key]      what src/lib reads of others, by libFuzzer (15 minutes)'
+	@echo 'make hostile [SECONDS=60] [ARGS="--seed 7"]  S3 and Redis that answer nonsense, with the sanitizers'
 	@echo 'make module [FLAVOUR=release]          build/FLAVOUR/ngx_content_module.so (release, debug, asan)'
 	@echo 'make lib [SANITIZE=1]                  src/lib alone, without nginx'
 	@echo 'make check-consistency [BROKEN=all]     is a read older than a write, while all breaks (10 minutes)'
@@ -93,6 +94,15 @@ fuzz:
 	@$(MAKE) --no-print-directory -s $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) \
 		FUZZ=1 fuzz-programs
 	@exec scripts/fuzz.sh "$(or $(SECONDS),60)" $(ONLY)
+
+# Seeds for so long; the other settings are in tests/hostile/README.md.
+hostile:
+	@scripts/install-packages.sh build run s3 test
+	@scripts/build-module.sh asan
+	@export CONTENT_PRELOAD=$$(scripts/preload.sh) \
+		CONTENT_MODULE=$(CURDIR)/build/asan/ngx_content_module.so; \
+	exec /usr/bin/python3 scripts/reap.py /usr/bin/python3 tests/hostile/hostile.py \
+		--seconds "$(or $(SECONDS),60)" $(ARGS)
 
 module:
 	@scripts/build-module.sh $(FLAVOUR)
