@@ -159,6 +159,7 @@ ngx_content_hiredis_watch(ngx_content_hiredis_t *hc, ngx_socket_t fd,
         || ngx_add_event(c->write, NGX_WRITE_EVENT, NGX_LEVEL_EVENT) != NGX_OK)
     {
         ngx_free_connection(c);
+        c->fd = (ngx_socket_t) -1;      /* else nginx takes it for an open one */
         return NGX_ERROR;
     }
 

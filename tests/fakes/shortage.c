@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -45,7 +46,8 @@ enum {
     KIND_DESCRIPTOR = 2,        /* EMFILE */
     KIND_SPACE = 4,             /* ENOSPC, of calls that write files */
     KIND_ZONE = 8,              /* the slab of a shared memory zone */
-    KIND_CONNECTION = 16        /* ngx_get_connection() by the module */
+    KIND_CONNECTION = 16,       /* ngx_get_connection() by the module */
+    KIND_EVENT = 32             /* ENOSPC, of descriptors to be watched */
 };
 
 
@@ -368,6 +370,15 @@ pipe(int s[2])
 {
     NEXT(pipe)
     return fails(KIND_DESCRIPTOR, EMFILE) ? -1 : next(s);
+}
+
+
+int
+epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
+{
+    NEXT(epoll_ctl)
+    return what == EPOLL_CTL_ADD && fails(KIND_EVENT, ENOSPC)
+           ? -1 : next(epoll, what, fd, event);
 }
 
 

@@ -17,7 +17,7 @@ import time
 import harness
 from harness import Nginx, ROOT
 
-MEMORY, DESCRIPTOR, SPACE, ZONE, CONNECTION = 1, 2, 4, 8, 16
+MEMORY, DESCRIPTOR, SPACE, ZONE, CONNECTION, EVENT = 1, 2, 4, 8, 16, 32
 ALWAYS = 1 << 40
 
 # The module's calls of these come to us: see shortage.c.

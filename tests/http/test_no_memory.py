@@ -1,6 +1,6 @@
 """What is asked for memory fails: each call in turn, of one request of each
 kind (shortage.py), and all calls from one on.  So do those for descriptors, for
-space in files, in zones, and for connections.
+space in files, in zones, for connections, and for events.
 
 The request is answered, or its connection is closed, soon; with 5xx if not as
 always.  The worker lives.  A write that was answered is there, another is old
@@ -19,8 +19,9 @@ import pytest
 import edge
 from harness import EDITOR, connections, data, tier, wait_until
 from redis_server import Redis
-from shortage import (ALWAYS, CONNECTION, DESCRIPTOR, MEMORY, SPACE, ZONE,
-                      ShortNginx)
+from shortage import (ALWAYS, CONNECTION, DESCRIPTOR, EVENT, MEMORY, SPACE,
+                      ZONE, ShortNginx)
+from test_redis import heat
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -28,7 +29,8 @@ EVERY = bool(os.environ.get("EVERY"))
 PATIENCE = 8                                            # seconds for an answer
 
 # nginx's own words for it are [emerg].
-SAID = [r"(malloc|posix_memalign)\([0-9, ]+\) failed"]
+SAID = [r"(malloc|posix_memalign)\([0-9, ]+\) failed",
+        r"epoll_ctl\(1, \d+\) failed"]
 
 SMALL_POOLS = "request_pool_size 256; connection_pool_size 256;"
 
@@ -501,3 +503,22 @@ def test_zones(files, row):
 @pytest.mark.parametrize("row", [Write, Copy, List], ids=name)
 def test_connections(remote, row):
     sweep(row(remote), CONNECTION)
+
+
+@pytest.mark.parametrize("row", [Read, Write, List], ids=name)
+def test_events(remote, row):
+    sweep(row(remote), EVENT)
+
+
+def test_connection_to_redis_that_cannot_be_watched(tmp_path, redis):
+    """It is closed: nginx finds none that was left open when it stops."""
+    node = Node(tmp_path / "nginx", "file", redis=redis,
+                http="content_hot hits=1;")
+    node.nginx.put("/a", b"x")
+    heat(node.nginx, "/a")
+    used = node.used()
+    node.short.arm(EVENT, 1, ALWAYS)
+    redis.client.client_kill_filter(_type="normal", skipme=True)
+    wait_until(lambda: node.short.failed() > 2, what="attempts to fail")
+    assert node.used() <= used
+    node.nginx.stop()
