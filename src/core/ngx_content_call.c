@@ -2,7 +2,7 @@
  * The life of a call: see ngx_content_call.h for what it promises.
  *
  * create() makes its pool, start() its easy handle (ngx_content_call_easy.c)
- * and puts it into its host's queue; from there the engine
+ * and puts it into the engine's queue; from there the engine
  * (ngx_content_curl.c) runs it.  finish() is the one way out of a started
  * call, whether curl is done with it, a time-out fires, it is canceled or the
  * engine goes away.
@@ -145,13 +145,6 @@ ngx_content_call_header(ngx_content_call_t *call, const char *name,
         ngx_snprintf(line, len, "%s;%Z", name);
     }
 
-    if (ngx_strcasecmp((u_char *) name, (u_char *) "accept") == 0) {
-        t->accept = 1;
-
-    } else if (ngx_strcasecmp((u_char *) name, (u_char *) "expect") == 0) {
-        t->expect = 1;
-    }
-
     ngx_content_call_add_header(t, (char *) line);
 }
 
@@ -230,7 +223,7 @@ ngx_content_call_queue(ngx_content_curl_transfer_t *t)
     call = &t->call;
 
     t->state = NGX_CONTENT_CURL_WAITING;
-    ngx_queue_insert_tail(&t->host->waiting, &t->link);
+    ngx_queue_insert_tail(&t->engine->waiting, &t->link);
 
     /* always set and not cancelable: it keeps an exiting worker alive */
 
@@ -263,27 +256,22 @@ ngx_content_call_prepare(ngx_content_curl_transfer_t *t)
 
     /* curl's own: it sends them unless told not to */
 
-    if (!t->accept) {
-        ngx_content_call_add_header(t, "Accept:");
-    }
-
-    if (!t->expect) {
-        ngx_content_call_add_header(t, "Expect:");
-    }
+    ngx_content_call_add_header(t, "Accept:");
+    ngx_content_call_add_header(t, "Expect:");
 
     t->easy = curl_easy_init();
 
     if (t->easy == NULL || t->broken) {
         ngx_log_error(NGX_LOG_ERR, call->pool->log, 0,
                       "%s call to \"%V\": no memory or a bad header",
-                      call->method, &t->host->origin);
+                      call->method, &t->origin);
         return NGX_ERROR;
     }
 
     if (ngx_content_call_set_easy(t, url) != CURLE_OK) {
         ngx_log_error(NGX_LOG_CRIT, call->pool->log, 0,
                       "%s call to \"%V\": libcurl refused an option",
-                      call->method, &t->host->origin);
+                      call->method, &t->origin);
         return NGX_ERROR;
     }
 
@@ -305,13 +293,12 @@ ngx_content_call_string(ngx_pool_t *pool, ngx_str_t *s)
 }
 
 
-/* Finds scheme, host and port of the URL, and the host's queue. */
+/* Finds scheme, host and port of the URL, and what comes behind them. */
 
 static ngx_int_t
 ngx_content_call_origin(ngx_content_curl_transfer_t *t, char *url)
 {
-    char       *end;
-    ngx_str_t   origin;
+    char  *end;
 
     end = strstr(url, "://");
     if (end == NULL) {
@@ -323,13 +310,11 @@ ngx_content_call_origin(ngx_content_curl_transfer_t *t, char *url)
     end += sizeof("://") - 1;
     end += strcspn(end, "/?#");
 
-    origin.data = (u_char *) url;
-    origin.len = end - url;
-
+    t->origin.data = (u_char *) url;
+    t->origin.len = end - url;
     t->target = *end == '/' ? end : NULL;
-    t->host = ngx_content_curl_host(t->engine, &origin);
 
-    return t->host ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
@@ -485,8 +470,6 @@ ngx_content_call_pause(ngx_content_curl_transfer_t *t, ngx_msec_t delay)
     t->connected = 0;
     t->headed = 0;
     t->head = 0;
-    t->accept = 0;
-    t->expect = 0;
     t->text[0] = '\0';
 
     call->sent = 0;

@@ -24,8 +24,7 @@
  * What goes out is what was given: the path and query of the URL byte by
  * byte, the headers in their order after Host, and nothing of curl's own but
  * Host (from the URL, unless given) and, for PUT, POST and whatever has a
- * body, Content-Length.  Neither is to be given as a header when curl writes
- * it.  HTTP/1.1, no redirects, no proxy, no cookies, no netrc; TLS verified.
+ * body, Content-Length, which is not to be given.  HTTP/1.1, no redirects, no proxy, no cookies, no netrc; TLS verified.
  *
  * curl replays a call by itself when a kept-alive connection turns out to be
  * closed before any byte of an answer; for what must not be done twice there
@@ -71,8 +70,8 @@ typedef ngx_int_t (*ngx_content_call_data_pt)(ngx_content_call_t *call,
  * returns NGX_OK, this is the one, or NGX_AGAIN: another try after *delay.
  * When that has passed renew() gives the url and all headers anew, as to a
  * call just created; everything else stays as it is.  Returns NGX_OK, or
- * NGX_ERROR: the handler runs, with a failure.  The timeouts but total_timeout
- * are of one try.  What on_data has got a byte of is not tried again.
+ * NGX_ERROR: the handler runs, with a failure.  The timeouts are of one try.
+ * What on_data has got a byte of is not tried again.
  */
 typedef ngx_int_t (*ngx_content_call_again_pt)(ngx_content_call_t *call,
     ngx_msec_t *delay);
@@ -103,9 +102,9 @@ struct ngx_content_call_s {
                                                    byte in either direction,
                                                    once connected; what the
                                                    kernel took has gone */
-    ngx_msec_t                   total_timeout; /* 0, none: from start(),
-                                                   waiting for a free
-                                                   connection included */
+    ngx_msec_t                   total_timeout; /* 0, none: from start(); of a
+                                                   call that has one try, and
+                                                   a body that does not grow */
 
     size_t                       response_limit;
                                                 /* 64 KiB: of body, bytes */

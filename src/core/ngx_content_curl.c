@@ -8,9 +8,8 @@
  * the stack (engine->inside) it must not be called, so what its callbacks
  * bring about is queued and settled when it has returned.
  *
- * What runs here are transfers (ngx_content_curl_internal.h): a queue of them
- * for each host, a limited number of each running.  How one begins and ends
- * is ngx_content_call.c.
+ * What runs here are transfers (ngx_content_curl_internal.h).  How one begins
+ * and ends is ngx_content_call.c.
  */
 
 #include <ngx_config.h>
@@ -41,7 +40,7 @@ static void ngx_content_curl_go_on(ngx_content_curl_t *engine);
 
 
 ngx_content_curl_t *
-ngx_content_curl_create(ngx_cycle_t *cycle, ngx_uint_t max_per_host)
+ngx_content_curl_create(ngx_cycle_t *cycle)
 {
     ngx_content_curl_t  *engine;
 
@@ -60,10 +59,9 @@ ngx_content_curl_create(ngx_cycle_t *cycle, ngx_uint_t max_per_host)
 
     engine->pool = cycle->pool;
     engine->log = cycle->log;
-    engine->max_per_host = max_per_host;
 
     ngx_queue_init(&engine->sockets);
-    ngx_queue_init(&engine->hosts);
+    ngx_queue_init(&engine->waiting);
     ngx_queue_init(&engine->running);
     ngx_queue_init(&engine->paused);
     ngx_queue_init(&engine->doomed);
@@ -177,20 +175,10 @@ ngx_content_curl_close(ngx_content_curl_t *engine)
 void
 ngx_content_curl_destroy(ngx_content_curl_t *engine)
 {
-    ngx_queue_t              *q;
-    ngx_content_curl_host_t  *host;
-
+    ngx_content_curl_drop(&engine->waiting);
     ngx_content_curl_drop(&engine->running);
     ngx_content_curl_drop(&engine->paused);
     ngx_content_curl_drop(&engine->doomed);
-
-    for (q = ngx_queue_head(&engine->hosts);
-         q != ngx_queue_sentinel(&engine->hosts);
-         q = ngx_queue_next(q))
-    {
-        host = ngx_queue_data(q, ngx_content_curl_host_t, link);
-        ngx_content_curl_drop(&host->waiting);
-    }
 
     ngx_content_curl_close(engine);
 
@@ -373,25 +361,14 @@ ngx_content_curl_on_timer(CURLM *multi, long ms, void *data)
 static void
 ngx_content_curl_pump(ngx_content_curl_t *engine)
 {
-    ngx_queue_t                  *q, *next;
-    ngx_content_curl_host_t      *host;
+    ngx_queue_t                  *q;
     ngx_content_curl_transfer_t  *t;
 
-    for (q = ngx_queue_head(&engine->hosts);
-         q != ngx_queue_sentinel(&engine->hosts);
-         q = ngx_queue_next(q))
-    {
-        host = ngx_queue_data(q, ngx_content_curl_host_t, link);
+    while (!ngx_queue_empty(&engine->waiting)) {
+        q = ngx_queue_head(&engine->waiting);
+        t = ngx_queue_data(q, ngx_content_curl_transfer_t, link);
 
-        while (!ngx_queue_empty(&host->waiting)
-               && (engine->max_per_host == 0
-                   || host->running < engine->max_per_host))
-        {
-            next = ngx_queue_head(&host->waiting);
-            t = ngx_queue_data(next, ngx_content_curl_transfer_t, link);
-
-            ngx_content_curl_attach(t);
-        }
+        ngx_content_curl_attach(t);
     }
 }
 
@@ -425,7 +402,6 @@ ngx_content_curl_attach(ngx_content_curl_transfer_t *t)
     }
 
     t->attached = 1;
-    t->host->running++;
 }
 
 
@@ -510,11 +486,6 @@ ngx_content_curl_detach(ngx_content_curl_transfer_t *t)
     }
 
     t->attached = 0;
-    t->host->running--;
-
-    if (!ngx_queue_empty(&t->host->waiting)) {
-        ngx_content_curl_kick(engine);
-    }
 }
 
 

@@ -16,8 +16,7 @@
  * none.
  *
  * Every descriptor in use takes one of the worker_connections, idle
- * kept-alive ones take none.  The names of hosts are kept as long as the
- * engine: call few, and none that a client chose.
+ * kept-alive ones take none.
  */
 
 #ifndef NGX_CONTENT_CURL_H
@@ -30,14 +29,11 @@
 
 
 /*
- * The engine of this process, for init_process: never in the master.  At most
- * max_per_host calls to one scheme, host and port run at once, the rest wait
- * in order; 0 is no limit.  An idle engine does not keep an exiting worker
- * alive, a started call does.
+ * The engine of this process, for init_process: never in the master.  An idle
+ * engine does not keep an exiting worker alive, a started call does.
  * Returns NULL when memory or libcurl's initialisation fails, which is logged.
  */
-ngx_content_curl_t *ngx_content_curl_create(ngx_cycle_t *cycle,
-    ngx_uint_t max_per_host);
+ngx_content_curl_t *ngx_content_curl_create(ngx_cycle_t *cycle);
 
 /*
  * For exit_process, after all who may still cancel a call; not from a handler

@@ -2,12 +2,11 @@
  * What the engine (ngx_content_curl.c) and the calls (ngx_content_call.c,
  * ngx_content_call_easy.c) share, and nobody else includes.
  *
- * A transfer is the private side of a call.  It waits for a free place at its
- * host, runs, perhaps ends early (doomed: to be finished by settle), and is
- * finished: it leaves curl, and either pauses, to wait for its turn again, or
+ * A transfer is the private side of a call.  It waits until curl is not on the
+ * stack, runs, perhaps ends early (doomed: to be finished by settle), and is
+ * finished: it leaves curl, and either pauses, to wait for its next try, or
  * its handler runs, once, and its pool is destroyed.  Where it is says the
- * state, and the one queue that it is in: the host's waiting, the engine's
- * running, paused or doomed.
+ * state, and the one queue of the engine that it is in.
  */
 
 #ifndef NGX_CONTENT_CURL_INTERNAL_H
@@ -37,10 +36,9 @@ struct ngx_content_curl_s {
     ngx_log_t                 *log;
     CURLM                     *multi;
     CURLSH                    *share;       /* TLS sessions */
-    ngx_uint_t                 max_per_host;
     ngx_event_t                event;       /* curl's timer, and the kick */
     ngx_queue_t                sockets;     /* ngx_connection_t.queue */
-    ngx_queue_t                hosts;
+    ngx_queue_t                waiting;
     ngx_queue_t                running;
     ngx_queue_t                paused;
     ngx_queue_t                doomed;
@@ -50,29 +48,16 @@ struct ngx_content_curl_s {
 };
 
 
-/*
- * curl could limit the connections per host by itself, but counts the time
- * that a transfer waits for one towards its time-outs (curl issue 4486).
- */
-
-typedef struct {
-    ngx_queue_t                link;
-    ngx_queue_t                waiting;
-    ngx_uint_t                 running;
-    ngx_str_t                  origin;      /* "https://host:port" */
-} ngx_content_curl_host_t;
-
-
 typedef struct {
     ngx_content_call_t         call;        /* first: the one is the other */
 
     ngx_content_curl_t        *engine;
-    ngx_content_curl_host_t   *host;
     ngx_content_curl_state_e   state;
     ngx_queue_t                link;
     ngx_event_t                timer;
     CURL                      *easy;
 
+    ngx_str_t                  origin;      /* "https://host:port" */
     char                      *target;      /* path and query of the URL */
     struct curl_slist         *headers;
     struct curl_slist        **last;
@@ -93,8 +78,6 @@ typedef struct {
     unsigned                   headed:1;    /* the head is whole */
     unsigned                   delivered:1; /* some of it, to on_data */
     unsigned                   broken:1;    /* start() is to fail */
-    unsigned                   accept:1;    /* given as headers */
-    unsigned                   expect:1;
 
     char                       text[CURL_ERROR_SIZE];
 } ngx_content_curl_transfer_t;
@@ -116,17 +99,10 @@ int ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what,
     void *data, void *socket);
 void ngx_content_curl_release(ngx_connection_t *c, ngx_uint_t flags);
 
-/*
- * The queue of that scheme, host and port, made when there is none; the text
- * is copied.  Returns NULL when there is no memory.
- */
-ngx_content_curl_host_t *ngx_content_curl_host(ngx_content_curl_t *engine,
-    ngx_str_t *origin);
-
 /* Has curl read on, after CURL_READFUNC_PAUSE. */
 void ngx_content_curl_unpause(ngx_content_curl_transfer_t *t);
 
-/* Takes an attached transfer from curl and frees its place at its host. */
+/* Takes an attached transfer from curl. */
 void ngx_content_curl_detach(ngx_content_curl_transfer_t *t);
 
 /*

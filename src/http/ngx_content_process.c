@@ -55,7 +55,7 @@ ngx_content_init_process(ngx_cycle_t *cycle)
 
     ngx_content_responses_init(ngx_content_shared(mcf)->responses);
 
-    mcf->curl = ngx_content_curl_create(cycle, 0);
+    mcf->curl = ngx_content_curl_create(cycle);
     if (mcf->curl == NULL) {
         return NGX_ERROR;
     }
