@@ -327,7 +327,6 @@ ngx_content_call_cancel(ngx_content_call_t *call)
 
     call->handler = NULL;
     call->again = NULL;
-    call->on_data = NULL;
 
     switch (t->state) {
 
@@ -338,18 +337,10 @@ ngx_content_call_cancel(ngx_content_call_t *call)
     case NGX_CONTENT_CURL_WAITING:
     case NGX_CONTENT_CURL_RUNNING:
     case NGX_CONTENT_CURL_PAUSED:
-        ngx_content_call_fail(t, NGX_CONTENT_CALL_CANCELED, "canceled");
-
-        if (t->engine->inside) {
-            ngx_content_curl_doom(t);
-
-        } else {
-            ngx_content_call_finish(t);
-        }
-
+    case NGX_CONTENT_CURL_DOOMED:
+        ngx_content_call_finish(t);
         break;
 
-    case NGX_CONTENT_CURL_DOOMED:
     case NGX_CONTENT_CURL_DONE:
         break;
     }

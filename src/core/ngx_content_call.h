@@ -18,8 +18,9 @@
  * may go away before the call (a client's request) cancels it in a pool
  * cleanup; a handler tells its owner to forget the pointer.
  *
- * All functions may be called from any nginx event handler, from a call's
- * handler and from on_data; none of them calls a handler or blocks.
+ * All functions may be called from any nginx event handler and from a call's
+ * handler, and all but cancel() from on_data; none of them calls a handler or
+ * blocks.
  *
  * What goes out is what was given: the path and query of the URL byte by
  * byte, the headers in their order after Host, and nothing of curl's own but
@@ -176,9 +177,10 @@ ngx_int_t ngx_content_call_start(ngx_content_call_t *call);
 void ngx_content_call_grown(ngx_content_call_t *call);
 
 /*
- * Ends a call, started or not, and frees it, at once or, from on_data, right
- * after; its handler will not run and its buffers are not read again.  From
- * the call's own handler: does nothing, as it is about to be freed anyway.
+ * Ends a call, started or not, and frees it; its handler will not run and its
+ * buffers are not read again.  From the call's own handler: does nothing, as it
+ * is about to be freed anyway.  Not from on_data, which ends its own call by
+ * what it returns.
  */
 void ngx_content_call_cancel(ngx_content_call_t *call);
 

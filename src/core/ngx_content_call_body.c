@@ -98,10 +98,6 @@ ngx_content_call_on_read(char *buf, size_t size, size_t n, void *data)
     ngx_buf_t                    *b;
     ngx_content_curl_transfer_t  *t = data;
 
-    if (t->state != NGX_CONTENT_CURL_RUNNING) {
-        return CURL_READFUNC_ABORT;
-    }
-
     room = size * n;
 
     while (t->chain && room) {

@@ -244,10 +244,6 @@ ngx_content_call_on_write(char *buf, size_t size, size_t n, void *data)
     t->active = ngx_current_msec;
     status = 0;
 
-    if (t->state != NGX_CONTENT_CURL_RUNNING) {
-        return CURL_WRITEFUNC_ERROR;
-    }
-
     (void) curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     call->status = status;
 

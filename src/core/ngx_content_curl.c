@@ -5,8 +5,8 @@
  * curl says by its socket callback which descriptors to watch, and by its
  * timer callback when to be called; nginx's events call it back through
  * ngx_content_curl_run(), and nothing else does its work.  While curl is on
- * the stack (engine->inside) it must not be called, so what its callbacks
- * bring about is queued and settled when it has returned.
+ * the stack it must not be called, so what its callbacks bring about is queued
+ * and settled when it has returned.
  *
  * What runs here are transfers (ngx_content_curl_internal.h).  How one begins
  * and ends is ngx_content_call.c.
@@ -143,10 +143,7 @@ ngx_content_curl_close(ngx_content_curl_t *engine)
     ngx_queue_t  *q;
 
     if (engine->multi) {
-        engine->inside = 1;
         curl_multi_cleanup(engine->multi);
-        engine->inside = 0;
-
         engine->multi = NULL;
     }
 
@@ -255,9 +252,7 @@ ngx_content_curl_run(ngx_content_curl_t *engine, curl_socket_t fd, int mask)
         return;
     }
 
-    engine->inside = 1;
     rc = curl_multi_socket_action(engine->multi, fd, mask, &running);
-    engine->inside = 0;
 
     /* nginx logs an alert for what others leave in OpenSSL's error queue */
 
@@ -389,9 +384,7 @@ ngx_content_curl_attach(ngx_content_curl_transfer_t *t)
         rc = CURLM_OUT_OF_MEMORY;
 
     } else {
-        engine->inside = 1;
         rc = curl_multi_add_handle(engine->multi, t->easy);
-        engine->inside = 0;
     }
 
     if (rc != CURLM_OK) {
@@ -429,9 +422,7 @@ ngx_content_curl_go_on(ngx_content_curl_t *engine)
         if (t->between) {
             t->between = 0;
 
-            engine->inside = 1;
             rc = curl_easy_pause(t->easy, CURLPAUSE_RECV);
-            engine->inside = 0;
 
             /* that is what it says when there is no connection at all */
 
@@ -448,20 +439,10 @@ ngx_content_curl_go_on(ngx_content_curl_t *engine)
 void
 ngx_content_curl_unpause(ngx_content_curl_transfer_t *t)
 {
-    unsigned             inside;
-    ngx_content_curl_t  *engine;
-
-    engine = t->engine;
-    inside = engine->inside;
-
-    engine->inside = 1;
-
     if (curl_easy_pause(t->easy, CURLPAUSE_CONT) != CURLE_OK) {
-        engine->broken = 1;
-        ngx_content_curl_kick(engine);
+        t->engine->broken = 1;
+        ngx_content_curl_kick(t->engine);
     }
-
-    engine->inside = inside;
 }
 
 
@@ -473,9 +454,7 @@ ngx_content_curl_detach(ngx_content_curl_transfer_t *t)
 
     engine = t->engine;
 
-    engine->inside = 1;
     rc = curl_multi_remove_handle(engine->multi, t->easy);
-    engine->inside = 0;
 
     ERR_clear_error();
 

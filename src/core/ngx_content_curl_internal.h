@@ -42,7 +42,6 @@ struct ngx_content_curl_s {
     ngx_queue_t                running;
     ngx_queue_t                paused;
     ngx_queue_t                doomed;
-    unsigned                   inside:1;    /* curl is on the stack */
     unsigned                   broken:1;    /* it had no memory for a socket */
     unsigned                   between:1;   /* some transfer is */
 };
