@@ -33,7 +33,6 @@ static ngx_int_t ngx_content_hiredis_room(ngx_content_hiredis_t *hc,
     size_t len);
 static void ngx_content_hiredis_join(ngx_content_hiredis_t *hc);
 static void ngx_content_hiredis_post(ngx_content_hiredis_t *hc);
-static ngx_int_t ngx_content_hiredis_connected(ngx_content_hiredis_t *hc);
 static void ngx_content_hiredis_write_handler(ngx_event_t *wev);
 static ngx_int_t ngx_content_hiredis_expect(ngx_content_hiredis_t *hc,
     ngx_uint_t room);
@@ -172,10 +171,6 @@ ngx_content_hiredis_watch(ngx_content_hiredis_t *hc, ngx_socket_t fd,
 void
 ngx_content_hiredis_close(ngx_content_hiredis_t *hc)
 {
-    if (hc->closing) {
-        return;
-    }
-
     hc->closing = 1;
 
     if (!hc->calling) {
@@ -314,7 +309,6 @@ ngx_content_hiredis_subscribe(ngx_content_hiredis_t *hc,
         return NGX_ERROR;
     }
 
-    ngx_content_hiredis_join(hc);
     ngx_content_hiredis_out_words(&hc->out, 2, argv);
     ngx_content_hiredis_post(hc);
 
@@ -330,9 +324,7 @@ ngx_content_hiredis_subscribe(ngx_content_hiredis_t *hc,
 static ngx_int_t
 ngx_content_hiredis_room(ngx_content_hiredis_t *hc, size_t len)
 {
-    if (hc->closing
-        || ngx_content_hiredis_waits_room(&hc->waits) != NGX_OK)
-    {
+    if (ngx_content_hiredis_waits_room(&hc->waits) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -364,10 +356,6 @@ ngx_content_hiredis_write_handler(ngx_event_t *wev)
 
     c = wev->data;
     hc = c->data;
-
-    if (ngx_content_hiredis_connected(hc) != NGX_OK) {
-        return;
-    }
 
     ngx_content_hiredis_join(hc);
     hc->writes++;
@@ -406,38 +394,7 @@ ngx_content_hiredis_expect(ngx_content_hiredis_t *hc, ngx_uint_t room)
 }
 
 
-/* For the first event, whichever it is; NGX_ERROR: the connection has ended. */
-
-static ngx_int_t
-ngx_content_hiredis_connected(ngx_content_hiredis_t *hc)
-{
-    int        err;
-    socklen_t  len;
-
-    if (hc->connected) {
-        return NGX_OK;
-    }
-
-    err = 0;
-    len = sizeof(int);
-
-    if (getsockopt(hc->connection->fd, SOL_SOCKET, SO_ERROR, (void *) &err,
-                   &len)
-        == -1)
-    {
-        err = ngx_socket_errno;
-    }
-
-    if (err) {
-        ngx_content_hiredis_failed(hc, err);
-        return NGX_ERROR;
-    }
-
-    hc->connected = 1;
-
-    return NGX_OK;
-}
-
+/* That it could not connect says what reads or writes first. */
 
 static void
 ngx_content_hiredis_read_handler(ngx_event_t *rev)
@@ -451,10 +408,6 @@ ngx_content_hiredis_read_handler(ngx_event_t *rev)
 
     c = rev->data;
     hc = c->data;
-
-    if (ngx_content_hiredis_connected(hc) != NGX_OK) {
-        return;
-    }
 
     room = ngx_content_hiredis_in_room(hc, &size);
 

@@ -92,7 +92,7 @@ ngx_uint_t ngx_content_hiredis_batch(ngx_content_hiredis_t *hc);
 /*
  * Subscribes to a channel.  From now on what comes when no command waits for a
  * reply goes to push, with data, again and again; that it is subscribed
- * comes there, too.  Other commands are over by then.
+ * comes there, too.  Other commands are over by then, and no GET is queued.
  */
 ngx_int_t ngx_content_hiredis_subscribe(ngx_content_hiredis_t *hc,
     ngx_content_hiredis_reply_pt push, void *data, ngx_str_t *channel);

@@ -53,7 +53,6 @@ struct ngx_content_hiredis_s {
     ngx_content_hiredis_reply_pt    push;
     void                           *push_data;
 
-    unsigned                        connected:1;
     unsigned                        calling:1;   /* a callback, perhaps */
     unsigned                        closing:1;
 
