@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from harness import Connection, Nginx, request_head, tier, wait_until
+from harness import EDITOR, Connection, Nginx, request_head, tier, wait_until
 from test_redis import heat
 from test_redis_ill import Impostor
 
@@ -53,8 +53,8 @@ def is_stopped(pid):
 
 @contextlib.contextmanager
 def asked_in_one_turn(origin, paths, before=lambda: None, receive=None):
-    """The same, with the worker stopped: it finds all of them together.
-    before() is called when all is ready."""
+    """The same, with the worker stopped: it finds all of them together, which
+    are paths, or whole requests.  before() is called when all is ready."""
     pid, = origin.workers()
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(Connection(origin.port,
@@ -69,7 +69,8 @@ def asked_in_one_turn(origin, paths, before=lambda: None, receive=None):
         wait_until(lambda: is_stopped(pid))
         before()
         for connection, path in zip(connections, paths):
-            connection.send(request_head("GET", path, {"Host": "localhost"}))
+            connection.send(path if isinstance(path, bytes) else
+                            request_head("GET", path, {"Host": "localhost"}))
         os.kill(pid, signal.SIGCONT)
         yield connections
 
@@ -94,6 +95,14 @@ def test_replies_of_one_turn_come_back_whole(hot, redis):
                 answer = connection.answer()
                 assert tier(answer) == "redis", path
                 assert answer.body == bodies()[path], path
+
+
+def test_record_that_the_socket_does_not_take_at_once(tmp_path, redis):
+    body = random.Random(1).randbytes(1_000_000)
+    with Nginx(tmp_path / "n", redis=redis, workers=1,
+               http=HTTP) as origin:
+        origin.put("/a", body)
+        assert heat(origin, "/a").body == body
 
 
 class Trickle:
@@ -247,6 +256,23 @@ def test_look_ups_of_one_object_are_one(hot, redis, paths, keys):
             answer = connection.answer()
             assert (tier(answer), answer.body) == ("redis", bodies()[path])
         assert keys_asked(redis) == keys
+
+
+def test_other_commands_of_the_turn_come_between(hot):
+    """Look-ups before it and behind it are not one command any more."""
+    body = b'{"tags": ["none"]}'
+    purge = request_head("POST", "/-/purge", {
+        "Host": "localhost", "Authorization": f"Bearer {EDITOR}",
+        "Content-Type": "application/json",
+        "Content-Length": len(body)}) + body
+    paths = list(bodies())[:20]
+    for n in (1, 2, 10):
+        with asked_in_one_turn(hot, [*paths[:n], purge,
+                                     *paths[n:]]) as connections:
+            assert connections.pop(n).answer().status == 202
+            for connection, path in zip(connections, paths):
+                answer = connection.answer()
+                assert (tier(answer), answer.body) == ("redis", bodies()[path])
 
 
 def test_look_up_has_no_answer_to_what_was_sent_before_it(hot, redis):

@@ -4,13 +4,14 @@ used again when it is well.
 
 import contextlib
 import random
+import re
 import socket
 import threading
 import time
 
 import pytest
 
-from harness import Nginx, problem, request_head, wait_until
+from harness import Nginx, free_port, problem, request_head, wait_until
 from redis_server import Redis
 from test_redis import PATIENCE, asks, heat, origin, tier
 
@@ -75,6 +76,13 @@ def test_redis_that_was_never_there_does_no_harm(tmp_path, store, key):
     with Nginx(tmp_path / "n", store,
                redis=f"unix:{tmp_path}/none") as origin:
         works(origin, key)
+
+
+def test_nobody_listens_where_redis_should(tmp_path, key):
+    with Nginx(tmp_path / "n", redis=f"127.0.0.1:{free_port()}") as origin:
+        works(origin, key)
+        assert re.search(r" is away: \(?(111: )?Connection refused",
+                         origin.read_log())
 
 
 def test_redis_that_comes_later_is_used(tmp_path, place, key):

@@ -3,6 +3,7 @@ keeps it, and nothing is half: not a body, not an object, not a record.
 """
 
 import concurrent.futures
+import os
 import re
 import threading
 import time
@@ -124,6 +125,20 @@ def test_fault_is_told_and_never_a_404(origin, proxy, bucket, redis, key,
     for _ in range(2):
         healthy = origin.get(key)
         assert (healthy.status, healthy.body) == (200, b"old body")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE"])
+def test_head_without_its_last_line_is_no_answer(origin, proxy, bucket, key,
+                                                 method):
+    """It may have had more lines."""
+    def without_last_line(exchange):
+        head, _ = exchange.fetch()
+        exchange.send(head[:-len(b"\r\n")])
+        exchange.hang_up()
+
+    store_directly(bucket, key, b"old body")
+    proxy.fault(without_last_line, times=ALWAYS, method=method)
+    assert order(origin, method, key).status == 502
 
 
 def test_absent_object_is_still_a_404(origin, key):
@@ -508,3 +523,22 @@ def test_stalled_requests_delay_no_others(origin, proxy, bucket, key):
             assert origin.get(key).status == 200
             assert time.monotonic() - started < 0.5
         assert {s.result().status for s in stalled} == {504}
+
+
+def processor_time(pid):
+    """Seconds."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_worker_that_waits_for_an_answer_does_nothing(origin, proxy, key):
+    """A socket that has room is not looked at again and again."""
+    assert origin.put(key, b"x").status == 201
+    heat(origin, key)                           # so there is Redis's, too
+    worker, = origin.workers()
+    proxy.drop()                                # S3's is a new one
+    proxy.fault(stall(), times=ALWAYS)
+    before = processor_time(worker)
+    problem(origin.get("/-/list", token=EDITOR), 504)   # after a second
+    assert processor_time(worker) - before < 0.3

@@ -5,11 +5,14 @@ never done twice where that would matter.
 import datetime
 import email.utils
 import re
+import signal
 
 import pytest
 
-from harness import EDITOR, Nginx, data, problem, wait_until
-from s3_fault_proxy import FaultProxy, answer, cut, s3_error, stall
+from harness import (EDITOR, Nginx, data, problem, request_head,
+                     wait_until)
+from s3_fault_proxy import (FaultProxy, answer, cut, cut_body, s3_error,
+                            stall)
 
 MIB = 1 << 20
 ALWAYS = 1000
@@ -62,6 +65,13 @@ def test_fault_that_passes_is_not_seen(origin, proxy, key, name, fault, ended):
     assert origin.delete(key, token=EDITOR).status == 204
     assert proxy.pending() == 0
     problem(origin.get(key), 404)
+
+
+def test_list_that_is_cut_is_asked_for_again(origin, proxy, key):
+    assert origin.put(key, b"x", token=EDITOR).status == 201
+    proxy.fault(cut_body(200), times=2, method="GET", query="list-type")
+    assert key[1:] in str(origin.get("/-/list", token=EDITOR).json())
+    assert proxy.pending() == 0
 
 
 def test_tries_are_bounded(origin, proxy):
@@ -127,6 +137,21 @@ def test_client_that_leaves_ends_the_waiting(origin, proxy, key):
         connection.send(f"GET {key} HTTP/1.1\r\nHost: o\r\n\r\n".encode())
         wait_until(lambda: "again in 15000 ms" in origin.read_log())
     origin.stop()               # would wait for the try that is to come
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("fault, seen", [
+    (stall(), ""),
+    (s3_error(503, "SlowDown", Retry_After="15"), "again in 15000 ms")],
+    ids=["answer", "next try"])
+def test_client_that_leaves_ends_the_call(origin, proxy, key, fault, seen):
+    """There is no other try, and nothing that the worker waits for."""
+    proxy.fault(fault, times=ALWAYS, method="HEAD")
+    with origin.connect() as connection:
+        connection.send(request_head("HEAD", key, {"Host": "o"}))
+        wait_until(lambda: proxy.requests and seen in origin.read_log())
+    wait_until(lambda: seen or not proxy.connections)
+    origin.stop()
     assert len(proxy.requests) == 1
 
 
@@ -294,3 +319,23 @@ def test_no_endpoint_left_is_502(tmp_path, bucket, pair, key):
         for proxy in pair:
             proxy.accept()
         everything(origin, key)
+
+
+# A worker that is to end at once
+
+@pytest.mark.parametrize("fault, seen", [
+    (stall(), lambda origin, proxy: proxy.requests),
+    (s3_error(503, "SlowDown", Retry_After="15"),
+     lambda origin, proxy: "again in 15000 ms" in origin.read_log())],
+    ids=["answer", "next try"])
+def test_terminated_worker_drops_what_waits(origin, proxy, key, fault, seen):
+    """Nobody is told of its end: all who would be are gone, too."""
+    proxy.fault(fault, times=ALWAYS)
+    with origin.connect() as connection:
+        connection.send(request_head("DELETE", key, {
+            "Host": "o", "Authorization": f"Bearer {EDITOR}"}))
+        wait_until(lambda: seen(origin, proxy))
+        before = origin.read_log()
+        assert origin.end(signal.SIGTERM) == 0
+    after = origin.read_log().removeprefix(before)
+    assert f'"{key[1:]}"' not in after
