@@ -408,15 +408,16 @@ static void
 ngx_content_curl_go_on(ngx_content_curl_t *engine)
 {
     CURLcode                      rc;
-    ngx_queue_t                  *q;
+    ngx_queue_t                  *q, *next;
     ngx_content_curl_transfer_t  *t;
 
     engine->between = 0;
 
     for (q = ngx_queue_head(&engine->running);
          q != ngx_queue_sentinel(&engine->running);
-         q = ngx_queue_next(q))
+         q = next)
     {
+        next = ngx_queue_next(q);                /* curl's callbacks may doom */
         t = ngx_queue_data(q, ngx_content_curl_transfer_t, link);
 
         if (t->between) {
@@ -433,8 +434,6 @@ ngx_content_curl_go_on(ngx_content_curl_t *engine)
     }
 }
 
-
-/* curl may be on the stack, with another call. */
 
 void
 ngx_content_curl_unpause(ngx_content_curl_transfer_t *t)
