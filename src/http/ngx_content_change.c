@@ -449,6 +449,7 @@ ngx_content_change_forget(ngx_content_change_t *change)
         ngx_content_change_forget_records(change);
     }
 
+    ngx_content_memory_changed(change->mcf);
     ngx_content_change_count_writes(change);
 
     change->turn = ngx_content_responses_turn(

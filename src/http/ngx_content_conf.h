@@ -34,10 +34,26 @@
 #include "store/ngx_content_sweep.h"
 
 
+/*
+ * The memory caches of the configurations that there are during a reload: see
+ * ngx_content_zones.c.
+ */
+
+typedef struct {
+    ngx_atomic_t                 made;        /* so far: the last one's number */
+    ngx_atomic_t                 current;     /* the number of the one in use;
+                                                 0: none yet */
+    ngx_atomic_t                 missed;      /* changes that it was not told
+                                                 of */
+    ngx_atomic_t                 heeded;      /* ... and was emptied for */
+} ngx_content_memories_t;
+
+
 /* The shared zone: one for all locations and all workers. */
 
 typedef struct {
     ngx_content_counters_t       counters;
+    ngx_content_memories_t       memories;
     ngx_content_uploads_shared_t  uploads;
     ngx_content_sweep_shared_t   sweep;
     ngx_content_probe_shared_t   probe;
@@ -57,6 +73,7 @@ typedef struct {
     size_t                       memory_max;  /* the largest body it takes */
     ngx_shm_zone_t              *memory_zone; /* data: this configuration */
     ngx_content_memory_t        *memory;      /* once the zone is there */
+    ngx_uint_t                   memory_number;  /* 0: none */
     ngx_fd_t                     memory_file; /* its pages, or
                                                  NGX_INVALID_FILE */
     ngx_content_uploads_conf_t   uploads_conf;

@@ -51,6 +51,7 @@ ngx_content_init_process(ngx_cycle_t *cycle)
 
     if (mcf->memory_zone) {
         ngx_content_memory_enter(ngx_content_memory(mcf));
+        ngx_content_memory_use(mcf);
     }
 
     ngx_content_responses_init(ngx_content_shared(mcf)->responses);

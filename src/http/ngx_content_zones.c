@@ -13,6 +13,8 @@
 static ngx_int_t ngx_content_init_flights(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_content_init_zone(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_content_init_memory(ngx_shm_zone_t *zone, void *data);
+static void ngx_content_memory_heed(ngx_content_main_conf_t *mcf,
+    ngx_content_memories_t *memories);
 static void ngx_content_close_memory(void *data);
 
 
@@ -87,13 +89,17 @@ ngx_content_init_memory(ngx_shm_zone_t *zone, void *data)
     ngx_content_main_conf_t *former = data;
 
     ngx_slab_pool_t          *pool;
+    ngx_content_memories_t   *memories;
     ngx_content_main_conf_t  *mcf;
 
     pool = (ngx_slab_pool_t *) zone->shm.addr;
     mcf = zone->data;
+    memories = &ngx_content_shared(mcf)->memories;
 
     if (former) {
         mcf->memory = former->memory;
+        mcf->memory_number = former->memory_number;
+        memories->made = ngx_max(memories->made, mcf->memory_number);
         mcf->memory_file = ngx_content_memory_file_copy(former->memory_file,
                                                         zone->shm.log);
         return NGX_OK;
@@ -105,8 +111,53 @@ ngx_content_init_memory(ngx_shm_zone_t *zone, void *data)
                                               &mcf->memory_file,
                                               zone->shm.log);
     pool->data = mcf->memory;
+    mcf->memory_number = ++memories->made;
 
     return mcf->memory ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * A reload that changes the cache's size, or brings one or takes it away, makes
+ * workers of two configurations that do not see each other's.  The old ones
+ * may still end writes, and answer requests that they have.  So only the cache
+ * of the latest workers is used; who changes an object and has another one, or
+ * none, counts that in the zone that all share, and the next one who looks
+ * empties the cache.
+ */
+
+void
+ngx_content_memory_use(ngx_content_main_conf_t *mcf)
+{
+    ngx_content_shared(mcf)->memories.current = mcf->memory_number;
+}
+
+
+void
+ngx_content_memory_changed(ngx_content_main_conf_t *mcf)
+{
+    ngx_content_memories_t  *memories;
+
+    memories = &ngx_content_shared(mcf)->memories;
+
+    if (memories->current != mcf->memory_number) {
+        (void) ngx_atomic_fetch_add(&memories->missed, 1);
+    }
+}
+
+
+/* Two at once may empty it twice. */
+
+static void
+ngx_content_memory_heed(ngx_content_main_conf_t *mcf,
+    ngx_content_memories_t *memories)
+{
+    ngx_atomic_uint_t  missed;
+
+    missed = memories->missed;
+
+    ngx_content_memory_clear(mcf->memory);
+    memories->heeded = missed;
 }
 
 
@@ -141,8 +192,19 @@ ngx_content_memory(ngx_content_main_conf_t *mcf)
 ngx_uint_t
 ngx_content_coherent(ngx_content_main_conf_t *mcf)
 {
-    return mcf->fleet == NULL
-           || ngx_content_fleet_may(&ngx_content_shared(mcf)->fleet);
+    ngx_content_shared_t  *shared;
+
+    shared = ngx_content_shared(mcf);
+
+    if (shared->memories.current != mcf->memory_number) {
+        return 0;
+    }
+
+    if (shared->memories.missed != shared->memories.heeded) {
+        ngx_content_memory_heed(mcf, &shared->memories);
+    }
+
+    return mcf->fleet == NULL || ngx_content_fleet_may(&shared->fleet);
 }
 
 

@@ -18,9 +18,18 @@ ngx_content_shared_t *ngx_content_shared(ngx_content_main_conf_t *mcf);
 /* The memory cache, where memory_zone is not NULL. */
 ngx_content_memory_t *ngx_content_memory(ngx_content_main_conf_t *mcf);
 
+/* For init_process: this configuration's memory cache is the one in use. */
+void ngx_content_memory_use(ngx_content_main_conf_t *mcf);
+
 /*
- * Whether what this node has in memory may be used now: it is alone, or has a
- * lease of the fleet.
+ * A change was made, and this worker's memory cache has forgotten, if it has
+ * one.  If another is in use, that is emptied.
+ */
+void ngx_content_memory_changed(ngx_content_main_conf_t *mcf);
+
+/*
+ * Whether what this node has in memory may be used now: it is the cache in use,
+ * and the node is alone, or has a lease of the fleet.  For who has memory_zone.
  */
 ngx_uint_t ngx_content_coherent(ngx_content_main_conf_t *mcf);
 

@@ -4,11 +4,13 @@ memory that is too small, and mistakes in its directive.
 
 import concurrent.futures
 import random
+import signal
 import threading
 
 import pytest
 
-from harness import Nginx, data, wait_until
+from harness import EDITOR, Nginx, data, request_head, wait_until
+from s3_fault_proxy import FaultProxy
 from test_memory_answers import (KIB, MEMORY, MIB, Slow, churn, from_memory,
                                  keep, memory, put, slow_origin)
 from test_memory_kept import keep_soon
@@ -47,6 +49,80 @@ def test_reload_keeps_content(tmp_path):
         for path in bodies:
             assert from_memory(origin.get(path))
         assert memory(origin)["records"] == 20
+
+
+BEFORE = pytest.mark.parametrize("before", ["", "content_memory 8m max=256k;"],
+                                 ids=["none", "smaller"])
+
+
+def change_memory(origin, http=MEMORY):
+    """A reload, after which the old worker has something to do still."""
+    old, = origin.workers()
+    origin.write(http=http)
+    origin.send(signal.SIGHUP)
+    wait_until(lambda: f"{old}#{old}: gracefully shutting" in origin.read_log(),
+               what="the old worker to take no more")
+
+
+@BEFORE
+def test_write_that_an_old_worker_ends_is_not_undone(tmp_path, before):
+    with Nginx(tmp_path / "n", http=before, workers=1) as origin, \
+         origin.connect() as slow:
+        put(origin, "/a", b"old")
+        slow.send(request_head("PUT", "/a", {
+            "Host": "x", "Authorization": f"Bearer {EDITOR}",
+            "Content-Length": 3}) + b"n")
+        wait_until(lambda: origin.counters()["node"]["puts"] == 2)
+        change_memory(origin)
+        assert keep_soon(origin, "/a").body == b"old"
+        slow.send(b"ew")
+        assert slow.answer("PUT").status == 204
+        assert origin.get("/a").body == b"new"
+        keep_soon(origin, "/a")
+        put(origin, "/b", b"x")
+        assert from_memory(origin.get("/a"))
+
+
+@pytest.mark.parametrize("after", ["", MEMORY], ids=["none", "larger"])
+def test_old_worker_does_not_answer_from_a_memory_that_was_replaced(tmp_path,
+                                                                    after):
+    """It has a request still, which waits to be let in."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def let_in(exchange):
+        asked.set()
+        go_on.wait(30)
+        exchange.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    small = "content_memory 8m max=256k;"
+    with FaultProxy("127.0.0.1:1") as door, \
+         concurrent.futures.ThreadPoolExecutor(1) as pool, \
+         Nginx(tmp_path / "n", http=small, workers=1) as origin:
+        put(origin, "/a", b"old")
+        keep(origin, "/a")
+        server, location = (origin.settings[s] for s in ("server", "location"))
+        door.fault(let_in)
+        origin.write(server=f"""{server}
+            location = /a {{ {location} auth_request /door; }}
+            location = /door {{ proxy_pass {door.endpoint}; }}""")
+        origin.reload()
+        waiting = pool.submit(origin.get, "/a")
+        assert asked.wait(30)
+        origin.write(server=server)
+        change_memory(origin, after)
+        put(origin, "/a", b"new")
+        go_on.set()
+        assert waiting.result().body == b"new"
+
+
+def test_memory_is_used_after_its_zone_and_the_other_were_replaced(tmp_path):
+    with Nginx(tmp_path / "n", http="content_memory 8m max=256k;") as origin:
+        for http in ("content_memory 16m;", "content_memory 16m; content_zone 8m;",
+                     "content_memory 32m; content_zone 8m;"):
+            origin.write(http=http)
+            origin.reload()
+            put(origin, "/a", http.encode())
+            assert keep_soon(origin, "/a").body == http.encode()
 
 
 def test_worker_that_dies_leaves_nothing_behind(tmp_path):
