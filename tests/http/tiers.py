@@ -8,7 +8,10 @@ asked, the answer has to be the same, but for Cache-Status.
     memory      the memory cache
     pages       its file, by sendfile() (of large objects)
     redis       Redis
-    stale       memory, when S3 is away
+    aged        memory, no longer fresh
+    aged-redis  Redis, the same
+    stale       memory, when S3 fails
+    stale-redis Redis, the same
 """
 
 import contextlib
@@ -18,13 +21,14 @@ import subprocess
 
 from harness import Nginx, free_port, wait_until
 from redis_server import Redis
-from s3_fault_proxy import FaultProxy
+from s3_fault_proxy import FaultProxy, s3_error
 
 LARGE = 100 * 1024              # beyond CONTENT_SHARD_LARGE: sent as pages
 MEMORY = "content_memory 16m max=1m;"
 KNOWN = "content_memory 16m max=1k;"
-EXPIRED = "content_hot hits=1 ttl=1ms; content_fresh 1ms;"
 HOT = "content_hot hits=1 size=1m;"
+AGED = f"{HOT} content_fresh 1ms;"
+EXPIRED = "content_hot hits=1 size=1m ttl=1ms; content_fresh 1ms;"
 
 # what Cache-Status has to say
 WHENCE = {
@@ -35,8 +39,12 @@ WHENCE = {
     "memory": "ngx_content; hit; detail=memory",
     "pages": "ngx_content; hit; detail=memory",
     "redis": "ngx_content; hit; detail=redis",
+    "aged": r"ngx_content; hit(; ttl=-\d+)?; detail=memory",
+    "aged-redis": r"ngx_content; hit(; ttl=-\d+)?; detail=redis",
     "stale": r"ngx_content; fwd=stale; fwd-status=502; ttl=-\d+; "
              "detail=memory",
+    "stale-redis": r"ngx_content; fwd=stale; fwd-status=502; ttl=-\d+; "
+                   "detail=redis",
 }
 
 # of the way to an answer, not of the object
@@ -55,6 +63,9 @@ class Tiers:
         self.redis = self.open.enter_context(Redis(workdir / "redis"))
         self.origins, self.names = {}, {}
         far = self.bucket.through(self.proxy.endpoint)
+
+        def cached(name):
+            return {"redis": f"{self.redis.address} prefix=nc:{name}:"}
         for name, store, how in [
                 ("file", "file", {"http": "sendfile on;"}),
                 ("s3", self.bucket, {}),
@@ -62,10 +73,16 @@ class Tiers:
                 ("known", self.bucket, {"http": KNOWN}),
                 ("memory", self.bucket, {"http": MEMORY}),
                 ("pages", self.bucket, {"http": f"{MEMORY} sendfile on;"}),
-                ("redis", self.bucket, {"http": HOT, "redis": self.redis}),
-                ("stale", far, {"http": f"{MEMORY} {EXPIRED}"})]:
+                ("redis", self.bucket, {"http": HOT, **cached("hot")}),
+                ("aged", self.bucket, {"http": f"{MEMORY} {AGED}"}),
+                ("aged-redis", self.bucket, {"http": AGED,
+                                             **cached("aged")}),
+                ("stale", far, {"http": f"{MEMORY} {EXPIRED}"}),
+                ("stale-redis", far, {"http": EXPIRED,
+                                      **cached("stale")})]:
             self.start(name, store, **how)
-        wait_until(lambda: self.origins["redis"].counters()["redis"]["ready"])
+        for name in ("redis", "aged-redis", "stale-redis"):
+            wait_until(lambda: self.origins[name].counters()["redis"]["ready"])
 
     def start(self, name, store, **how):
         http2 = free_port()
@@ -100,8 +117,8 @@ class Tiers:
                 answer.headers.get("Last-Modified", "no date"))
 
     def away(self):
-        """All is put: from now on S3 is away for "stale"."""
-        self.proxy.refuse()
+        """All is put: from now on S3 fails for "stale", and at once."""
+        self.proxy.fault(s3_error(403, "AccessDenied"), times=1 << 30)
 
     def ask(self, name, method, path, http2=False, **headers):
         """(status, headers, body) of one tier; {etag} and {date} in headers
