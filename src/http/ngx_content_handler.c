@@ -54,6 +54,8 @@ ngx_content_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_content_given_find(r, ctx);
+
     rc = ngx_content_key(r, ctx);
 
     if (rc != NGX_OK) {

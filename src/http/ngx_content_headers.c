@@ -206,13 +206,17 @@ ngx_content_object_headers(ngx_http_request_t *r,
     const content_object_t *object, content_str_t cache_status)
 {
     content_str_t                       *value;
+    ngx_content_ctx_t                   *ctx;
     const ngx_content_object_header_t   *f;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_content_module);
 
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = object->size;
     r->headers_out.last_modified_time = object->mtime;
 
-    if (ngx_content_type_header(r, object->type) != NGX_OK
+    if ((!ctx->given_type
+         && ngx_content_type_header(r, object->type) != NGX_OK)
         || ngx_content_modified_header(r, object->mtime) != NGX_OK)
     {
         return NGX_ERROR;
@@ -220,6 +224,10 @@ ngx_content_object_headers(ngx_http_request_t *r,
 
     for (f = ngx_content_object_fields; f->name.len; f++) {
         value = (content_str_t *) ((u_char *) object + f->offset);
+
+        if (value == &object->disposition && ctx->given_disposition) {
+            continue;
+        }
 
         if (ngx_content_header_add(r, f->name, *value) != NGX_OK) {
             return NGX_ERROR;
@@ -346,13 +354,15 @@ ngx_content_cacheable_headers(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
 
-    if (ngx_content_header(r, "Cache-Control",
-                           content_policy_cache_control(object, &lcf->policy))
-        != NGX_OK
-        || ngx_content_header(r, "CDN-Cache-Control",
-                         content_policy_cdn_cache_control(object,
-                                                          &lcf->policy))
-           != NGX_OK)
+    if (!ctx->given_caching
+        && (ngx_content_header(r, "Cache-Control",
+                               content_policy_cache_control(object,
+                                                            &lcf->policy))
+            != NGX_OK
+            || ngx_content_header(r, "CDN-Cache-Control",
+                              content_policy_cdn_cache_control(object,
+                                                               &lcf->policy))
+               != NGX_OK))
     {
         return NGX_ERROR;
     }

@@ -26,11 +26,13 @@ static content_str_t ngx_content_hit_etag(ngx_content_head_t *head);
 static void ngx_content_hit_put_first(ngx_list_t *list,
     ngx_list_part_t *tail, ngx_table_elt_t *h, ngx_uint_t n);
 static ngx_table_elt_t *ngx_content_hit_headers(ngx_http_request_t *r,
-    ngx_content_head_t *head, size_t len);
+    ngx_content_ctx_t *ctx, ngx_content_head_t *head, size_t len);
 static ngx_int_t ngx_content_hit_policy(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, ngx_content_head_t *head, ngx_table_elt_t *h);
 static ngx_int_t ngx_content_hit_cacheable(ngx_http_request_t *r,
     ngx_content_ctx_t *ctx, ngx_content_head_t *head, ngx_table_elt_t *h);
+static void ngx_content_hit_hide(ngx_content_head_t *head, ngx_table_elt_t *h,
+    const char *name);
 
 
 ngx_int_t
@@ -65,7 +67,7 @@ ngx_content_hit_answer(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
         return ngx_content_hit_known(r, ctx, entry);
     }
 
-    h = ngx_content_hit_headers(r, head, entry->head_len);
+    h = ngx_content_hit_headers(r, ctx, head, entry->head_len);
     if (h == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -168,8 +170,8 @@ ngx_content_hit_etag(ngx_content_head_t *head)
  */
 
 static ngx_table_elt_t *
-ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
-    size_t len)
+ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
+    ngx_content_head_t *head, size_t len)
 {
     u_char           *p;
     uint16_t          name, value;
@@ -193,9 +195,12 @@ ngx_content_hit_headers(ngx_http_request_t *r, ngx_content_head_t *head,
 
     ngx_memcpy(p, head + 1, len - sizeof(ngx_content_head_t));
 
-    r->headers_out.content_type.len = head->type;
-    r->headers_out.content_type.data = p;
-    r->headers_out.content_type_len = head->type_main;
+    if (!ctx->given_type) {
+        r->headers_out.content_type.len = head->type;
+        r->headers_out.content_type.data = p;
+        r->headers_out.content_type_len = head->type_main;
+    }
+
     p += head->type;
 
     for (i = 0; i < head->n; i++) {
@@ -263,6 +268,10 @@ ngx_content_hit_policy(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    if (ctx->given_disposition) {
+        ngx_content_hit_hide(head, h, "Content-Disposition");
+    }
+
     if (ngx_content_hit_cacheable(r, ctx, head, h) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -285,16 +294,18 @@ ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     ngx_content_loc_conf_t  *lcf;
 
     if (ngx_content_uncacheable(r, ctx)) {
-        for (i = 0; i < head->n; i++) {
-            if (ngx_strcmp(h[i].key.data, "Cache-Tag") == 0
-                || ngx_strcmp(h[i].key.data, "Cache-Control") == 0
-                || ngx_strcmp(h[i].key.data, "CDN-Cache-Control") == 0)
-            {
-                h[i].hash = 0;
-            }
-        }
+        ngx_content_hit_hide(head, h, "Cache-Tag");
+        ngx_content_hit_hide(head, h, "Cache-Control");
+        ngx_content_hit_hide(head, h, "CDN-Cache-Control");
 
         return ngx_content_uncacheable_headers(r);
+    }
+
+    if (ctx->given_caching) {
+        ngx_content_hit_hide(head, h, "Cache-Control");
+        ngx_content_hit_hide(head, h, "CDN-Cache-Control");
+
+        return NGX_OK;
     }
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_content_module);
@@ -323,4 +334,18 @@ ngx_content_hit_cacheable(ngx_http_request_t *r, ngx_content_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_content_hit_hide(ngx_content_head_t *head, ngx_table_elt_t *h,
+    const char *name)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < head->n; i++) {
+        if (ngx_strcmp(h[i].key.data, name) == 0) {
+            h[i].hash = 0;
+        }
+    }
 }

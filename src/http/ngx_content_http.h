@@ -51,6 +51,12 @@ typedef struct {
     unsigned                 expired:1;      /* a cache has it, too old */
     unsigned                 answered:1;     /* the headers are an object's or
                                                 our own JSON's */
+
+    /* headers that the answer had before ours: ngx_content_given_find() */
+
+    unsigned                 given_type:1;
+    unsigned                 given_disposition:1;
+    unsigned                 given_caching:1;
 } ngx_content_ctx_t;
 
 
@@ -96,6 +102,13 @@ ngx_content_header(ngx_http_request_t *r, const char *name,
     return ngx_content_header_add(r, s, value);
 }
 
+
+/*
+ * Notes what an application that has sent the request here (X-Accel-Redirect)
+ * has said of the answer: it goes before what we say.  Called before any header
+ * of ours is there.
+ */
+void ngx_content_given_find(ngx_http_request_t *r, ngx_content_ctx_t *ctx);
 
 /*
  * Whether no shared cache may keep the object that is answered: a token was

@@ -52,10 +52,11 @@ APART = ("date", "expires", "connection", "cache-status", "server")
 
 
 class Tiers:
-    """All of them; locations: more of them, with CONTENT in each."""
+    """All of them; locations: more of them, with CONTENT in each; http: more
+    directives there; DIR in either is an origin's own directory."""
 
-    def __init__(self, workdir, s3, locations=""):
-        self.dir, self.locations = workdir, locations
+    def __init__(self, workdir, s3, locations="", http=""):
+        self.dir, self.locations, self.http = workdir, locations, http
         self.bucket = s3.bucket()
         self.open = contextlib.ExitStack()
         self.proxy = self.open.enter_context(
@@ -68,7 +69,7 @@ class Tiers:
             return {"redis": f"{self.redis.address} prefix=nc:{name}:"}
         for name, store, how in [
                 ("file", "file", {"http": "sendfile on;"}),
-                ("s3", self.bucket, {}),
+                ("s3", self.bucket, {"http": ""}),
                 ("fill", self.bucket, {"http": MEMORY}),
                 ("known", self.bucket, {"http": KNOWN}),
                 ("memory", self.bucket, {"http": MEMORY}),
@@ -88,19 +89,22 @@ class Tiers:
         http2 = free_port()
         locations = self.locations.replace(
             "CONTENT", "content file;" if store == "file" else "content s3;")
-        origin = Nginx(self.dir / name, store, workers=1, **how,
-                       server=f"listen 127.0.0.1:{http2} http2; {locations}")
+        how["http"] += " " + self.http
+        how["server"] = f"listen 127.0.0.1:{http2} http2; {locations}"
+        how = {level: text.replace("DIR", str(self.dir / name))
+               for level, text in how.items()}
+        origin = Nginx(self.dir / name, store, workers=1, **how)
         self.origins[name] = self.open.enter_context(origin)
         origin.http2 = http2
 
     def stop(self):
         self.open.close()
 
-    def put(self, path, body, **how):
+    def put(self, path, body, tags="t", **how):
         """A new object for all; the caches have it that are to answer."""
         etags = {}
         for name in ("file", "s3"):
-            answer = self.origins[name].put(path, body, cache_tag="t", **how)
+            answer = self.origins[name].put(path, body, cache_tag=tags, **how)
             assert answer.status == 201, (name, answer)
             etags[name] = answer.headers["ETag"]
         for name, origin in self.origins.items():
