@@ -18,6 +18,7 @@ import contextlib
 import gzip
 import re
 import subprocess
+import threading
 
 from harness import Nginx, free_port, wait_until
 from redis_server import Redis
@@ -53,10 +54,13 @@ APART = ("date", "expires", "connection", "cache-status", "server")
 
 class Tiers:
     """All of them; locations: more of them, with CONTENT in each; http: more
-    directives there; DIR in either is an origin's own directory."""
+    directives there; DIR in either is an origin's own directory; tls: names
+    the certificate, if a port of TLS is wanted; only: those that are."""
 
-    def __init__(self, workdir, s3, locations="", http=""):
+    def __init__(self, workdir, s3, locations="", http="", tls="",
+                 only=tuple(WHENCE)):
         self.dir, self.locations, self.http = workdir, locations, http
+        self.tls = tls
         self.bucket = s3.bucket()
         self.open = contextlib.ExitStack()
         self.proxy = self.open.enter_context(
@@ -81,21 +85,24 @@ class Tiers:
                 ("stale", far, {"http": f"{MEMORY} {EXPIRED}"}),
                 ("stale-redis", far, {"http": EXPIRED,
                                       **cached("stale")})]:
-            self.start(name, store, **how)
-        for name in ("redis", "aged-redis", "stale-redis"):
-            wait_until(lambda: self.origins[name].counters()["redis"]["ready"])
+            if name in only:
+                self.start(name, store, **how)
 
     def start(self, name, store, **how):
-        http2 = free_port()
+        http2, tls = free_port(), free_port()
         locations = self.locations.replace(
             "CONTENT", "content file;" if store == "file" else "content s3;")
         how["http"] += " " + self.http
         how["server"] = f"listen 127.0.0.1:{http2} http2; {locations}"
-        how = {level: text.replace("DIR", str(self.dir / name))
-               for level, text in how.items()}
+        if self.tls:
+            how["server"] += f"listen 127.0.0.1:{tls} ssl http2; {self.tls}"
+        for level in ("http", "server"):
+            how[level] = how[level].replace("DIR", str(self.dir / name))
         origin = Nginx(self.dir / name, store, workers=1, **how)
         self.origins[name] = self.open.enter_context(origin)
-        origin.http2 = http2
+        origin.http2, origin.tls = http2, tls
+        if "redis" in how:
+            wait_until(lambda: origin.counters()["redis"]["ready"])
 
     def stop(self):
         self.open.close()
@@ -103,7 +110,7 @@ class Tiers:
     def put(self, path, body, tags="t", **how):
         """A new object for all; the caches have it that are to answer."""
         etags = {}
-        for name in ("file", "s3"):
+        for name in {"file", "s3"} & set(self.origins):
             answer = self.origins[name].put(path, body, cache_tag=tags, **how)
             assert answer.status == 201, (name, answer)
             etags[name] = answer.headers["ETag"]
@@ -131,14 +138,26 @@ class Tiers:
         headers = {k: v.replace("{etag}", etag).replace("{date}", date)
                    for k, v in headers.items()}
         origin = self.origins[name]
+        self.forget(name)
+        return self.told(name, *(ask_http2(origin, method, path, headers)
+                                 if http2 else
+                                 ask_http1(origin, method, path, headers)))
+
+    def forget(self, name):
+        """Before it is asked."""
         if name == "fill":
-            assert origin.post("/-/purge", {"tags": ["t"]}).status == 202
-        status, items, body = (ask_http2(origin, method, path, headers)
-                               if http2 else
-                               ask_http1(origin, method, path, headers))
+            answer = self.origins[name].post("/-/purge", {"tags": ["t"]})
+            assert answer.status == 202
+
+    def told(self, name, status, items, body):
+        """An answer, as it has to be from all; it is from that tier."""
         for key, value in items:
             assert (key.lower() != "cache-status"
                     or re.fullmatch(WHENCE[name], value)), (name, value)
+        return self.reduced(name, status, items, body)
+
+    def reduced(self, name, status, items, body):
+        """Without what is a tier's own, or a moment's."""
         items = sorted((k.lower(), self.named(name, v)) for k, v in items
                        if k.lower() not in APART)
         if body and b"\x1f\x8b" == body[:2] and status == 200:
@@ -167,12 +186,15 @@ def ask_http1(origin, method, path, headers):
     return answer.status, answer.headers.items(), answer.body
 
 
-def ask_http2(origin, method, path, headers):
-    head = origin.dir / "head"
+def ask_http2(origin, method, path, headers, *options, scheme="http"):
+    """By curl; scheme: "https" for TLS, with what options say."""
+    head = origin.dir / f"head-{threading.get_ident()}"
+    how, port = ((["--http2-prior-knowledge"], origin.http2)
+                 if scheme == "http" else (["-k"], origin.tls))
     done = subprocess.run(
-        ["curl", "-s", "--http2-prior-knowledge", "-D", head,
+        ["curl", "-s", *how, *options, "-D", head,
          "-I" if method == "HEAD" else "-g",
-         f"http://127.0.0.1:{origin.http2}{path}",
+         f"{scheme}://127.0.0.1:{port}{path}",
          *(word for name, value in headers.items()
            for word in ("-H", f"{name.replace('_', '-')}: {value}"))],
         capture_output=True, check=True, timeout=60)
