@@ -230,6 +230,8 @@ ngx_content_get_run(ngx_content_get_t *get)
 
     r = get->request;
 
+    ngx_content_get_in_time(get);
+
     do {
         rc = ngx_content_get_steps[get->step].run(get);
 
@@ -259,6 +261,24 @@ ngx_content_get_run(ngx_content_get_t *get)
 
         ngx_content_fill_ignore(&get->wait);
         ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+/*
+ * Behind a page that has been sent, nginx limits the wait for its parts by
+ * send_timeout, too; but it is not the client who is slow.
+ */
+
+void
+ngx_content_get_in_time(ngx_content_get_t *get)
+{
+    ngx_connection_t  *c;
+
+    c = get->request->connection;
+
+    if (get->request == c->data && !c->write->delayed) {
+        c->write->timedout = 0;
     }
 }
 

@@ -90,6 +90,7 @@ typedef struct {
     unsigned                    joined:1;    /* a fill that was there */
     unsigned                    large:1;     /* for a fill */
     unsigned                    streaming:1;
+    unsigned                    timed:1;        /* the connection's timer is ours */
 } ngx_content_get_t;
 
 
@@ -105,6 +106,9 @@ NGX_CONTENT_GET_STEPS(NGX_CONTENT_GET_STEP)
 /* Runs the steps; resume() from an event that was waited for. */
 void ngx_content_get_run(ngx_content_get_t *get);
 void ngx_content_get_resume(ngx_content_get_t *get);
+
+/* What was waited for has come: a time-out until then was not the client's. */
+void ngx_content_get_in_time(ngx_content_get_t *get);
 
 /* Whether conditions and ranges are decided before bytes are asked for. */
 ngx_uint_t ngx_content_get_conditional(ngx_http_request_t *r);

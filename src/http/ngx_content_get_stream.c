@@ -32,6 +32,7 @@ ngx_content_get_stream(ngx_content_get_t *get)
     fill = get->wait.fill;
 
     get->streaming = 1;
+    ngx_content_get_in_time(get);
 
     if (fill->state == NGX_CONTENT_FILL_FAILED) {
         ngx_content_get_stream_end(get, NGX_ERROR);
@@ -130,26 +131,35 @@ ngx_content_get_stream_ended(ngx_content_get_t *get)
 }
 
 
-/* For its turn, or more of the fill, or for the client to take what it was
-   sent. */
+/*
+ * For its turn, or more of the fill, or for the client to take what it was
+ * sent.  Only that last wait is the client's and is limited.
+ *
+ * A part of a page that is not yet sent waits behind the others, and is called
+ * when it is the one that the connection sends (c->data).  Until then the
+ * connection's timer is another's, and so may be a time-out that is noted there.
+ */
 
 static void
 ngx_content_get_stream_wait(ngx_content_get_t *get)
 {
     ngx_event_t               *wev;
+    ngx_connection_t          *c;
     ngx_http_request_t        *r;
     ngx_http_core_loc_conf_t  *clcf;
 
     r = get->request;
-    wev = r->connection->write;
+    c = r->connection;
+    wev = c->write;
 
     if (!r->discard_body) {
         r->read_event_handler = ngx_http_test_reading;
     }
 
     r->write_event_handler = ngx_content_get_stream_writer;
+    get->timed = 0;
 
-    if (wev->delayed) {
+    if (wev->delayed || r != c->data) {
         return;
     }
 
@@ -166,6 +176,7 @@ ngx_content_get_stream_wait(ngx_content_get_t *get)
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     ngx_add_timer(wev, clcf->send_timeout);
+    get->timed = 1;
 
     if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
         ngx_content_get_stream_end(get, NGX_ERROR);
@@ -186,7 +197,7 @@ ngx_content_get_stream_writer(ngx_http_request_t *r)
 
     wev = r->connection->write;
 
-    if (wev->timedout) {
+    if (wev->timedout && get->timed) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, NGX_ETIMEDOUT,
                       "client timed out");
         r->connection->timedout = 1;

@@ -4,6 +4,7 @@ bytes, in its midst, when one byte is missing.
 """
 
 import threading
+import time
 
 import pytest
 
@@ -21,7 +22,11 @@ LOCATIONS = """
         CONTENT sub_filter line LINES; sub_filter_types *; sub_filter_once off;
     }
     location /slow/ { CONTENT limit_rate 1m; }
+    location /page/ { CONTENT ssi on; ssi_types *; send_timeout 50ms; }
+    location /part/ { CONTENT send_timeout 50ms; }
 """
+PAGE = b"".join(b'<!--#include virtual="/part/%d" -->|' % i for i in (1, 2, 1))
+PAUSE = 0.2             # seconds: more than that time-out
 ASKS = [
     ("GET", {}), ("HEAD", {}), ("GET", {"accept_encoding": "gzip"}),
     ("GET", {"range": "bytes=0-9"}), ("GET", {"range": "bytes=999999-"}),
@@ -53,6 +58,9 @@ def tiers(tmp_path_factory, s3):
     for path in ("/large", "/gzip/a", "/sub/a", "/slow/a"):
         tiers.put(path, TEXT, content_type="text/plain",
                   cache_control="max-age=4", x_content_meta_a="1")
+    tiers.put("/part/1", b"one")
+    tiers.put("/part/2", b"two")
+    tiers.put("/page/a", PAGE)
     yield tiers
     tiers.stop()
 
@@ -137,3 +145,32 @@ def test_http2(tiers, name, moment):
     for (method, headers), answer in zip(asks, answers):
         assert answer == tiers.ask("s3", method, "/large", http2=True,
                                    **headers), (method, headers)
+
+
+@pytest.mark.parametrize("name", FILLING)
+@pytest.mark.parametrize("moment", [None, 1])
+@pytest.mark.parametrize("first, second", [("1", "2"), ("2", "1")])
+def test_parts_of_a_page(tiers, name, moment, first, second):
+    """Whoever waits for storage, or behind another, is no slow client."""
+    origin = tiers.origins[name]
+    assert origin.post("/-/purge", {"tags": ["t"]}).status == 202
+    more = {part: threading.Event() for part in (first, second)}
+    for part, event in more.items():
+        tiers.reads.fault(in_pieces(moment, event), method="GET",
+                          path="/part/" + part)
+    answers = []
+    clients = [threading.Thread(target=lambda: answers.append(
+        origin.get("/page/a"))) for _ in range(3)]
+    try:
+        for client in clients:
+            client.start()
+        wait_until(lambda: tiers.reads.pending() == 0)
+        for part in (first, second):
+            time.sleep(PAUSE)
+            more[part].set()
+    finally:
+        for event in more.values():
+            event.set()
+        for client in clients:
+            client.join()
+    assert [answer.body for answer in answers] == [b"one|two|one|"] * 3

@@ -92,7 +92,7 @@ class Tiers:
         http2, tls = free_port(), free_port()
         locations = self.locations.replace(
             "CONTENT", "content file;" if store == "file" else "content s3;")
-        how["http"] += " " + self.http
+        how["http"] += " content_redis_timeout 10s; " + self.http
         how["server"] = f"listen 127.0.0.1:{http2} http2; {locations}"
         if self.tls:
             how["server"] += f"listen 127.0.0.1:{tls} ssl http2; {self.tls}"
