@@ -12,6 +12,7 @@ import http.server
 import json
 import re
 import secrets
+import socket
 import threading
 import time
 import urllib.parse
@@ -54,7 +55,7 @@ class Endpoints:
         self.sessions = {}              # IMDSv2 token: until when
         self.calls = []
         self.served = set()             # secrets that have left
-        self.server = None
+        self.server = self.kept = None
         self.start()
 
     # its life
@@ -79,8 +80,12 @@ class Endpoints:
         if server:
             server.shutdown()
             server.server_close()
+            self.kept = socket.socket()     # or a connection gets the port
+            self.kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.kept.bind(("127.0.0.1", self.port))
 
     def restart(self):
+        self.kept.close()
         self.start(self.port)
 
     def __enter__(self):
@@ -88,6 +93,7 @@ class Endpoints:
 
     def __exit__(self, *exception):
         self.stop()
+        self.kept.close()
 
     # what it has seen
 

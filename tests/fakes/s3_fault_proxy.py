@@ -154,7 +154,7 @@ class FaultProxy:
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.faults, self.requests, self.connections = [], [], set()
-        self.listener = None
+        self.listener = self.kept = None
         self.tls = tls
         self.port = 0
         self.accept()
@@ -169,6 +169,7 @@ class FaultProxy:
     def __exit__(self, *exception):
         self.stopping.set()
         self.refuse()
+        self.kept.close()
 
     def fault(self, act, times=1, method=None, query=None, path=None,
               early=False):
@@ -210,13 +211,19 @@ class FaultProxy:
             self.listener.shutdown(socket.SHUT_RDWR)
             self.listener.close()
             self.listener = None
+            self.kept = self.bound()
         self.drop()
+
+    def bound(self):
+        """A socket with the port, which no connection gets as its own then."""
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", self.port))
+        return bound
 
     def accept(self):
         """Listens, at the port it had."""
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        listener = self.kept or self.bound()
         listener.listen(128)
         self.port = listener.getsockname()[1]
         self.listener = listener
