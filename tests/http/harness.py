@@ -452,6 +452,8 @@ class Nginx(Server, Client):
             http_lines += [f"content_redis "
                            f"{getattr(redis, 'address', redis)};",
                            f"content_fleet {fleet};"]
+            if "content_redis_timeout" not in http:     # machines are busy
+                http_lines.append("content_redis_timeout 5s;")
         if purge:
             store_lines += self.purge_lines(purge)
 

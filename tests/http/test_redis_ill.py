@@ -100,7 +100,8 @@ def test_redis_that_comes_later_is_used(tmp_path, place, key):
                                         ("pause", "resume")])
 def test_redis_that_stops_or_hangs_does_no_harm_and_is_used_again(
         tmp_path, redis, store, key, fall, rise):
-    with Nginx(tmp_path / "n", store, redis=redis) as origin:
+    with Nginx(tmp_path / "n", store, redis=redis,
+               http="content_redis_timeout 250ms;") as origin:
         origin.put(key + "-hot", b"hot")
         heat(origin, key + "-hot")
         getattr(redis, fall)()
