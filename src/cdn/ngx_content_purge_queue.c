@@ -189,7 +189,10 @@ ngx_content_purge_queue_take(ngx_content_purge_shared_t *shared,
 }
 
 
-/* Unknown here: perhaps not to workers of a newer configuration. */
+/*
+ * Unknown here: perhaps not to workers of a newer configuration, who see to it
+ * that it ends.
+ */
 
 static void
 ngx_content_purge_unknown(ngx_content_purge_shared_t *shared,
@@ -198,7 +201,9 @@ ngx_content_purge_unknown(ngx_content_purge_shared_t *shared,
     static content_str_t  gone = content_string("its CDN zone is no longer "
                                                 "configured");
 
-    if (ngx_time() - node->queued > NGX_CONTENT_PURGE_UNKNOWN) {
+    if (!ngx_exiting
+        && ngx_time() - node->queued > NGX_CONTENT_PURGE_UNKNOWN)
+    {
         ngx_content_purge_finish(shared, node, 1, gone);
     }
 }
