@@ -472,9 +472,7 @@ def test_memory_caches(files, row):
 @pytest.mark.parametrize("row", [ReadHit, ReadHitLarge], ids=name)
 def test_memory_for_a_record_of_redis(shared, row):
     """It is not damaged, and stays."""
-    said = shared.nginx.read_log().count("no memory for the record of")
     sweep(row(shared), MEMORY)
-    assert shared.nginx.read_log().count("no memory for the record of") > said
     assert shared.nginx.counters()["node"]["records_damaged"] == 0
 
 
