@@ -489,9 +489,10 @@ ngx_content_s3_completed_etag(ngx_content_upload_t *up,
 
 /*
  * Ceph does not say the ETag in its answer.  Where the length is another one,
- * another upload has ended meanwhile, and the ETag is that one's; and where
- * the ETag is not that of our parts, it may be, and is not tagged.  Where it
- * is, that is how this server makes it, and the next upload need not ask.
+ * or the ETag is not that of our parts, another upload may have ended meanwhile,
+ * and the ETag be that one's: with it our client would overwrite what it never
+ * saw, so it gets none.  Where it is that of our parts, that is how this server
+ * makes it, and the next upload need not ask.
  */
 
 static void
@@ -500,21 +501,28 @@ ngx_content_s3_complete_headed(void *data, ngx_content_outcome_e outcome,
 {
     ngx_content_upload_t *up = data;
 
+    content_str_t           etag;
     ngx_content_s3_conf_t  *conf;
 
     conf = up->task.store->conf;
+    etag = ngx_content_s3_etag_of_parts(up);
 
-    if (outcome == NGX_CONTENT_OK && object->size == up->received) {
-        up->object->etag = object->etag;
-
-        if (content_str_eq(ngx_content_s3_etag_of_parts(up), object->etag)) {
-            conf->etag_of_parts = 1;
-            ngx_content_s3_tag_end(up);
-            return;
-        }
+    if (outcome != NGX_CONTENT_OK || object->size != up->received
+        || (etag.len && !content_str_eq(etag, object->etag)))
+    {
+        ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);
+        return;
     }
 
-    ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);
+    up->object->etag = object->etag;
+
+    if (etag.len == 0) {
+        ngx_content_s3_end(up, NGX_CONTENT_OK, NULL);
+        return;
+    }
+
+    conf->etag_of_parts = 1;
+    ngx_content_s3_tag_end(up);
 }
 
 
