@@ -90,7 +90,7 @@ typedef struct {
     unsigned                    joined:1;    /* a fill that was there */
     unsigned                    large:1;     /* for a fill */
     unsigned                    streaming:1;
-    unsigned                    timed:1;        /* the connection's timer is ours */
+    unsigned                    timed:1;     /* the connection's timer is ours */
 } ngx_content_get_t;
 
 

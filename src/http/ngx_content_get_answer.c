@@ -13,6 +13,7 @@ static ngx_int_t ngx_content_get_ranges(ngx_content_get_t *get);
 static ngx_int_t ngx_content_get_send_lent(ngx_content_get_t *get,
     ngx_chain_t *out);
 static void ngx_content_get_told(ngx_content_get_t *get);
+static ngx_uint_t ngx_content_get_stale_suffices(ngx_content_get_t *get);
 
 
 ngx_int_t
@@ -265,10 +266,7 @@ ngx_content_get_stale(ngx_content_get_t *get)
 
     get->ctx->fault = ngx_content_outcome_status(get->read.outcome);
 
-    if (get->stale.data
-        || (get->expired && get->record
-            && get->request->method == NGX_HTTP_HEAD))
-    {
+    if (ngx_content_get_stale_suffices(get)) {
         get->hit = 1;
         get->opened = 0;
         get->body = get->stale;
@@ -292,6 +290,23 @@ ngx_content_get_stale(ngx_content_get_t *get)
                       stale_on_error);
 
     return rc;
+}
+
+
+/* Metadata alone answer HEAD, 304 and 412. */
+
+static ngx_uint_t
+ngx_content_get_stale_suffices(ngx_content_get_t *get)
+{
+    if (get->stale.data) {
+        return 1;
+    }
+
+    return get->expired && get->record
+           && (get->request->method == NGX_HTTP_HEAD
+               || ngx_content_conditions(get->request, get->record->etag,
+                                         get->record->mtime)
+                  != NGX_OK);
 }
 
 

@@ -136,8 +136,8 @@ ngx_content_get_stream_ended(ngx_content_get_t *get)
  * sent.  Only that last wait is the client's and is limited.
  *
  * A part of a page that is not yet sent waits behind the others, and is called
- * when it is the one that the connection sends (c->data).  Until then the
- * connection's timer is another's, and so may be a time-out that is noted there.
+ * when it is the one that the connection sends (c->data).  Until then its timer
+ * is another's, and so may be a time-out that is noted there.
  */
 
 static void

@@ -184,6 +184,30 @@ def test_expired_copy_is_answered_when_storage_fails(start, bucket, proxy,
     assert status(origin.get(key)) == "ngx_content; fwd=stale; detail=s3"
 
 
+def test_expired_metadata_are_answered_when_storage_fails(start, bucket,
+                                                          proxy, key):
+    """Whatever needs no body of what is too large for the caches."""
+    origin = start(EXPIRED)
+    known(origin, bucket, key, LARGE)
+    told = origin.head(key)
+    etag = told.headers["ETag"]
+    date = told.headers["Last-Modified"]
+    wait_until(origin.kept)
+    time.sleep(CLOCK)
+    proxy.fault(s3_error(403, "AccessDenied"), times=ALWAYS)
+    for method in ("GET", "HEAD"):
+        for condition, outcome in [({"if_none_match": etag}, 304),
+                                   ({"if_modified_since": date}, 304),
+                                   ({"if_match": '"x"'}, 412)]:
+            answer = origin.request(method, key, **condition)
+            assert answer.status == outcome, (method, condition)
+            if outcome == 304:
+                assert FAILED.match(status(answer)), status(answer)
+    assert origin.head(key).status == 200
+    problem(origin.get(key), 502)
+    problem(origin.get(key, if_none_match='"x"'), 502)
+
+
 def test_expired_copy_lasts_until_storage_has_failed(start, bucket, proxy,
                                                      key):
     """Though others are read from the same cache meanwhile."""

@@ -58,9 +58,10 @@ def tiers(tmp_path_factory, s3):
     for path in ("/large", "/gzip/a", "/sub/a", "/slow/a"):
         tiers.put(path, TEXT, content_type="text/plain",
                   cache_control="max-age=4", x_content_meta_a="1")
-    tiers.put("/part/1", b"one")
-    tiers.put("/part/2", b"two")
-    tiers.put("/page/a", PAGE)
+    for path, body in [("/part/1", b"one"), ("/part/2", b"two"),
+                       ("/page/a", PAGE)]:
+        answer = tiers.origins["s3"].put(path, body, cache_tag="t")
+        assert answer.status == 201
     yield tiers
     tiers.stop()
 
