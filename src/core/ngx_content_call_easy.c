@@ -110,6 +110,9 @@ ngx_content_call_set_callbacks(ngx_content_curl_transfer_t *t)
     rc |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION,
                            ngx_content_call_on_write);
     rc |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+    rc |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION,
+                           ngx_content_curl_on_close);
+    rc |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, t->engine);
     rc |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION,
                            ngx_content_call_on_progress);
     rc |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, t);

@@ -23,9 +23,6 @@
 #include "core/ngx_content_curl_internal.h"
 
 
-#define NGX_CONTENT_CURL_KEPT            32         /* idle connections */
-
-
 static ngx_int_t ngx_content_curl_setup(ngx_content_curl_t *engine);
 static ngx_int_t ngx_content_curl_multi(ngx_content_curl_t *engine);
 static void ngx_content_curl_close(ngx_content_curl_t *engine);
@@ -384,6 +381,7 @@ ngx_content_curl_attach(ngx_content_curl_transfer_t *t)
         rc = CURLM_OUT_OF_MEMORY;
 
     } else {
+        ngx_content_curl_idle_check(engine);
         rc = curl_multi_add_handle(engine->multi, t->easy);
     }
 

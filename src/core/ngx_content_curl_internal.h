@@ -16,9 +16,17 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <poll.h>
+
 #include <curl/curl.h>
 
 #include "core/ngx_content_call.h"
+
+
+#define NGX_CONTENT_CURL_KEPT  32           /* idle connections: what curl is
+                                               told; it may keep more for a
+                                               moment */
+#define NGX_CONTENT_CURL_IDLE  (2 * NGX_CONTENT_CURL_KEPT)
 
 
 typedef enum {
@@ -42,6 +50,9 @@ struct ngx_content_curl_s {
     ngx_queue_t                running;
     ngx_queue_t                paused;
     ngx_queue_t                doomed;
+    struct pollfd              idle[NGX_CONTENT_CURL_IDLE];
+                                            /* what curl keeps for later */
+    ngx_uint_t                 nidle;
     unsigned                   broken:1;    /* it had no memory for a socket */
     unsigned                   between:1;   /* some transfer is */
 };
@@ -97,6 +108,17 @@ void ngx_content_curl_run(ngx_content_curl_t *engine, curl_socket_t fd,
 int ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what,
     void *data, void *socket);
 void ngx_content_curl_release(ngx_connection_t *c, ngx_uint_t flags);
+
+/*
+ * ngx_content_curl_idle.c: a connection that nobody uses any more, or somebody
+ * again; a look at all of them, which nobody uses then that has bytes to read;
+ * and curl's callback that closes one.
+ */
+void ngx_content_curl_idle_add(ngx_content_curl_t *engine, curl_socket_t fd);
+void ngx_content_curl_idle_remove(ngx_content_curl_t *engine,
+    curl_socket_t fd);
+void ngx_content_curl_idle_check(ngx_content_curl_t *engine);
+int ngx_content_curl_on_close(void *data, curl_socket_t fd);
 
 /* Has curl read on, after CURL_READFUNC_PAUSE. */
 void ngx_content_curl_unpause(ngx_content_curl_transfer_t *t);

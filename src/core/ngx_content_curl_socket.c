@@ -45,6 +45,8 @@ ngx_content_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
         return 0;
     }
 
+    ngx_content_curl_idle_remove(engine, fd);
+
     if (c == NULL) {
         c = ngx_content_curl_watch(engine, fd);
     }
@@ -72,9 +74,16 @@ static void
 ngx_content_curl_removed(ngx_content_curl_t *engine,
     ngx_content_curl_transfer_t *t, ngx_connection_t *c)
 {
+    ngx_uint_t  closed;
+
     if (c) {
-        ngx_content_curl_release(c, fcntl(c->fd, F_GETFD) == -1
-                                    ? NGX_CLOSE_EVENT : 0);
+        closed = (fcntl(c->fd, F_GETFD) == -1);
+
+        if (!closed && t && t->headed) {
+            ngx_content_curl_idle_add(engine, c->fd);
+        }
+
+        ngx_content_curl_release(c, closed ? NGX_CLOSE_EVENT : 0);
     }
 
     if (t && !t->connected && t->state == NGX_CONTENT_CURL_RUNNING) {

@@ -110,6 +110,40 @@ def test_answer_that_is_still_to_come_is_awaited(origin, proxy, key):
     assert answer.headers["ETag"] != '"hint"'
 
 
+UNASKED = (b'HTTP/1.1 200 OK\r\nETag: "unasked"\r\nLast-Modified: Thu, 01 Jan '
+           b"2015 00:00:00 GMT\r\nContent-Length: 3\r\n\r\nabc")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_bytes_behind_an_answer_are_no_answer_to_the_next(origin, proxy, key,
+                                                          method):
+    origin.put(key, b"a" * 50_000)
+    origin.put(key + "2", b"right")
+    proxy.fault(change(lambda head, body: (head, body + UNASKED)),
+                method=method)
+    assert origin.request(method, key).status == 200
+    for _ in range(2):
+        assert origin.head(key + "2").headers["Content-Length"] == "5"
+        assert origin.get(key + "2").body == b"right"
+
+
+def test_bytes_that_come_later_are_no_answer_to_the_next(origin, proxy, key):
+    """When the connection is idle."""
+    origin.put(key, b"left")
+    origin.put(key + "2", b"right")
+    idle = []
+
+    def act(exchange):
+        exchange.forward()
+        idle.append(exchange)
+    proxy.fault(act, method="GET")
+    assert origin.get(key).status == 200
+    wait_until(lambda: idle)
+    idle[0].send(UNASKED)
+    assert origin.get(key + "2").body == b"right"
+    assert origin.get(key + "2").body == b"right"
+
+
 def test_metadata_that_no_record_can_carry_is_a_fault(tmp_path, bucket, proxy,
                                                       key):
     with Nginx(tmp_path / "n", bucket.through(proxy.endpoint), workers=1,
