@@ -154,6 +154,7 @@ class FaultProxy:
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.faults, self.requests, self.connections = [], [], set()
+        self.held = []          # requests that the server has answered
         self.listener = self.kept = None
         self.tls = tls
         self.port = 0
@@ -190,6 +191,7 @@ class FaultProxy:
         with self.lock:
             self.faults.clear()
             self.requests.clear()
+            self.held.clear()
         self.drop()
 
     def pending(self):
@@ -338,11 +340,12 @@ def stall_body(size):
 
 def hold(event, before=False):
     """Forwards the request at once (before: later), and the answer when
-    event is set."""
+    event is set; until then it is one of proxy.held."""
     def act(exchange):
         if before:
             event.wait(30)
         head, body = exchange.fetch()
+        exchange.proxy.held.append(exchange.request)
         event.wait(30)
         exchange.send(head + body)
     return act

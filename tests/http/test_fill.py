@@ -208,7 +208,7 @@ def test_fill_from_before_a_write_is_not_joined_after_it(origin, proxy, key,
     proxy.fault(hold(go_on), method="GET")
     answers = []
     thread = get_later(origin, key, answers)
-    wait_until(lambda: reads(proxy, key))
+    wait_until(lambda: proxy.held)
     new = b"new" if write == "PUT" else None
     assert origin.request(write, key, new, token=EDITOR).status == 204
     for _ in range(2):
@@ -405,7 +405,7 @@ def test_without_a_lease_an_earlier_reading_is_not_joined(lost, proxy, bucket,
     proxy.fault(hold(go_on), method="GET")
     answers = []
     thread = get_later(lost, key, answers)
-    wait_until(lambda: reads(proxy, key))
+    wait_until(lambda: proxy.held)
     bucket.client.put_object(Bucket=bucket.name, Key=key[1:],
                              Body=SMALL[::-1])
     assert lost.get(key).body == SMALL[::-1]

@@ -145,6 +145,7 @@ def test_write_by_another_worker_is_seen(several, proxy, key):
     proxy.fault(hold(go_on), method="GET")
     crowd = Crowd(several.port, key, 100)
     wait_until(lambda: several.counters()["node"]["fills_followed"] == 3)
+    wait_until(lambda: proxy.held)
     several.put(key, b"new")
     for _ in range(20):
         assert several.get(key).body == b"new"

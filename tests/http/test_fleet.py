@@ -276,7 +276,7 @@ def test_killed_control_worker_is_replaced(fleet):
     before = control(fleet[1])
     fleet[1].kill_worker(before)
     assert fleet[1].get("/a").body == b"old"
-    wait_until(lambda: control(fleet[1]) not in (0, before), seconds=5)
+    wait_until(lambda: control(fleet[1]) not in (0, before))
     fleet.wait(fleet[1])
     for i in range(3):
         assert fleet[0].put("/a", b"%d" % i).status == 204
@@ -289,7 +289,7 @@ def test_control_worker_that_stands_still_is_replaced(fleet):
     before = control(fleet[1])
     os.kill(before, signal.SIGSTOP)
     try:
-        wait_until(lambda: any_answer(fleet[1], before), seconds=10)
+        wait_until(lambda: any_answer(fleet[1], before))
         assert fleet[0].put("/a", b"new", timeout=20).status == 204
     finally:
         os.kill(before, signal.SIGCONT)

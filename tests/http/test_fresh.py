@@ -122,7 +122,7 @@ def test_refresh_that_began_before_a_write_keeps_nothing(start, bucket, proxy,
     proxy.clear()
     proxy.fault(hold(go_on), method="GET")
     origin.get(key)
-    wait_until(lambda: reads(proxy, key))
+    wait_until(lambda: proxy.held)
     origin.put(key, b"new")
     go_on.set()
     for _ in range(5):
@@ -287,7 +287,7 @@ def test_absence_that_was_asked_for_before_a_write_is_not_kept(
     answers = []
     thread = threading.Thread(target=lambda: answers.append(origin.get(key)))
     thread.start()
-    wait_until(lambda: reads(proxy, key))
+    wait_until(lambda: proxy.held)
     origin.put(key, b"new")
     go_on.set()
     thread.join()

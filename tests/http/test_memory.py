@@ -122,7 +122,7 @@ def test_record_ends_with_its_ttl(tmp_path, place):
                + "content_hot ttl=300ms;") as nginx:
         nginx.put("/a", b"x")
         warm(nginx, "/a")
-        wait_until(lambda: tier(nginx.get("/a")) == store_name(place), 5)
+        wait_until(lambda: tier(nginx.get("/a")) == store_name(place))
 
 
 def test_rights_are_checked_before_memory_answers(tmp_path, place):
@@ -276,7 +276,7 @@ def test_fill_that_began_before_a_write_is_not_kept(tmp_path, s3, bucket, key,
         proxy.fault(hold(release), method="GET")
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             slow = pool.submit(nginx.get, key)
-            wait_until(lambda: not proxy.pending())
+            wait_until(lambda: proxy.held)
             if write == "put":
                 nginx.put(key, b"new")
             elif write == "delete":

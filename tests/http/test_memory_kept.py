@@ -4,7 +4,6 @@ that come too late.
 
 import concurrent.futures
 import threading
-import time
 
 import pytest
 
@@ -213,8 +212,7 @@ def late_fill(origin, proxy, path, between):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         reader = pool.submit(origin.get, path)
         try:
-            wait_until(lambda: not proxy.pending(), what="GET to arrive")
-            time.sleep(0.3)             # S3 has answered
+            wait_until(lambda: proxy.held, what="S3 to answer")
             between()
         finally:
             release.set()

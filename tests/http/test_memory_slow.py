@@ -24,7 +24,7 @@ def test_slow_client_gets_the_old_bytes(tmp_path):
         clients = [Slow(port, "/a"), Slow(port, "/a", Range="bytes=1000-"),
                    Slow(port, "/a", Range="bytes=0-300000,500000-1048575"),
                    Slow(port, "/a")]
-        wait_until(lambda: memory(origin)["held"] == 3, 5)
+        wait_until(lambda: memory(origin)["held"] == 3)
 
         put(origin, "/a", data(MIB, 1), content_type="text/new")
         keep(origin, "/a")
@@ -40,7 +40,7 @@ def test_slow_client_gets_the_old_bytes(tmp_path):
         assert old[:300001] in body and old[500000:] in body
         clients[3].close()
 
-        wait_until(lambda: memory(origin)["held"] == 0, 5)
+        wait_until(lambda: memory(origin)["held"] == 0)
         put(origin, "/b", b"x")
         keep(origin, "/b")
         assert memory(origin)["refused"] == 0
@@ -57,14 +57,14 @@ def test_rests_of_all_sizes_for_slow_clients(tmp_path, size):
         clients = [Slow(port, "/a", **({"Range": f"bytes={i * 7}-"}
                                        if i % 3 == 2 else {}))
                    for i in range(150)]
-        wait_until(lambda: memory(origin)["hits"] >= 151, 10)
+        wait_until(lambda: memory(origin)["hits"] >= 151)
         put(origin, "/a", data(size, 1))
         keep(origin, "/a")
         churn(origin, 20 * MIB)
         for i, client in enumerate(clients):
             _, body = client.read()
             assert body == (old[i * 7:] if i % 3 == 2 else old), i
-        wait_until(lambda: memory(origin)["held"] == 0, 5)
+        wait_until(lambda: memory(origin)["held"] == 0)
 
 
 @contextlib.contextmanager

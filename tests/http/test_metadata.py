@@ -24,7 +24,7 @@ def origin(request, tmp_path, bucket, proxy):
     else:
         with (Redis(tmp_path / "redis") as redis,
               Nginx(tmp_path / "n", bucket.through(proxy.endpoint),
-                    redis=redis) as nginx):
+                    redis=redis, workers=1) as nginx):
             nginx.tier = "redis"
             nginx.records = lambda: len(redis.records())
             wait_until(lambda: nginx.counters()["redis"]["ready"])
