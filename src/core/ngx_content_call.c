@@ -459,7 +459,6 @@ ngx_content_call_pause(ngx_content_curl_transfer_t *t, ngx_msec_t delay)
     t->moved = 0;
     t->starving = 0;
     t->connected = 0;
-    t->headed = 0;
     t->head = 0;
     t->text[0] = '\0';
 

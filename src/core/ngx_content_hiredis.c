@@ -452,8 +452,6 @@ ngx_content_hiredis_failed(ngx_content_hiredis_t *hc, ngx_err_t err)
 static void
 ngx_content_hiredis_lost(ngx_content_hiredis_t *hc, const char *reason)
 {
-    hc->closing = 1;
     hc->closed(hc->data, reason);
-
     ngx_content_hiredis_end(hc);
 }
