@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from harness import Nginx, wait_until
+from harness import Nginx, problem, wait_until
 from test_purge import items, purge
 
 WRAPPER = next(pathlib.Path("/usr/lib").glob("*/libnss_wrapper.so"), "")
@@ -53,6 +53,15 @@ def test_call_to_a_host_that_is_away(tmp_path, fake):
             wait_until(lambda: origin.job(location)["attempts"] >= 2)
             assert origin.job(location)["error"] == "no answer"
             assert origin.end(signal.SIGTERM) == 0
+
+
+def test_s3_that_is_away(tmp_path, bucket, key):
+    with deaf("127.0.0.1") as port:
+        with Nginx(tmp_path / "n", bucket.through(f"http://127.0.0.1:{port}"),
+                   server="content_s3_connect_timeout 300ms;",
+                   workers=1) as origin:
+            problem(origin.put(key, b"x"), 504)
+            assert origin.head(key).status == 504
 
 
 @pytest.mark.parametrize("away", ["::1", "127.0.0.2"], ids=["IPv6", "first"])

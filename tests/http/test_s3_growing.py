@@ -12,7 +12,7 @@ import time
 import pytest
 
 from harness import EDITOR, Nginx, problem, request_head, wait_until
-from s3_fault_proxy import s3_error
+from s3_fault_proxy import s3_error, stall
 
 MIB = 1 << 20
 BODY = random.Random(1).randbytes(12 * MIB)     # parts of 5, 5 and 2 MiB
@@ -174,6 +174,19 @@ def test_s3_does_not_wait_for_long_and_has_no_time_out_meanwhile(
         client.send(BODY[BEGUN:])
         assert client.answer().status == 201
     assert origin.get(key).body == BODY
+
+
+def test_try_with_the_whole_body_has_the_usual_time_out(start, proxy, key):
+    origin = start("content_s3_tries 1; content_s3_timeout 1s;")
+    part = Part(proxy, 1, cut(False), size=BEGUN)
+    with begin(origin, key) as client:
+        assert part.came.wait(30)
+        part.go()
+        wait_until(lambda: ": again in" in origin.read_log())
+        proxy.fault(stall(), method="PUT", query="partNumber=1&")
+        client.send(BODY[BEGUN:])
+        problem(client.answer(), 504)
+    assert "nothing came or went in time" in origin.read_log()
 
 
 def test_fault_that_passes_in_the_midst_of_a_part(start, proxy, key):
