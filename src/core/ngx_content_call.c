@@ -460,6 +460,7 @@ ngx_content_call_pause(ngx_content_curl_transfer_t *t, ngx_msec_t delay)
     t->starving = 0;
     t->connected = 0;
     t->head = 0;
+    t->lines = 0;
     t->text[0] = '\0';
 
     call->sent = 0;

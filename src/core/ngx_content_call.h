@@ -53,8 +53,8 @@ typedef enum {
     NGX_CONTENT_CALL_CUT,           /* closed or reset on the way */
     NGX_CONTENT_CALL_STARVED,       /* the body did not grow for 5 s */
     NGX_CONTENT_CALL_TOO_LARGE,     /* the answer is beyond response_limit, or
-                                       its head beyond 256 KB, or a line of
-                                       that beyond 100 KB */
+                                       its head beyond 256 KB or 512 lines, or
+                                       a line of that beyond 100 KB */
     NGX_CONTENT_CALL_CANCELED,      /* on_data did not return NGX_OK */
     NGX_CONTENT_CALL_SHORT,         /* no memory, no free worker connection:
                                        it is not the other server's fault */

@@ -20,7 +20,11 @@
 
 #define NGX_CONTENT_CURL_BUFFER_MIN      16384
 #define NGX_CONTENT_CURL_RECV_MAX        262144
-#define NGX_CONTENT_CURL_HEAD_MAX        262144    /* with those of 1xx */
+
+/* With those of 1xx.  What curl does with lines takes the square of them. */
+
+#define NGX_CONTENT_CURL_HEAD_MAX        262144
+#define NGX_CONTENT_CURL_LINES_MAX       512
 
 
 static int ngx_content_call_set_request(ngx_content_curl_transfer_t *t,
@@ -193,7 +197,9 @@ ngx_content_call_on_header(char *buf, size_t size, size_t n, void *data)
     t->active = ngx_current_msec;
     t->head += size * n;
 
-    if (t->head > NGX_CONTENT_CURL_HEAD_MAX) {
+    if (t->head > NGX_CONTENT_CURL_HEAD_MAX
+        || ++t->lines > NGX_CONTENT_CURL_LINES_MAX)
+    {
         ngx_content_call_fail(t, NGX_CONTENT_CALL_TOO_LARGE,
                               "the answer's head is too large");
         return 0;

@@ -76,6 +76,7 @@ typedef struct {
     size_t                     offset;
     size_t                     body_size;   /* allocated */
     size_t                     head;        /* bytes of the answer's head */
+    ngx_uint_t                 lines;       /* of it */
 
     ngx_msec_t                 started;
     ngx_msec_t                 active;      /* when the last byte moved */

@@ -58,6 +58,7 @@ HEADS = [
     ("two dates", added(b"Last-Modified: Thu, 01 Jan 2015 00:00:00 GMT")),
     ("a long line", added(b"X: " + b"x" * 200_000)),
     ("many lines", added(b"\r\n".join([b"X: " + b"x" * 1000] * 300))),
+    ("thousands of lines", added(b"\r\n".join([b"X: x"] * 20_000))),
     ("two digests", added(b"x-amz-meta-sha256: " + b"0" * 64)),
 ]
 
