@@ -78,6 +78,8 @@ def test_tries_are_bounded(origin, proxy):
     proxy.fault(s3_error(503, "SlowDown"), times=ALWAYS)
     problem(origin.get("/-/list", token=EDITOR), 503)
     assert len(proxy.requests) == 3
+    for request in proxy.requests:              # and none has two signatures
+        assert request.head.lower().count(b"\r\nauthorization:") == 1
 
 
 def test_waiting_for_too_long_is_not_waiting(origin, proxy):
