@@ -61,7 +61,7 @@ class Run:
         self.upload_size = MIB * int(os.environ.get("UPLOAD_MIB")
                                      or (4 if self.quick else 64))
         self.clients = 100 if self.quick else 1000
-        self.idle_seconds = 1 if self.quick else 5
+        self.idle_seconds = 1 if self.quick else 15
         self.keys = int(os.environ.get("KEYS")
                         or (20_000 if self.quick else 1_000_000))
         self.records = int(os.environ.get("RECORDS")

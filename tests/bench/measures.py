@@ -17,6 +17,7 @@ from rounds import interleave, say
 from servers import CLIENT_CORE, SERVER_CORE, S3Server, Trouble
 
 PROBES = 200                 # a second
+LINK = ("--limit-rate", "125000000")    # a gigabit per second
 PROBE_PRIORITY = 3
 FAR = 0.1                    # seconds to S3's first byte: AWS names 100 to 200
                              # ms (Best practices design patterns)
@@ -125,10 +126,10 @@ def uncached(run):
             for p in running])
 
 
-def direct_put(run, file, key):
+def direct_put(run, file, key, *how):
     """Straight into S3, readable by everybody: seconds."""
     return load.curl(*run.site.s3.signing(), "-H", "x-amz-acl: public-read",
-                     "-T", file, run.site.s3.url(key))
+                     *how, "-T", file, run.site.s3.url(key))
 
 
 def signed_put(run, file, key):
@@ -139,15 +140,15 @@ def signed_put(run, file, key):
                                run.site.s3.url(key))
 
 
-def our_put(peer, file, key):
+def our_put(peer, file, key, *how):
     """Seconds, the growth of the worker's memory, and the processor time that
     it took; this one does not depend on what else the machine does."""
     worker = peer.server.worker()
     servers.forget_peak(worker)
     before = servers.memory(worker, "VmRSS")
     used = servers.processor_seconds(worker)
-    seconds = load.curl("-H", f"Authorization: Bearer {TOKEN}", "-T", file,
-                        f"http://127.0.0.1:{peer.server.port}/{key}")
+    seconds = load.curl("-H", f"Authorization: Bearer {TOKEN}", *how, "-T",
+                        file, f"http://127.0.0.1:{peer.server.port}/{key}")
     return (seconds, servers.memory(worker, "VmHWM") - before,
             servers.processor_seconds(worker) - used)
 
@@ -172,6 +173,19 @@ def puts(run):
                   for peer in ours)]
             once(run, cells)
             interleave(run.results, rounds, cells)
+        say(f"PUT of {size_text(run.medium_size)}, the client on a link")
+        interleave(run.results, run.rounds, link_cells(run, ours))
+
+
+def link_cells(run, ours):
+    """The client's own network is slower than this machine's memory."""
+    file, size = run.medium, run.medium_size
+    return [
+        ("put/link/curl/unsigned", "MiB/s",
+         put_cell(run, direct_put, file, size, "direct-link.bin", *LINK)),
+        *((f"put/link/{peer.name}", "MiB/s",
+           our_cell(run, peer, file, size, "put-link.bin", *LINK))
+          for peer in ours if isinstance(peer, peers.OursS3Unsigned))]
 
 
 def once(run, cells):
@@ -183,17 +197,17 @@ def once(run, cells):
             run.results.miss(name, trouble)
 
 
-def put_cell(run, put, file, size, key):
+def put_cell(run, put, file, size, key, *how):
     def sample():
-        seconds = put(run, file, key)
+        seconds = put(run, file, key, *how)
         forget(run, key)
         return size / MIB / seconds
     return sample
 
 
-def our_cell(run, peer, file, size, key):
+def our_cell(run, peer, file, size, key, *how):
     def sample():
-        seconds, grown, used = our_put(peer, file, key)
+        seconds, grown, used = our_put(peer, file, key, *how)
         forget(run, key)
         return {"value": size / MIB / seconds, "grown_mib": grown / MIB,
                 "processor_seconds_a_gib": used * 2**30 / size}
