@@ -83,7 +83,7 @@ wait_for() {
 
     shift
     for ((i = 0; i < 300; i++)); do
-        if "$@" > /dev/null 2>&1; then return; fi
+        if "$@" > "$dir/log/wait.out" 2>&1; then return; fi
         alive "$name" || die "$name died"
         sleep 0.1
     done
@@ -179,11 +179,11 @@ start_storage() {
         local uuid
         uuid=$(cat /proc/sys/kernel/random/uuid)
 
-        {
-            ceph osd new "$uuid" 0 &&
-            ceph-osd -c "$conf" -i 0 -f --mkfs --osd-uuid "$uuid" &&
-            ceph osd crush add osd.0 1.0 root=default host=localhost
-        } > "$dir/log/osd.out" 2>&1 || die "storage: mkfs"
+        # On a busy machine the monitor may refuse the first with EPERM.
+        wait_for mon ceph osd new "$uuid" 0
+        ceph-osd -c "$conf" -i 0 -f --mkfs --osd-uuid "$uuid" \
+            > "$dir/log/osd.out" 2>&1 || die "storage: mkfs"
+        wait_for mon ceph osd crush add osd.0 1.0 root=default host=localhost
     fi
 
     start osd ceph-osd -c "$conf" -i 0 -f
