@@ -74,8 +74,9 @@ ngx_fd_t ngx_content_memory_file_copy(ngx_fd_t file, ngx_log_t *log);
 void ngx_content_memory_file_close(ngx_fd_t file, ngx_log_t *log);
 
 /*
- * Where in the file a byte of a body is, if content_entry_by_pages().  What is sent from there while the record is pinned may be on its way
- * for as long as it takes; nothing else may be sent from the file.
+ * Where in the file a byte of a body is, if content_entry_by_pages().  What is
+ * sent from there while the record is pinned may be on its way for as long as
+ * it takes; nothing else may be sent from the file.
  */
 off_t ngx_content_memory_offset(ngx_content_memory_t *memory, u_char *p);
 

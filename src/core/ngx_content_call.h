@@ -25,7 +25,8 @@
  * What goes out is what was given: the path and query of the URL byte by
  * byte, the headers in their order after Host, and nothing of curl's own but
  * Host (from the URL, unless given) and, for PUT, POST and whatever has a
- * body, Content-Length, which is not to be given.  HTTP/1.1, no redirects, no proxy, no cookies, no netrc; TLS verified.
+ * body, Content-Length, which is not to be given.  HTTP/1.1, no redirects, no
+ * proxy, no cookies, no netrc; TLS verified.
  *
  * curl replays a call by itself when a kept-alive connection turns out to be
  * closed before any byte of an answer; for what must not be done twice there
