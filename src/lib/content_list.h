@@ -6,9 +6,9 @@
  *      "prefixes":["b/", ...],"omitted":2,"next":"key"}
  *
  * begin, then any number of entries; with a delimiter prefixes, then any
- * number of them; then end.  "omitted" is left out when it is 0.  Pieces may go into different buffers.  All text
- * is UTF-8, as every key is: a caller that has bytes of another kind (a prefix
- * from a query) refuses them before.
+ * number of them; then end.  "omitted" is left out when it is 0.  Pieces may go
+ * into different buffers.  All text is UTF-8, as every key is: a caller that has
+ * bytes of another kind (a prefix from a query) refuses them before.
  */
 
 #ifndef CONTENT_LIST_H

@@ -61,12 +61,6 @@ def tiers(tmp_path_factory, s3):
     tiers.stop()
 
 
-def the_answer(tiers, method, path, **how):
-    answers = tiers.ask_all(method, path, **how)
-    assert len(answers) == 1, answers
-    return answers[0][0]
-
-
 # Ranges
 
 RANGES = [
@@ -95,7 +89,7 @@ RANGES = [
 @pytest.mark.parametrize("value, status, part", RANGES,
                          ids=[row[0] for row in RANGES])
 def test_range(tiers, value, status, part):
-    told, headers, body = the_answer(tiers, "GET", "/large", range=value)
+    told, headers, body = tiers.the_answer("GET", "/large", range=value)
     assert told == status
     headers = dict(headers)
     if status == 206:
@@ -109,7 +103,7 @@ def test_range(tiers, value, status, part):
     else:
         assert body == TEXT and headers["accept-ranges"] == "bytes"
 
-    told, headers, body = the_answer(tiers, "HEAD", "/large", range=value)
+    told, headers, body = tiers.the_answer("HEAD", "/large", range=value)
     assert told == 200 and dict(headers)["content-length"] == str(LARGE)
 
 
@@ -129,7 +123,7 @@ def test_several_ranges(tiers, value):
                                    "bytes=-0", "bytes=5-", "bytes=1-0"])
 def test_empty_object_has_no_ranges(tiers, value):
     for method in ("GET", "HEAD"):
-        status, headers, body = the_answer(tiers, method, "/empty",
+        status, headers, body = tiers.the_answer(method, "/empty",
                                            range=value)
         assert (status, body) == (200, b"")
         assert dict(headers)["content-length"] == "0"
@@ -140,10 +134,10 @@ def test_empty_object_has_no_ranges(tiers, value):
     ('"x"', 200), (PAST, 200), (FUTURE, 200), ("x", 200), ("*", 200),
     ("", 200), ('"', 200), ('{etag}, "b"', 200)])
 def test_if_range(tiers, value, status):
-    told, _, body = the_answer(tiers, "GET", "/large", range="bytes=0-9",
+    told, _, body = tiers.the_answer("GET", "/large", range="bytes=0-9",
                                if_range=value)
     assert told == status and body == (TEXT if status == 200 else TEXT[:10])
-    assert the_answer(tiers, "GET", "/large", range="bytes=999999-",
+    assert tiers.the_answer("GET", "/large", range="bytes=999999-",
                       if_range=value)[0] == (416 if status == 206 else 200)
 
 
@@ -181,10 +175,10 @@ CONDITIONS = [
                          ids=[str(row[0]) for row in CONDITIONS])
 def test_condition(tiers, headers, status):
     for method in ("GET", "HEAD"):
-        told = the_answer(tiers, method, "/large", **headers)
+        told = tiers.the_answer(method, "/large", **headers)
         assert told[0] == status
     if "range" not in headers:
-        told = the_answer(tiers, "GET", "/large", range="bytes=0-9", **headers)
+        told = tiers.the_answer("GET", "/large", range="bytes=0-9", **headers)
         assert told[0] == (206 if status == 200 else status)
 
 
@@ -238,14 +232,14 @@ FILTERED = [
 @pytest.mark.parametrize("path, headers, status, body", FILTERED,
                          ids=[f"{row[0]} {row[1]}" for row in FILTERED])
 def test_filtered(tiers, path, headers, status, body):
-    told = the_answer(tiers, "GET", path, **headers)
+    told = tiers.the_answer("GET", path, **headers)
     assert told[0] == status
     assert body is None or told[2] == body
-    the_answer(tiers, "HEAD", path, **headers)
+    tiers.the_answer("HEAD", path, **headers)
 
 
 def test_header_filters_are_shown_a_range_of_s3_twice_and_heard_once(tiers):
-    headers = the_answer(tiers, "GET", "/header/a", **RANGE)[1]
+    headers = tiers.the_answer("GET", "/header/a", **RANGE)[1]
     assert [value for name, value in headers if name == "x-a"] == ["b"]
 
 
@@ -257,9 +251,9 @@ def test_header_filters_are_shown_a_range_of_s3_twice_and_heard_once(tiers):
     ("/sub/a", RANGE), ("/gzip/a", {**ZIP, **RANGE})])
 def test_http2(tiers, method, path, headers):
     """As by HTTP/1.1, but for what only that has."""
-    status, items, body = the_answer(tiers, method, path, http2=True,
+    status, items, body = tiers.the_answer(method, path, http2=True,
                                      **headers)
-    told, told_items, told_body = the_answer(tiers, method, path, **headers)
+    told, told_items, told_body = tiers.the_answer(method, path, **headers)
     assert (status, body) == (told, told_body)
     assert items == [item for item in told_items
                      if item[0] != "transfer-encoding"]

@@ -65,13 +65,6 @@ def tiers(tmp_path_factory, s3):
     tiers.stop()
 
 
-def the_answer(tiers, method, path, **how):
-    answers = tiers.ask_all(method, path, **how)
-    assert len(answers) == 1, answers
-    status, items, body = answers[0][0]
-    return status, items, body
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_size(tiers, size):
     body = data(size)
@@ -81,7 +74,7 @@ def test_size(tiers, size):
             ({"range": f"bytes={size - 1}-{size}"}, 206, body[-1:]),
             ({"range": f"bytes={size // 2}-"}, 206, body[size // 2:]),
             ({"range": f"bytes={size}-"}, 416, None)]:
-        told, items, sent = the_answer(tiers, "GET", f"/{size}", **headers)
+        told, items, sent = tiers.the_answer("GET", f"/{size}", **headers)
         assert told == status
         assert part is None or sent == part
         assert dict(items)["content-length"] == str(len(sent))
@@ -116,7 +109,7 @@ def test_size_of_a_part(tiers, size):
     ({"if_match": '"x"'}, 412), ({"range": "bytes=999-"}, 416),
     ({"want_repr_digest": "sha-256=1"}, 200)])
 def test_all_that_is_kept(tiers, path, method, headers, status):
-    told, items, _ = the_answer(tiers, method, path, **headers)
+    told, items, _ = tiers.the_answer(method, path, **headers)
     if method == "HEAD" or path == "/none":
         status = 200 if status in (206, 416) else status
     assert told == status
@@ -162,12 +155,12 @@ def test_absent(tiers, method, headers):
 def test_application(tiers, method, headers, status):
     status = 200 if method == "HEAD" and status == 206 else status
 
-    told, items, body = the_answer(tiers, method, "/app/silent", **headers)
+    told, items, body = tiers.the_answer(method, "/app/silent", **headers)
     assert told == status
-    assert (told, items, body) == the_answer(tiers, method, "/kept",
+    assert (told, items, body) == tiers.the_answer(method, "/kept",
                                              **headers)
 
-    told, given, body = the_answer(tiers, method, "/app/says", **headers)
+    told, given, body = tiers.the_answer(method, "/app/says", **headers)
     assert told == status
     ours = ("content-type", "content-disposition", "cache-control",
             "cdn-cache-control")
@@ -178,6 +171,6 @@ def test_application(tiers, method, headers, status):
     assert ([item for item in given if item[0] not in ours]
             == [item for item in items if item[0] not in ours])
 
-    told, items, body = the_answer(tiers, method, "/app/expires", **headers)
+    told, items, body = tiers.the_answer(method, "/app/expires", **headers)
     assert told == status
     assert not {"cache-control", "cdn-cache-control"} & set(dict(items))

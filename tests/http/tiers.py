@@ -180,6 +180,12 @@ class Tiers:
             answers.setdefault(repr(answer), (answer, []))[1].append(name)
         return list(answers.values())
 
+    def the_answer(self, method, path, **how):
+        """What all answer alike: (status, headers, body)."""
+        answers = self.ask_all(method, path, **how)
+        assert len(answers) == 1, answers
+        return answers[0][0]
+
 
 def ask_http1(origin, method, path, headers):
     answer = origin.request(method, path, **headers)
